@@ -1,0 +1,176 @@
+"""Keras and what lies under it: a quiet import, seeds, determinism and the number format.
+
+Everything that TensorFlow alone has is in this module, so that `KERAS_BACKEND=torch` and
+`KERAS_BACKEND=jax` work as well.
+"""
+
+import importlib
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from apparel.errors import ApparelError
+from apparel.records import Dtype
+
+CPU_INFO = Path("/proc/cpuinfo")
+# bfloat16 needs tensor cores of NVIDIA's Ampere generation (compute capability 8.0) or newer.
+BFLOAT16_COMPUTE_CAPABILITY = (8, 0)
+
+
+@contextmanager
+def _native_stderr_held() -> Iterator[None]:
+    """Hold back what native code writes to descriptor 2; show it only if the block fails.
+
+    TensorFlow logs to the descriptor before its log level can be set (TF_CPP_MIN_LOG_LEVEL
+    does not reach these lines), so `sys.stderr` is not enough.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        saved = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(saved, 2)
+            held.seek(0)
+            os.write(2, held.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def load_keras() -> Any:
+    """Import Keras with its backend, without the backend's start-up chatter.
+
+    Returns:
+        The `keras` module.
+
+    Raises:
+        ApparelError: no backend is installed.
+    """
+    if "keras" in sys.modules:
+        return sys.modules["keras"]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with _native_stderr_held():
+            return importlib.import_module("keras")
+    except ModuleNotFoundError as error:
+        raise ApparelError(
+            f"Keras could not be imported: {error.name} is missing. Training needs Keras and a "
+            'backend. Install both with: pip install "apparel[cpu]" '
+            '(with an NVIDIA GPU: "apparel[gpu]").'
+        ) from error
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and the backend, and make the backend's operations deterministic.
+
+    The backend's determinism holds for the rest of the process.
+
+    Args:
+        seed: 0 to 2**32 - 1.
+    """
+    keras = load_keras()
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def clone_with_policy(model: Any, policy: str) -> Any:
+    """Copy a Sequential or functional model, weights included, into another number format.
+
+    The last layer stays as it is, float32: softmax and loss need its precision.
+
+    Args:
+        model: a built `keras.Model` of standard layers.
+        policy: a Keras dtype policy, "float32" or "mixed_bfloat16".
+
+    Returns:
+        A new model of the same class, uncompiled, with the same weights.
+    """
+    config = model.get_config()
+    for layer in config["layers"][:-1]:
+        if layer["class_name"] != "InputLayer":
+            layer["config"]["dtype"] = policy
+    twin = type(model).from_config(config)
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """The number format of training, and why it was chosen.
+
+    Attributes:
+        policy: a Keras dtype policy, "float32" or "mixed_bfloat16".
+        reason: half a sentence for people.
+    """
+
+    policy: str
+    reason: str
+
+
+def choose_number_format(dtype: Dtype) -> NumberFormat:
+    """Choose the number format of training for this machine.
+
+    Args:
+        dtype: "float32" or "mixed_bfloat16" to have that; "auto" for bfloat16 where the
+            hardware multiplies it faster than float32.
+
+    Returns:
+        The Keras dtype policy and the reason.
+    """
+    if dtype != "auto":
+        return NumberFormat(dtype, "asked for")
+    gpus = _compute_capabilities()
+    if gpus:
+        if min(gpus) >= BFLOAT16_COMPUTE_CAPABILITY:
+            return NumberFormat("mixed_bfloat16", "this GPU has bfloat16 tensor cores")
+        return NumberFormat("float32", "this GPU has no bfloat16 tensor cores")
+    flags = processor_flags()
+    if "amx_bf16" in flags:
+        return NumberFormat("mixed_bfloat16", "this processor has AMX")
+    if "avx512_bf16" in flags:
+        return NumberFormat("mixed_bfloat16", "this processor has AVX512-BF16")
+    return NumberFormat("float32", "this processor has neither AMX nor AVX512-BF16")
+
+
+def _compute_capabilities() -> list[tuple[int, int]]:
+    """Compute capability of each GPU that TensorFlow sees; empty on other backends."""
+    if load_keras().backend.backend() != "tensorflow":
+        return []
+    import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
+
+    details = (
+        tf.config.experimental.get_device_details(gpu)
+        for gpu in tf.config.list_physical_devices("GPU")
+    )
+    return [detail.get("compute_capability", (0, 0)) for detail in details]
+
+
+def processor_flags() -> frozenset[str]:
+    """Instruction sets of the processor, in Linux's names; empty where they cannot be read."""
+    return frozenset(_cpu_info("flags").split())
+
+
+def processor_name() -> str:
+    """The processor's name, for people."""
+    return _cpu_info("model name") or platform.processor() or platform.machine()
+
+
+def _cpu_info(key: str) -> str:
+    """The first value of `key` in Linux's processor description, or nothing."""
+    try:
+        lines = CPU_INFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")

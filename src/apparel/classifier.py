@@ -1,0 +1,493 @@
+"""`ApparelClassifier`: the steps from images to a trained, tested and exported classifier.
+
+Each method checks that it may run, calls the stage that does the work, and keeps the result.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from apparel import (
+    backend,
+    data,
+    display,
+    evaluate,
+    explain,
+    export,
+    inference,
+    models,
+    plots,
+    prepare,
+    text,
+    train,
+)
+from apparel.backend import NumberFormat
+from apparel.errors import DataError, StepOrderError
+from apparel.formats import format_of
+from apparel.records import Dtype, Evaluation, Finding, History, Prediction, Settings, Splits
+from apparel.rundir import MODEL_FILE, RunDirectory
+
+
+class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn publishes no types
+    """An image classifier, step by step or as a scikit-learn estimator.
+
+    Step by step, in this order: `import_data`, `prepare_data`, `create_model`, `setup_model`,
+    `run_training`, `test_model`, `explain_results`, `visualize_predictions`, `export_model`.
+    As an estimator: `fit`, `predict`, `predict_proba`, `score`.
+
+    Args:
+        n_classes: how many classes the data have.
+        img_shape: height, width and channels of one image.
+        model_name: the architecture.
+        epochs: passes over the training images.
+        batch_size: images in one training step.
+        seed: of everything random.
+        dtype: the number format of training: "auto", "float32" or "mixed_bfloat16".
+        validation_split: the share of the training images held out.
+        learning_rate: Adam's step size.
+        limit: take at most so many images of each split, stratified; None for all.
+        data_dir: a folder with the data set's files.
+        run_dir: where to keep every figure and record; None keeps none.
+
+    Attributes:
+        labels: the class names.
+        model: the `keras.Model`, in float32; None before `create_model`.
+        training_logs: the `History`; None before `run_training`.
+        train_images: uint8 (n, h, w) after `import_data`, float32 (n, h, w, c) in [0, 1] after
+            `prepare_data`.
+        train_labels: whole numbers (n,), then one-hot (n, k).
+        test_images: as `train_images`.
+        test_labels: as `train_labels`.
+        orig_test_labels: whole numbers (n,), from `import_data` on.
+        evaluation: the `Evaluation`; None before `test_model`.
+        classes_: what `predict` answers with, once trained.
+
+    Example:
+        >>> classifier = ApparelClassifier(limit=1000, epochs=1)
+        >>> classifier.import_data().prepare_data().create_model().setup_model()
+        >>> classifier.run_training()
+        >>> classifier.test_model()
+    """
+
+    def __init__(
+        self,
+        n_classes: int = 10,
+        img_shape: tuple[int, int, int] = (28, 28, 1),
+        *,
+        model_name: str = "cnn",
+        epochs: int = 15,
+        batch_size: int = 128,
+        seed: int = 0,
+        dtype: Dtype = "auto",
+        validation_split: float = 0.1,
+        learning_rate: float = 1e-3,
+        limit: int | None = None,
+        data_dir: str | os.PathLike[str] | None = None,
+        run_dir: str | os.PathLike[str] | RunDirectory | None = None,
+    ) -> None:
+        # scikit-learn clones estimators by these attributes: they stay as they were given.
+        self.n_classes = n_classes
+        self.img_shape = img_shape
+        self.model_name = model_name
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.seed = seed
+        self.dtype = dtype
+        self.validation_split = validation_split
+        self.learning_rate = learning_rate
+        self.limit = limit
+        self.data_dir = data_dir
+        self.run_dir = run_dir
+
+        self.labels: list[str] = _default_labels(n_classes)
+        self.model: Any = None
+        self.training_logs: History | None = None
+        self.train_images: NDArray[Any] | None = None
+        self.train_labels: NDArray[Any] | None = None
+        self.test_images: NDArray[Any] | None = None
+        self.test_labels: NDArray[Any] | None = None
+        self.orig_test_labels: NDArray[np.int64] | None = None
+        self.evaluation: Evaluation | None = None
+        self._manifest: dict[str, object] = {}
+        self._splits: Splits | None = None
+        self._run: RunDirectory | None = None
+
+    # -- data ---------------------------------------------------------------------------
+
+    def import_data(self, source: str = "fashion-mnist") -> Self:
+        """Load a data set, from wherever it can be had.
+
+        Args:
+            source: its name.
+
+        Raises:
+            UsageError: a setting makes no sense.
+            DataUnavailableError: no source has it.
+            DataError: it does not have `n_classes` or `img_shape`.
+        """
+        settings = self._settings()
+        if self.run_dir is not None and self._run is None:
+            self._run = RunDirectory.create(self.run_dir, name=settings.model_name)
+        dataset = data.load(
+            source, data_dir=self.data_dir, limit=settings.limit, seed=settings.seed
+        )
+        if (dataset.n_classes, dataset.img_shape) != (self.n_classes, tuple(self.img_shape)):
+            raise DataError(
+                f"{dataset.source} has {dataset.n_classes} classes of images of shape "
+                f"{dataset.img_shape}, but n_classes={self.n_classes} and "
+                f"img_shape={self.img_shape} were asked for. Leave both out to get what it has."
+            )
+        self.labels = list(dataset.class_names)
+        self.train_images, self.train_labels = dataset.train_images, dataset.train_labels
+        self.test_images, self.test_labels = dataset.test_images, dataset.test_labels
+        self.orig_test_labels = dataset.test_labels
+        self._manifest = {"source": dataset.source}
+        print(
+            f"{dataset.source}: {len(dataset.train_images)} training and "
+            f"{len(dataset.test_images)} test images of {dataset.n_classes} classes"
+        )
+        return self
+
+    def prepare_data(self) -> Self:
+        """Scale pixels to [0, 1], add the channel axis, one-hot the labels.
+
+        Called again, it changes nothing.
+
+        Raises:
+            StepOrderError: `import_data` was not called.
+            DataError: images, labels and class names do not fit together.
+        """
+        self._need(self.train_images is not None, "prepare_data", "import_data")
+        if self._is_prepared():
+            return self
+        dataset = data.from_arrays(
+            self.train_images,
+            self.train_labels,
+            self.test_images,
+            self.test_labels,
+            class_names=self.labels,
+            source=str(self._manifest.get("source", "arrays")),
+        )
+        splits = prepare.prepare(dataset, self._settings())
+        self.train_images, self.train_labels = splits.train_images, splits.train_labels
+        self.test_images, self.test_labels = splits.test_images, splits.test_labels
+        self.orig_test_labels = dataset.test_labels
+        self._manifest = {"source": dataset.source, "sha256": dataset.sha256}
+        return self
+
+    # -- model --------------------------------------------------------------------------
+
+    def create_model(self) -> Self:
+        """Build the model with fresh weights and print its summary.
+
+        Raises:
+            UsageError: the model is unknown, or a setting makes no sense.
+        """
+        settings = self._settings()
+        self.model = models.create(
+            settings.model_name,
+            n_classes=self.n_classes,
+            img_shape=self.img_shape,
+            seed=settings.seed,
+        )
+        self.training_logs = self.evaluation = None
+        self.model.summary()
+        chosen = backend.choose_number_format(settings.dtype)
+        print(f"Number format of training: {chosen.policy} ({chosen.reason})")
+        return self
+
+    def setup_model(self) -> Self:
+        """Compile: Adam, categorical cross-entropy, accuracy, precision and recall.
+
+        Raises:
+            StepOrderError: `create_model` was not called.
+        """
+        self._need(self.model is not None, "setup_model", "create_model")
+        train.compile_model(self.model, self._settings())
+        return self
+
+    def run_training(self, batch_size: int | None = None, epochs: int | None = None) -> History:
+        """Train, with a tenth of the training images held out for validation.
+
+        Args:
+            batch_size: images in one step; by default what the classifier was made with, 128.
+            epochs: passes over the images; by default what the classifier was made with, 15.
+
+        Returns:
+            The history, also in `training_logs`.
+
+        Raises:
+            StepOrderError: an earlier step was not called.
+            UsageError: an argument makes no sense.
+            KeyboardInterrupt: Ctrl-C. What was trained so far is in `model`, `training_logs`
+                and the run directory.
+        """
+        settings = self._settings()
+        if batch_size is not None:
+            settings = replace(settings, batch_size=batch_size)
+        if epochs is not None:
+            settings = replace(settings, epochs=epochs)
+        self._need(self.train_images is not None, "run_training", "import_data")
+        self._need(self._is_prepared(), "run_training", "prepare_data")
+        self._need(self.model is not None, "run_training", "create_model")
+        self._need(self.model.compiled, "run_training", "setup_model")
+        splits = prepare.split(
+            self.train_images,
+            self.train_labels,
+            self.test_images,
+            self.test_labels,
+            settings=settings,
+            manifest=self._manifest,
+        )
+        number_format = backend.choose_number_format(settings.dtype)
+        if self._run:
+            self._run.write_settings(
+                settings,
+                number_format=number_format,
+                dataset=splits.manifest,
+                class_names=self.labels,
+                img_shape=self.img_shape,
+            )
+        self._train(splits, settings, number_format)
+        self.classes_ = np.arange(self.n_classes)
+        if self._run:
+            self._run.write_history(self.training_logs)
+        if self.training_logs.interrupted:
+            if self._run:
+                self.export_model(self._run.path / MODEL_FILE)
+            raise KeyboardInterrupt
+        return self.training_logs
+
+    # -- results ------------------------------------------------------------------------
+
+    def test_model(self) -> Evaluation:
+        """Score the test set: print every figure, then show confusion matrix and history.
+
+        Returns:
+            The evaluation, also in `evaluation`.
+
+        Raises:
+            StepOrderError: `run_training` was not called.
+        """
+        self._need(self.training_logs is not None, "test_model", "run_training")
+        measures = inference.keras_measures(self.model, self.test_images, self.test_labels)
+        probabilities = inference.predict_probabilities(self.model, self.test_images)
+        self.evaluation = evaluate.evaluate(
+            probabilities, self.orig_test_labels, tuple(self.labels)
+        )
+        print(text.test_summary(self.evaluation, measures))
+        if self._run:
+            self._run.write_evaluation(self.evaluation)
+        self.show_conf_matrix(self.evaluation.true, self.evaluation.predicted)
+        self.plot_history()
+        return self.evaluation
+
+    def plot_history(self) -> Figure:
+        """Show accuracy and loss of each epoch, for training and validation.
+
+        Raises:
+            StepOrderError: `run_training` was not called.
+        """
+        self._need(self.training_logs is not None, "plot_history", "run_training")
+        return self._show("history", plots.history_figure(self.training_logs))
+
+    def show_conf_matrix(self, actual: ArrayLike, predicted: ArrayLike) -> Figure:
+        """Show how often each class was taken for each.
+
+        Args:
+            actual: whole numbers (n,), the true classes.
+            predicted: whole numbers (n,), the predicted ones.
+
+        Raises:
+            DataError: the two do not fit together or to the classes.
+        """
+        confusion = evaluate.count_confusions(actual, predicted, len(self.labels))
+        return self._show("confusion_matrix", plots.draw_confusion_matrix(confusion, self.labels).figure)
+
+    def visualize_predictions(
+        self, sample_indices: Sequence[int] | None = None, count: int = 4
+    ) -> Figure:
+        """Show test images with predicted and true label and every class's confidence.
+
+        Args:
+            sample_indices: positions in the test set, any number of them; by default
+                `count` positions drawn by the seed.
+            count: how many to draw.
+
+        Raises:
+            StepOrderError: `run_training` was not called.
+            UsageError: an index lies outside the test set, or there is none.
+        """
+        self._need(self.training_logs is not None, "visualize_predictions", "run_training")
+        indices = inference.choose_samples(
+            sample_indices, count=count, n_images=len(self.test_images), seed=self.seed
+        )
+        probabilities = inference.predict_probabilities(self.model, self.test_images[indices])
+        predictions = [
+            Prediction(
+                name=f"test image {index}",
+                probabilities=row,
+                class_names=tuple(self.labels),
+                image=self.test_images[index],
+                true=int(self.orig_test_labels[index]),
+            )
+            for index, row in zip(indices, probabilities, strict=True)
+        ]
+        print(text.prediction_lines(predictions))
+        return self._show("predictions", plots.predictions_figure(predictions))
+
+    def explain_results(self) -> tuple[Finding, ...]:
+        """Say what each metric means, and what these results say.
+
+        Raises:
+            StepOrderError: `test_model` was not called.
+        """
+        self._need(self.evaluation is not None, "explain_results", "test_model")
+        findings = explain.explain(self.evaluation, self.training_logs)
+        print(text.explanation(explain.METRICS_EXPLAINED, findings))
+        return findings
+
+    def export_model(self, save_path: str | os.PathLike[str] = MODEL_FILE) -> Path:
+        """Save the trained model; the suffix chooses the format, `.keras` or `.onnx`.
+
+        The file is read back and compared with the model before it is kept.
+
+        Raises:
+            StepOrderError: the model was not trained.
+            UsageError: the suffix names no format.
+            ApparelError: the file read back is not the same model.
+        """
+        format_of(save_path)
+        self._need(self.training_logs is not None, "export_model", "run_training")
+        path = export.export(
+            self.model,
+            save_path,
+            images=inference.comparison_images(self._splits),
+            class_names=tuple(self.labels),
+            metadata={"dataset": self._splits.manifest},
+        )
+        print(f"Model saved to {path}")
+        return path
+
+    # -- scikit-learn -------------------------------------------------------------------
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803  # scikit-learn's name
+        """Train on arrays, with a tenth held out for validation.
+
+        Args:
+            X: images, shape (n, h, w), (n, h, w, c) or (n, h·w·c); whole numbers of 0–255
+                or floats of 0–1. A flat array has the shape that `img_shape` says.
+            y: shape (n,), labels of any kind; their sorted values become `classes_`.
+
+        Raises:
+            UsageError: a setting makes no sense.
+            DataError: X or y cannot be trained on.
+        """
+        settings = self._settings()
+        img_shape = prepare.image_shape(X, self.img_shape)
+        images = prepare.as_unit_images(X, img_shape)
+        classes, labels = prepare.encode_labels(y, n_images=len(images))
+        rows = prepare.one_hot(labels, len(classes))
+        splits = prepare.split(
+            images, rows, images[:0], rows[:0], settings=settings, manifest={"source": "arrays"}
+        )
+        self.model = models.create(
+            settings.model_name, n_classes=len(classes), img_shape=img_shape, seed=settings.seed
+        )
+        train.compile_model(self.model, settings)
+        self.labels = [str(name) for name in classes]
+        self._train(splits, settings, backend.choose_number_format(settings.dtype))
+        self.classes_ = classes
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:  # noqa: N803  # scikit-learn's name
+        """Give every image's class probabilities.
+
+        Args:
+            X: images as in `fit`.
+
+        Returns:
+            Shape (n, k), in the order of `classes_`; rows sum to 1.
+
+        Raises:
+            StepOrderError: nothing was trained.
+            DataError: X does not fit the model.
+        """
+        self._need(self.training_logs is not None, "predict_proba", "fit() or run_training")
+        images = prepare.as_unit_images(X, self.model.input_shape[1:])
+        return inference.predict_probabilities(self.model, images)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803  # scikit-learn's name
+        """Give every image's most probable class.
+
+        Args:
+            X: images as in `fit`.
+
+        Returns:
+            Shape (n,), values of `classes_`.
+
+        Raises:
+            StepOrderError: nothing was trained.
+            DataError: X does not fit the model.
+        """
+        probabilities = self.predict_proba(X)
+        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
+
+    # -- inside -------------------------------------------------------------------------
+
+    def _settings(self) -> Settings:
+        """The constructor's arguments, checked."""
+        return Settings(
+            model_name=self.model_name,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            dtype=self.dtype,
+            validation_split=self.validation_split,
+            learning_rate=self.learning_rate,
+            limit=self.limit,
+        )
+
+    def _train(self, splits: Splits, settings: Settings, number_format: NumberFormat) -> None:
+        """Train the model and keep what came of it."""
+        self.evaluation = None
+        self.training_logs = train.fit(self.model, splits, settings, number_format)
+        self._splits = splits
+
+    def _is_prepared(self) -> bool:
+        """Whether the images are scaled and the labels one-hot."""
+        return np.ndim(self.train_labels) == 2  # noqa: PLR2004  # one-hot: n, k
+
+    def _need(self, ready: bool, step: str, first: str) -> None:
+        """Stop a step that comes too early.
+
+        Raises:
+            StepOrderError: it does.
+        """
+        if not ready:
+            raise StepOrderError(f"{step}() was called too early. Call {first}() first.")
+
+    def _show(self, name: str, figure: Figure) -> Figure:
+        """Show a figure where somebody can see it, and keep it in the run directory."""
+        if self._run:
+            self._run.write_figure(name, figure)
+        display.show(figure)
+        return figure
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """Stay one line in a notebook, where scikit-learn would draw a diagram."""
+        return {"text/plain": repr(self)}
+
+
+def _default_labels(n_classes: int) -> list[str]:
+    """Fashion-MNIST's class names where their number fits, else numbers."""
+    if n_classes == len(data.FASHION_MNIST_LABELS):
+        return list(data.FASHION_MNIST_LABELS)
+    return [str(k) for k in range(n_classes)]

@@ -1,0 +1,76 @@
+"""Show a figure where somebody can see it: inline in a notebook, in a window on a screen."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def in_notebook() -> bool:
+    """Whether this runs in a Jupyter kernel (a notebook, Colab, a console)."""
+    # Nobody but a kernel has loaded ipykernel, and importing it here would take a second.
+    return "ipykernel.zmqshell" in sys.modules
+
+
+def show(figure: "Figure") -> None:
+    """Show a figure; without a notebook or a screen, do nothing.
+
+    Nothing blocks: a window stays open while the program runs.
+    """
+    if in_notebook():
+        _show_inline(figure)
+    else:
+        _show_window(figure)
+
+
+def _show_inline(figure: "Figure") -> None:
+    """Display a figure in the cell's output, once.
+
+    The methods that show a figure return it too, and as a cell's last value it would be
+    shown a second time.
+    """
+    from IPython import get_ipython  # noqa: PLC0415  # present in a kernel only
+    from IPython.display import display  # noqa: PLC0415  # as above
+
+    shell: Any = get_ipython()  # type: ignore[no-untyped-call]  # IPython's own
+    shell.enable_matplotlib("inline")  # registers how a Figure becomes a picture
+    display(figure)  # type: ignore[no-untyped-call]  # IPython's own
+    cell = shell.execution_count
+
+    def display_later() -> None:
+        del figure._ipython_display_  # type: ignore[attr-defined]  # noqa: SLF001  # IPython's protocol
+        if shell.execution_count != cell:
+            display(figure)  # type: ignore[no-untyped-call]  # IPython's own
+
+    figure._ipython_display_ = display_later  # type: ignore[attr-defined]  # noqa: SLF001  # as above
+
+
+def _show_window(figure: "Figure") -> None:
+    """Open a window for a figure if matplotlib's backend can."""
+    if not _on_screen():
+        return
+    import matplotlib.pyplot as plt  # noqa: PLC0415  # it looks for a screen
+
+    plt.figure(figure)
+    plt.show(block=False)
+    figure.canvas.flush_events()
+
+
+def wait_for_windows() -> None:
+    """Where a person is at the terminal, wait until the figures' windows are closed."""
+    if in_notebook() or not sys.stdin.isatty() or not _on_screen():
+        return
+    import matplotlib.pyplot as plt  # noqa: PLC0415  # it looks for a screen
+
+    if plt.get_fignums():
+        print("Close the figures' windows to end.", file=sys.stderr)
+        plt.show(block=True)
+
+
+def _on_screen() -> bool:
+    """Whether matplotlib found a screen to open windows on."""
+    import matplotlib as mpl  # noqa: PLC0415  # slow, and only where a figure is shown
+    from matplotlib.backends import BackendFilter, backend_registry  # noqa: PLC0415  # as above
+
+    return mpl.get_backend() in backend_registry.list_builtin(BackendFilter.INTERACTIVE)

@@ -1,0 +1,42 @@
+"""Write files so that a reader never sees half of one."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside `target`; rename it into place on success, delete it on failure.
+
+    The temporary name keeps the target's suffix, because writers such as Keras and
+    matplotlib choose the format by it.
+
+    Args:
+        target: the file to write. Its folder is made if it is missing.
+
+    Yields:
+        A path, not yet existing, in the same folder.
+
+    Raises:
+        OSError: the folder cannot be made or written to, or the disk is full.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # A folder of our own: two processes never meet, and writers find a name that is free.
+    with tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.parent) as folder:
+        temporary = Path(folder, target.name)
+        yield temporary
+        temporary.replace(target)
+
+
+def write_text(target: str | os.PathLike[str], text: str) -> None:
+    """Write `text` to `target` as UTF-8, whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be made or written to, or the disk is full.
+    """
+    with atomic_path(target) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,110 @@
+"""A float32 Keras model + images → probabilities and Keras's own measures."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apparel.errors import ModelFileError, UsageError
+from apparel.records import Splits, whole_number
+
+# Large enough to keep two cores busy, small enough for 24 x 24 x 64 float32 maps in memory.
+BATCH_SIZE = 500
+# Enough to meet every class, few enough to cost no time.
+N_COMPARED = 512
+
+
+def predict_probabilities(model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give every image's class probabilities.
+
+    Args:
+        model: a `keras.Model` ending in softmax.
+        images: shape (n, h, w, c), in [0, 1].
+
+    Returns:
+        Shape (n, k), rows sum to 1.
+    """
+    return np.asarray(model.predict(images, batch_size=BATCH_SIZE, verbose=0), np.float32)
+
+
+def keras_measures(
+    model: Any, images: NDArray[np.float32], labels: NDArray[np.float32]
+) -> dict[str, float]:
+    """Give what Keras's own `evaluate` measures.
+
+    Args:
+        model: a compiled `keras.Model`.
+        images: shape (n, h, w, c), in [0, 1].
+        labels: shape (n, k), one-hot.
+
+    Returns:
+        Each measure by the name it was compiled with: loss, accuracy, precision, recall.
+    """
+    measures = model.evaluate(images, labels, batch_size=BATCH_SIZE, verbose=0, return_dict=True)
+    return {name: float(value) for name, value in measures.items()}
+
+
+def check_fits(model: Any, *, n_classes: int, img_shape: tuple[int, int, int]) -> None:
+    """Check that a model takes these images and gives these classes.
+
+    Raises:
+        ModelFileError: it does not.
+    """
+    takes, gives = tuple(model.input_shape[1:]), model.output_shape[-1]
+    if takes != img_shape or gives != n_classes:
+        raise ModelFileError(
+            f"the model takes images of shape {takes} and gives {gives} classes, but the data "
+            f"have images of shape {img_shape} and {n_classes} classes. Use a model that was "
+            "trained on such data."
+        )
+
+
+def choose_samples(
+    indices: Sequence[int] | None, *, count: int, n_images: int, seed: int
+) -> list[int]:
+    """Check positions in the test set, or draw some.
+
+    Args:
+        indices: the positions, or None to draw.
+        count: how many to draw, at most `n_images`.
+        n_images: how many test images there are.
+        seed: of the draw.
+
+    Returns:
+        At least one position, each in 0 to `n_images` - 1.
+
+    Raises:
+        UsageError: a position lies outside the test set, or none is asked for.
+    """
+    if indices is None:
+        drawn = min(whole_number("count", count, minimum=1), n_images)
+        return sorted(np.random.default_rng(seed).permutation(n_images)[:drawn].tolist())
+    chosen = [whole_number("a sample index", index, minimum=0) for index in indices]
+    if not chosen:
+        raise UsageError("there is no sample index. Give at least one, or None to draw some.")
+    if max(chosen) >= n_images:
+        raise UsageError(
+            f"sample index {max(chosen)} lies outside the test set of {n_images} images. "
+            f"Give positions of 0 to {n_images - 1}."
+        )
+    return chosen
+
+
+def comparison_images(splits: Splits) -> NDArray[np.float32]:
+    """Images to compare an exported model on: validation images, or training ones without.
+
+    Returns:
+        Shape (n, h, w, c) with n of 1 to `N_COMPARED`, in [0, 1].
+    """
+    chosen = splits.validation if len(splits.validation) else splits.training
+    return splits.train_images[chosen[:N_COMPARED]]
+
+
+def made_up_images(img_shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Images of noise, to compare an exported model on where there are no others.
+
+    Returns:
+        Shape (64, *img_shape), in [0, 1], always the same.
+    """
+    return np.random.default_rng(0).random((64, *img_shape), dtype=np.float32)

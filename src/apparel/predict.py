@@ -1,0 +1,212 @@
+"""An exported ONNX file → probabilities, without TensorFlow or Keras in the process."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from apparel.errors import DataError, ModelFileError
+from apparel.records import Prediction
+
+IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+# Pillow's name for each number of channels.
+IMAGE_MODES = {1: "L", 3: "RGB"}
+BATCH_SIZE = 256
+
+
+class Predictor:
+    """A classifier read from a file that `apparel export` wrote.
+
+    Attributes:
+        class_names: one name a class, k of them.
+        img_shape: height, width and channels of the images that it takes.
+    """
+
+    class_names: tuple[str, ...]
+    img_shape: tuple[int, int, int]
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open the file.
+
+        Args:
+            path: an `.onnx` file.
+
+        Raises:
+            ModelFileError: it is missing, broken, or was not written by apparel.
+        """
+        self._session = _open_session(Path(path))
+        try:
+            facts = self._session.get_modelmeta().custom_metadata_map
+            self.class_names = tuple(str(name) for name in json.loads(facts["class_names"]))
+            height, width, channels = (int(size) for size in json.loads(facts["img_shape"]))
+            self.img_shape = height, width, channels
+            (taken,), (given,) = self._session.get_inputs(), self._session.get_outputs()
+            described = (taken.name, taken.type, taken.shape[1:], given.name, given.shape[1:])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelFileError(
+                f"{path} is an ONNX model, but not one that apparel wrote: it does not name its "
+                "classes and image size. Write one with: apparel export RUN --format onnx"
+            ) from error
+        expected = (
+            "images", "tensor(uint8)", [height, width, channels],
+            "probabilities", [len(self.class_names)],
+        )  # fmt: skip
+        if described != expected or channels not in IMAGE_MODES:
+            raise ModelFileError(
+                f"{path} takes and gives {described}, but its description says {expected}. "
+                "Write it again with: apparel export RUN --format onnx"
+            )
+
+    def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Give every image's class probabilities.
+
+        Args:
+            images: shape (n, *img_shape), 0 to 255.
+
+        Returns:
+            Shape (n, k), rows sum to 1.
+
+        Raises:
+            DataError: the images have another type or shape.
+        """
+        if images.dtype != np.uint8 or images.shape[1:] != self.img_shape or not len(images):
+            raise DataError(
+                f"images must be uint8 of shape (n, {', '.join(map(str, self.img_shape))}) with "
+                f"n of at least 1, but are {images.dtype} of shape {images.shape}."
+            )
+        batches = (images[i : i + BATCH_SIZE] for i in range(0, len(images), BATCH_SIZE))
+        return np.concatenate(
+            [self._session.run(["probabilities"], {"images": batch})[0] for batch in batches]
+        )
+
+    def predict_images(self, paths: Sequence[str | os.PathLike[str]]) -> list[Prediction]:
+        """Classify image files.
+
+        Args:
+            paths: files that `read_image` can read, at least one.
+
+        Returns:
+            One prediction a file, in order.
+
+        Raises:
+            DataError: a file is missing, broken, or no image.
+        """
+        images = np.stack([read_image(path, self.img_shape) for path in paths])
+        return [
+            Prediction(
+                name=os.fspath(path), probabilities=row, class_names=self.class_names, image=image
+            )
+            for path, row, image in zip(paths, self.predict_proba(images), images, strict=True)
+        ]
+
+
+def read_image(
+    path: str | os.PathLike[str], img_shape: tuple[int, int, int]
+) -> NDArray[np.uint8]:
+    """Read one image file into the shape that a model takes.
+
+    The photo's own rotation is applied; transparency becomes black, Fashion-MNIST's
+    background. An image of another size is shrunk or enlarged as a whole and centred, and
+    the rest takes the colour of its upper left corner.
+
+    Args:
+        path: an image of any format that Pillow reads.
+        img_shape: height, width and channels (1 or 3).
+
+    Returns:
+        Shape `img_shape`, 0 to 255.
+
+    Raises:
+        DataError: the file is missing, broken, or no image.
+    """
+    height, width, channels = img_shape
+    try:
+        with Image.open(path) as opened:
+            image = _flatten(ImageOps.exif_transpose(opened), IMAGE_MODES[channels])
+    except UnidentifiedImageError as error:
+        raise DataError(
+            f"{path} is no image, or of a format that Pillow does not read. "
+            "Give PNG, JPEG, WebP, GIF, BMP or TIFF."
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path} is too large to open safely: {error}") from error
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow's ways to meet broken files
+        raise DataError(
+            f"{path} cannot be read as an image: {error}. "
+            "Check that the file exists and was copied whole."
+        ) from error
+    if image.size != (width, height):
+        image = ImageOps.pad(image, (width, height), color=image.getpixel((0, 0)))
+    return np.asarray(image, np.uint8).reshape(img_shape)
+
+
+def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """List the image files that paths name; a folder stands for the images inside it.
+
+    Args:
+        paths: files or folders.
+
+    Returns:
+        Files in the order named, those of a folder sorted by name.
+
+    Raises:
+        DataError: a path does not exist, or a folder holds no image.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            if not inside:
+                raise DataError(
+                    f"the folder {path} holds no image. Expected were files that end in "
+                    f"{', '.join(IMAGE_SUFFIXES)}."
+                )
+            found += inside
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise DataError(f"there is no file or folder {path}. Give the path of an image.")
+    return found
+
+
+def _flatten(image: Image.Image, mode: str) -> Image.Image:
+    """Lay an image over black and convert it to `mode`."""
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
+    if image.mode.startswith("I;16"):
+        # Pillow clips 16-bit grey at 255 instead of scaling it.
+        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+    return image.convert(mode)
+
+
+def _open_session(path: Path) -> Any:
+    """Open an ONNX file with ONNX Runtime.
+
+    Raises:
+        ModelFileError: it is missing, or no ONNX model.
+    """
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file {path}. Give an .onnx file or a run.")
+    if path.suffix == ".keras":
+        raise ModelFileError(
+            f"{path} is a Keras file, and predicting needs an ONNX file. "
+            "Write one with: apparel export RUN --format onnx"
+        )
+    import onnxruntime  # noqa: PLC0415  # only once the path has been checked
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # failures arrive as exceptions
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001  # ONNX Runtime's errors share no base class
+        reason = str(error).partition("\n")[0]
+        raise ModelFileError(
+            f"{path} is not a model that ONNX Runtime can open ({reason}). "
+            "Write one with: apparel export RUN --format onnx"
+        ) from error

@@ -1,0 +1,191 @@
+"""Dataset → Splits: scaled pixels, one-hot labels, and a held-out validation part."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from apparel.errors import DataError
+from apparel.records import Dataset, Settings, Splits
+
+MAX_PIXEL = 255
+
+
+def prepare(dataset: Dataset, settings: Settings) -> Splits:
+    """Scale the images, one-hot the labels and choose the validation images.
+
+    Args:
+        dataset: uint8 images and integer labels.
+        settings: gives `seed` and `validation_split`.
+
+    Returns:
+        Float32 images in [0, 1], one-hot labels, and who is trained on and who held out.
+    """
+    return split(
+        scale_pixels(dataset.train_images),
+        one_hot(dataset.train_labels, dataset.n_classes),
+        scale_pixels(dataset.test_images),
+        one_hot(dataset.test_labels, dataset.n_classes),
+        settings=settings,
+        manifest={"source": dataset.source, "sha256": dataset.sha256},
+    )
+
+
+def split(
+    train_images: NDArray[np.float32],
+    train_labels: NDArray[np.float32],
+    test_images: NDArray[np.float32],
+    test_labels: NDArray[np.float32],
+    *,
+    settings: Settings,
+    manifest: Mapping[str, object],
+) -> Splits:
+    """Choose the validation images among images that are scaled already.
+
+    Args:
+        train_images: shape (n, h, w, c), in [0, 1].
+        train_labels: shape (n, k), one-hot.
+        test_images: shape (m, h, w, c), in [0, 1]; m may be 0.
+        test_labels: shape (m, k), one-hot.
+        settings: gives `seed` and `validation_split`.
+        manifest: where the images came from.
+
+    Returns:
+        The same arrays and the choice; its manifest tells also the images a class.
+    """
+    training, validation = stratified_split(
+        train_labels.argmax(axis=1), share=settings.validation_split, seed=settings.seed
+    )
+    counts = {
+        "training": train_labels[training].sum(axis=0).astype(int).tolist(),
+        "validation": train_labels[validation].sum(axis=0).astype(int).tolist(),
+        "test": test_labels.sum(axis=0).astype(int).tolist(),
+    }
+    return Splits(
+        train_images=train_images,
+        train_labels=train_labels,
+        test_images=test_images,
+        test_labels=test_labels,
+        training=training,
+        validation=validation,
+        manifest={**manifest, "images_per_class": counts},
+    )
+
+
+def scale_pixels(images: NDArray[Any]) -> NDArray[np.float32]:
+    """Map pixels from 0–255 to float32 in [0, 1], in any shape."""
+    return images.astype(np.float32) / np.float32(MAX_PIXEL)
+
+
+def one_hot(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
+    """Turn labels of shape (n,) into rows of shape (n, n_classes) with a single 1."""
+    rows = np.zeros((len(labels), n_classes), np.float32)
+    rows[np.arange(len(labels)), labels] = 1
+    return rows
+
+
+def stratified_split(
+    labels: NDArray[np.int64], *, share: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Hold out the same share of every class.
+
+    A class of two images or more gives at least one and keeps at least one.
+    scikit-learn's own split refuses classes as small as that.
+
+    Args:
+        labels: shape (n,), the class of each image.
+        share: in (0, 1).
+        seed: of the choice.
+
+    Returns:
+        The sorted indices that stay and the sorted indices that are held out.
+    """
+    random = np.random.default_rng(seed)
+    held_out = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = min(max(round(share * len(members)), 1), len(members) - 1)
+        held_out.append(random.permutation(members)[:count])
+    validation = np.sort(np.concatenate(held_out))
+    return np.setdiff1d(np.arange(len(labels)), validation), validation
+
+
+def image_shape(X: ArrayLike, img_shape: tuple[int, int, int]) -> tuple[int, int, int]:  # noqa: N803  # scikit-learn's name
+    """Give the shape of one image in a user's array.
+
+    Args:
+        X: shape (n, h, w), (n, h, w, c), or (n, h·w·c), which does not tell.
+        img_shape: what a flat array holds: height, width and channels.
+    """
+    shape = np.shape(X)
+    match len(shape):
+        case 3:
+            return shape[1], shape[2], 1
+        case 4:
+            return shape[1], shape[2], shape[3]
+        case _:
+            return img_shape
+
+
+def encode_labels(y: ArrayLike, *, n_images: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Number a user's labels.
+
+    Args:
+        y: shape (n,), labels of any kind.
+        n_images: how many labels there must be.
+
+    Returns:
+        The sorted classes, shape (k,), and each label's position in them, shape (n,).
+
+    Raises:
+        DataError: there is not one label an image, or fewer than two classes.
+    """
+    labels = np.asarray(y)
+    if labels.shape != (n_images,):
+        raise DataError(
+            f"y must hold one label an image, shape ({n_images},), but has shape {labels.shape}."
+        )
+    classes, positions = np.unique(labels, return_inverse=True)
+    if len(classes) == 1:
+        raise DataError(
+            f"y holds a single class, {classes[0]!r}. Give images of at least two classes."
+        )
+    return classes, positions.astype(np.int64)
+
+
+def as_unit_images(X: ArrayLike, img_shape: tuple[int, int, int]) -> NDArray[np.float32]:  # noqa: N803  # scikit-learn's name
+    """Bring a user's array of images into the shape and range that a model takes.
+
+    Args:
+        X: shape (n, h, w), (n, h, w, c) or (n, h·w·c). Whole numbers count as pixels of
+            0–255, floating-point numbers as shares of 0–1.
+        img_shape: height, width and channels of one image.
+
+    Returns:
+        Float32, shape (n, *img_shape), in [0, 1].
+
+    Raises:
+        DataError: the shape does not fit, or a value lies outside its range.
+    """
+    values = np.asarray(X)
+    given = values.shape[1:]
+    fits = given in {tuple(img_shape), (math.prod(img_shape),)} or (*given, 1) == tuple(img_shape)
+    if not (fits and len(values)):
+        raise DataError(
+            f"X must hold at least one image of shape {tuple(img_shape)}, but has shape "
+            f"{values.shape}. Give X as (n, h, w), (n, h, w, c) or (n, h*w*c)."
+        )
+    whole = np.issubdtype(values.dtype, np.integer)
+    if not (whole or np.issubdtype(values.dtype, np.floating)):
+        raise DataError(f"X must hold numbers, but holds {values.dtype}. Convert it first.")
+    top = MAX_PIXEL if whole else 1
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= top):  # also true for NaN
+        raise DataError(
+            f"X holds {values.dtype} from {low} to {high}, but must lie in 0 to {top}. Give "
+            "pixels as whole numbers of 0 to 255 (X.astype('uint8')) or floats of 0 to 1 (X / 255)."
+        )
+    images = values.reshape(len(values), *img_shape)
+    return scale_pixels(images) if whole else images.astype(np.float32)

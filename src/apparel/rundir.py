@@ -1,0 +1,266 @@
+"""The run directory: every file that a run leaves behind, each written whole or not at all."""
+
+import csv
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from apparel.backend import NumberFormat, processor_name
+from apparel.errors import ModelFileError, UsageError
+from apparel.files import atomic_path, write_text
+from apparel.records import Evaluation, History, Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+MODEL_FILE = "refactored_fashion_cnn.keras"
+ONNX_FILE = "model.onnx"
+SETTINGS_FILE = "settings.json"
+PACKAGES = ("apparel", "keras", "tensorflow", "tensorflow-cpu", "torch", "jax", "numpy",
+            "scikit-learn", "onnx", "onnxruntime")  # fmt: skip
+
+Status: TypeAlias = Literal["running", "complete", "interrupted", "failed"]
+
+
+class RunDirectory:
+    """A folder that records one run.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def create(
+        cls,
+        path: "str | os.PathLike[str] | RunDirectory | None",
+        *,
+        name: str,
+        overwrite: bool = False,
+    ) -> "RunDirectory":
+        """Make an empty run directory.
+
+        Args:
+            path: the folder, or None for `runs/<date>-<time>-<name>`; a directory that was
+                made before is given back.
+            name: what the folder's own name ends in, usually the model.
+            overwrite: whether a run that is there already may be replaced.
+
+        Returns:
+            The new directory.
+
+        Raises:
+            UsageError: the folder holds something and may not be replaced, holds something
+                that is no run, or cannot be written to.
+        """
+        if isinstance(path, RunDirectory):
+            return path
+        folder = Path(path) if path is not None else _new_folder(name)
+        try:
+            if folder.exists():
+                _make_room(folder, overwrite=overwrite)
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise UsageError(
+                f"the run directory {folder} cannot be written: {error.strerror}. "
+                "Name another with --run-dir."
+            ) from error
+        return cls(folder)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> "RunDirectory":
+        """Open the directory of an earlier run.
+
+        Raises:
+            ModelFileError: it is not one.
+        """
+        run = cls(path)
+        run.settings()
+        return run
+
+    def settings(self) -> dict[str, Any]:
+        """Read back what `write_settings` wrote.
+
+        Raises:
+            ModelFileError: there is no readable settings file.
+        """
+        try:
+            read = json.loads((self.path / SETTINGS_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ModelFileError(
+                f"{self.path} is not a run directory: it has no readable {SETTINGS_FILE}. "
+                "Give a folder that `apparel run` wrote."
+            ) from error
+        if not isinstance(read, dict) or "class_names" not in read:
+            raise ModelFileError(
+                f"{self.path / SETTINGS_FILE} does not describe a run: it names no classes. "
+                "Give a folder that `apparel run` wrote."
+            )
+        return read
+
+    def write_settings(
+        self,
+        settings: Settings,
+        *,
+        number_format: NumberFormat,
+        dataset: Mapping[str, object],
+        class_names: Sequence[str],
+        img_shape: Sequence[int],
+    ) -> None:
+        """Write `settings.json`: what decides the run, and what it runs on."""
+        self._write_json(
+            SETTINGS_FILE,
+            {
+                "status": "running",
+                "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+                "settings": asdict(settings),
+                "number_format": asdict(number_format),
+                "dataset": dataset,
+                "class_names": list(class_names),
+                "img_shape": list(img_shape),
+                "versions": {
+                    "python": platform.python_version(),
+                    **{name: version for name in PACKAGES if (version := _version(name))},
+                },
+                "processor": processor_name(),
+                "platform": platform.platform(),
+            },
+        )
+
+    def close(self, status: Status) -> None:
+        """Record how the run ended; a run that wrote nothing leaves nothing."""
+        path = self.path / SETTINGS_FILE
+        if path.is_file():
+            settings = json.loads(path.read_text(encoding="utf-8"))
+            self._write_json(SETTINGS_FILE, {**settings, "status": status})
+        else:
+            self.path.rmdir()
+
+    def write_history(self, history: History) -> None:
+        """Write `history.csv`: one row an epoch."""
+        names = list(history.history)
+        columns = (history.history[name] for name in names)
+        rows = zip(range(1, history.epochs + 1), *columns, history.seconds, strict=True)
+        self._write_csv("history.csv", ["epoch", *names, "seconds"], rows)
+
+    def write_evaluation(self, evaluation: Evaluation) -> None:
+        """Write `metrics.json` and `predictions.csv`."""
+        self._write_json("metrics.json", metrics(evaluation))
+        classes = range(len(evaluation.class_names))
+        confidence = evaluation.probabilities.max(axis=1)
+        rows = (
+            (index, true, predicted, _digits(sure), *map(_digits, row))
+            for index, (true, predicted, sure, row) in enumerate(
+                zip(
+                    evaluation.true,
+                    evaluation.predicted,
+                    confidence,
+                    evaluation.probabilities,
+                    strict=True,
+                )
+            )
+        )
+        header = ["index", "true", "predicted", "confidence", *(f"p_{k}" for k in classes)]
+        self._write_csv("predictions.csv", header, rows)
+
+    def write_figure(self, name: str, figure: "Figure") -> Path:
+        """Write `plots/<name>.png`."""
+        path = self.path / "plots" / f"{name}.png"
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, dpi=120)
+        return path
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file."""
+        write_text(self.path / name, text)
+
+    def _write_json(self, name: str, value: object) -> None:
+        write_text(self.path / name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+    def _write_csv(self, name: str, header: list[str], rows: Any) -> None:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+        write_text(self.path / name, text.getvalue())
+
+
+def metrics(evaluation: Evaluation) -> dict[str, object]:
+    """Lay an evaluation out as `metrics.json`: plain types, each figure with its interval."""
+    return {
+        "n": len(evaluation.true),
+        "averaging": "macro",
+        "confidence": 0.95,
+        **{name: asdict(interval) for name, interval in evaluation.metrics.items()},
+        "per_class": {
+            scores.name: {
+                "precision": asdict(scores.precision),
+                "recall": asdict(scores.recall),
+                "f1": asdict(scores.f1),
+                "support": scores.support,
+            }
+            for scores in evaluation.per_class
+        },
+        "confusion_matrix": evaluation.confusion.tolist(),
+        "report": evaluation.report,
+    }
+
+
+def _new_folder(name: str) -> Path:
+    """A folder under `runs` that does not exist: `<date>-<time>-<name>`."""
+    stem = f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}-{name}"
+    candidates = (Path("runs", f"{stem}{suffix}") for suffix in ("", *(f"-{k}" for k in range(2, 100))))
+    return next(folder for folder in candidates if not folder.exists())
+
+
+def _make_room(folder: Path, *, overwrite: bool) -> None:
+    """Empty a folder of an earlier run, if that was asked for.
+
+    Raises:
+        UsageError: it may not be emptied.
+        OSError: a file cannot be deleted.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is a file. Name a folder with --run-dir.")
+    if not any(folder.iterdir()):
+        return
+    if not overwrite:
+        raise UsageError(
+            f"the run directory {folder} is not empty. Name another with --run-dir, or replace "
+            "that run with --overwrite."
+        )
+    if not (folder / SETTINGS_FILE).is_file():
+        raise UsageError(
+            f"{folder} holds files but is no run directory, so it is not overwritten. "
+            "Name another with --run-dir."
+        )
+    for name in ("history.csv", "metrics.json", "predictions.csv", MODEL_FILE, ONNX_FILE,
+                 "report.html", "README.md", SETTINGS_FILE):  # fmt: skip
+        (folder / name).unlink(missing_ok=True)
+    for plot in (folder / "plots").glob("*.png"):
+        plot.unlink()
+
+
+def _version(distribution: str) -> str | None:
+    """The installed version of a distribution, if it is there."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _digits(number: "np.float32") -> str:
+    """A float32 with the nine digits that give it back exactly."""
+    return f"{number:.9g}"

@@ -1,0 +1,191 @@
+"""What the command does with a run: the whole course, a later look, an export."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from apparel import report, text
+from apparel.errors import UsageError
+from apparel.files import write_text
+from apparel.formats import SUFFIXES, format_of
+from apparel.records import Evaluation, Finding, Prediction, Settings
+from apparel.rundir import MODEL_FILE, ONNX_FILE, RunDirectory
+
+if TYPE_CHECKING:
+    from apparel.classifier import ApparelClassifier
+
+SAMPLES = (0, 12, 42, 100)
+CAPTIONS = {
+    "history": "Training history",
+    "confusion_matrix": "Confusion matrix",
+    "predictions": "Example predictions",
+}
+
+
+def run(
+    settings: Settings,
+    directory: RunDirectory,
+    *,
+    source: str,
+    data_dir: Path | None = None,
+    save_path: Path | None = None,
+) -> None:
+    """Go all the steps, and leave a run directory that says how it ended.
+
+    Args:
+        settings: of the run.
+        directory: an empty run directory.
+        source: the name of the data set.
+        data_dir: a folder with the data set's files.
+        save_path: where to save the model as well.
+
+    Raises:
+        ApparelError: a step failed; the run directory says "failed".
+        KeyboardInterrupt: Ctrl-C; the run directory says "interrupted".
+    """
+    try:
+        from apparel.classifier import ApparelClassifier  # noqa: PLC0415  # seconds
+
+        classifier = ApparelClassifier(**asdict(settings), data_dir=data_dir, run_dir=directory)
+        _all_steps(classifier, directory, source, save_path)
+    except BaseException as error:
+        with suppress(OSError):  # a full disk must not hide what went wrong
+            directory.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+        raise
+    directory.close("complete")
+
+
+def _all_steps(
+    classifier: "ApparelClassifier", directory: RunDirectory, source: str, save_path: Path | None
+) -> None:
+    """Every step, in order."""
+    classifier.import_data(source).prepare_data().create_model().setup_model()
+    classifier.run_training()
+    evaluation = classifier.test_model()
+    findings = classifier.explain_results()
+    n_images = len(evaluation.true)
+    classifier.visualize_predictions([index for index in SAMPLES if index < n_images])
+    for path in (directory.path / MODEL_FILE, directory.path / ONNX_FILE, save_path):
+        if path:
+            classifier.export_model(path)
+    write_report(directory, evaluation, findings)
+    print(f"\nTest result on {n_images:,} images\n{text.metric_lines(evaluation)}")
+    print(f"Run directory: {directory.path}")
+
+
+def write_report(
+    directory: RunDirectory, evaluation: Evaluation, findings: Sequence[Finding]
+) -> None:
+    """Write `report.html` and the model card, `README.md`."""
+    settings = directory.settings()
+    facts = _facts(settings)
+    title = f"{settings['settings']['model_name']} on {settings['dataset']['source']}"
+    plots = {
+        caption: directory.path / "plots" / f"{name}.png" for name, caption in CAPTIONS.items()
+    }
+    directory.write_text("report.html", report.html(title, evaluation, findings, plots, facts))
+    directory.write_text("README.md", report.model_card(title, evaluation, findings, facts))
+
+
+def evaluate_run(
+    directory: RunDirectory, *, source: str | None = None, data_dir: str | None = None
+) -> Evaluation:
+    """Score the saved model of a run on its test set once more.
+
+    Args:
+        directory: an earlier run.
+        source: another data set than the run's.
+        data_dir: a folder with the data set's files.
+
+    Raises:
+        ModelFileError: the run or its model is broken, or the data do not fit it.
+        DataUnavailableError: the data set cannot be had.
+    """
+    from apparel import data, evaluate, export, inference, prepare  # noqa: PLC0415  # seconds
+
+    record = directory.settings()
+    settings = Settings(**record["settings"])
+    model = export.load_keras_model(directory.path / MODEL_FILE)
+    dataset = data.load(
+        source or record["dataset"]["source"],
+        data_dir=data_dir,
+        limit=settings.limit,
+        seed=settings.seed,
+    )
+    inference.check_fits(model, n_classes=dataset.n_classes, img_shape=dataset.img_shape)
+    images = prepare.scale_pixels(dataset.test_images)
+    probabilities = inference.predict_probabilities(model, images)
+    return evaluate.evaluate(probabilities, dataset.test_labels, dataset.class_names)
+
+
+def export_run(directory: RunDirectory, kind: str, output: Path | None) -> Path:
+    """Write the saved model of a run in another format.
+
+    Args:
+        directory: an earlier run.
+        kind: a key of `formats.SUFFIXES`.
+        output: where to; by default `model` with the format's suffix, in the run directory.
+
+    Raises:
+        UsageError: `output` has the suffix of another format.
+        ModelFileError: the run or its model is broken.
+        ApparelError: the written file is not the same model.
+    """
+    from apparel import export, inference  # noqa: PLC0415  # seconds
+
+    suffix = SUFFIXES[kind]
+    output = output or directory.path / f"model{suffix}"
+    if format_of(output) != kind:
+        raise UsageError(f"the format {kind} needs a file that ends in {suffix}, not {output}.")
+    record = directory.settings()
+    model = export.load_keras_model(directory.path / MODEL_FILE)
+    shape = tuple(record["img_shape"])
+    inference.check_fits(model, n_classes=len(record["class_names"]), img_shape=shape)
+    return export.export(
+        model,
+        output,
+        images=inference.made_up_images(shape),
+        class_names=tuple(record["class_names"]),
+        metadata={"dataset": record["dataset"]},
+    )
+
+
+def predict_files(
+    model: Path, paths: Sequence[Path], *, output: Path | None = None
+) -> list[Prediction]:
+    """Classify image files, and write every class's probability if asked to.
+
+    Args:
+        model: an `.onnx` file, or a run directory.
+        paths: image files, or folders of them.
+        output: a CSV file to write.
+
+    Raises:
+        ModelFileError: the model file is missing, broken or foreign.
+        DataError: a file is missing, broken, or no image.
+    """
+    from apparel import predict  # noqa: PLC0415  # loads ONNX Runtime
+
+    if model.is_dir():
+        model = RunDirectory.open(model).path / ONNX_FILE
+    predictor = predict.Predictor(model)
+    predictions = predictor.predict_images(predict.find_images(paths))
+    if output:
+        write_text(output, text.prediction_csv(predictions))
+    return predictions
+
+
+def _facts(settings: dict[str, Any]) -> dict[str, str]:
+    """The lines of a report that say how a run was made."""
+    chosen, versions = settings["number_format"], settings["versions"]
+    return {
+        "Started": settings["started"],
+        "Settings": ", ".join(f"{key} {value}" for key, value in settings["settings"].items()),
+        "Number format of training": f"{chosen['policy']} ({chosen['reason']})",
+        "Data": f"{settings['dataset']['source']}, SHA-256 {settings['dataset']['sha256']}",
+        "Versions": ", ".join(f"{key} {value}" for key, value in versions.items()),
+        "Processor": settings["processor"],
+        "Platform": settings["platform"],
+    }

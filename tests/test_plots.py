@@ -1,0 +1,346 @@
+"""Figures are read back: text, labels, colours, lengths; each renders without a warning."""
+
+import io
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from apparel.plots import (
+    BLUE,
+    FAINT,
+    GREY,
+    VERMILLION,
+    confusion_matrix_figure,
+    draw_confidences,
+    draw_confusion_matrix,
+    draw_curves,
+    draw_image,
+    history_figure,
+    predictions_figure,
+)
+from apparel.records import Evaluation, History, Interval, Prediction
+
+FASHION = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+PNG = b"\x89PNG"
+
+
+def render(figure):
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=40)
+    return file.getvalue()
+
+
+def history(epochs, *, validation=True, interrupted=False):
+    steps = np.arange(epochs)
+    measures = {"loss": 1 / (steps + 1), "accuracy": 1 - 0.5 / (steps + 1)}
+    if validation:
+        measures |= {"val_loss": 1.1 / (steps + 1), "val_accuracy": 0.9 - (steps - 2) ** 2 / 1000}
+    return History(
+        history={name: tuple(values.tolist()) for name, values in measures.items()},
+        seconds=(1.0,) * epochs,
+        dtype="float32",
+        interrupted=interrupted,
+    )
+
+
+def evaluation(confusion, names):
+    confusion = np.array(confusion, dtype=np.int64)
+    true = np.repeat(np.arange(len(names)), confusion.sum(axis=1))
+    return Evaluation(
+        true=true,
+        predicted=true,
+        probabilities=np.eye(len(names), dtype=np.float32)[true],
+        class_names=tuple(names),
+        confusion=confusion,
+        metrics={"accuracy": Interval(0.918, 0.912, 0.923)},
+        per_class=(),
+        report="",
+    )
+
+
+def prediction(true=6, *, channels=1, image=True, names=FASHION, dtype=np.uint8):
+    probabilities = np.zeros(len(names), dtype=np.float32)
+    probabilities[0], probabilities[-1] = 0.25, 0.75
+    pixels = np.full((28, 28, channels), 255 if dtype == np.uint8 else 1, dtype=dtype)
+    return Prediction(
+        name="test image 12",
+        probabilities=probabilities,
+        class_names=names,
+        image=pixels if image else None,
+        true=true,
+    )
+
+
+def lines(ax):
+    return {line.get_label(): line for line in ax.get_lines()}
+
+
+def cells(ax, classes):
+    return np.reshape([text.get_text() for text in ax.texts], (classes, classes))
+
+
+def tick_labels(axis):
+    return [label.get_text() for label in axis.get_ticklabels()]
+
+
+def titles(figure):
+    return [part.get_suptitle() for part in figure.subfigs if part.get_suptitle()]
+
+
+def test_history_shows_both_measures_of_both_sets_by_epoch():
+    record = history(15)
+    figure = history_figure(record)
+
+    assert [ax.get_ylabel() for ax in figure.axes] == ["accuracy", "loss"]
+    for ax, measure in zip(figure.axes, ("accuracy", "loss"), strict=True):
+        drawn = lines(ax)
+        assert list(drawn) == ["training", "validation", "best epoch: 3"]
+        assert drawn["training"].get_xdata().tolist() == list(range(1, 16))
+        assert tuple(drawn["training"].get_ydata()) == record.history[measure]
+        assert tuple(drawn["validation"].get_ydata()) == record.history[f"val_{measure}"]
+        assert list(drawn["best epoch: 3"].get_xdata()) == [3, 3]
+        assert all(tick == int(tick) for tick in ax.get_xticks())
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == list(drawn)
+    assert render(figure).startswith(PNG)
+
+
+def test_history_curves_differ_in_more_than_colour():
+    drawn = lines(history_figure(history(5)).axes[0])
+    training, validation = drawn["training"], drawn["validation"]
+
+    assert (training.get_color(), validation.get_color()) == (BLUE, VERMILLION)
+    assert training.get_linestyle() != validation.get_linestyle()
+    assert training.get_marker() != validation.get_marker()
+
+
+def test_one_epoch_is_visible_and_has_one_tick():
+    figure = history_figure(history(1))
+    ax = figure.axes[0]
+
+    assert lines(ax)["training"].get_marker() == "o"
+    low, high = ax.get_xlim()
+    assert [tick for tick in ax.get_xticks() if low <= tick <= high] == [1]
+    assert render(figure).startswith(PNG)
+
+
+@pytest.mark.parametrize(
+    ("record", "title"),
+    [
+        (history(15), "Training, 15 epochs; best by validation accuracy: epoch 3"),
+        (history(1, validation=False), "Training, 1 epoch"),
+        (history(4, validation=False, interrupted=True), "Training, interrupted after 4 epochs"),
+        (
+            history(1, interrupted=True),
+            "Training, interrupted after 1 epoch; best by validation accuracy: epoch 1",
+        ),
+    ],
+)
+def test_history_title(record, title):
+    figure = history_figure(record)
+
+    assert figure.get_suptitle() == title
+    assert render(figure).startswith(PNG)
+
+
+def test_history_without_validation_marks_no_best_epoch():
+    ax = history_figure(history(4, validation=False)).axes[1]
+
+    assert list(lines(ax)) == ["training"]
+
+
+def test_history_without_an_epoch_says_so():
+    record = History(history={}, seconds=(), dtype="float32", interrupted=True)
+    figure = history_figure(record)
+
+    assert figure.get_suptitle() == "Training, interrupted after 0 epochs"
+    assert [ax.texts[0].get_text() for ax in figure.axes] == ["nothing on record"] * 2
+    assert render(figure).startswith(PNG)
+
+
+def test_markers_thin_out_over_many_epochs():
+    line = lines(draw_curves(history(200), "loss"))["training"]
+
+    assert line.get_markevery() == 10
+
+
+CONFUSION = [[1500, 500, 0], [1, 2999, 0], [0, 0, 0]]
+NAMES = ("Shirt", "Coat", "Bag")
+
+
+def test_confusion_matrix_cells_hold_count_and_row_percentage():
+    figure = confusion_matrix_figure(evaluation(CONFUSION, NAMES))
+
+    assert cells(figure.axes[0], 3).tolist() == [
+        ["1,500\n75.0 %", "500\n25.0 %", "0"],
+        ["1\n<0.1 %", "2,999\n>99.9 %", "0"],
+        ["0", "0", "0"],
+    ]
+
+
+def test_confusion_matrix_names_its_axes():
+    ax = confusion_matrix_figure(evaluation(CONFUSION, NAMES)).axes[0]
+
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("true class", "predicted class")
+    assert tick_labels(ax.xaxis) == tick_labels(ax.yaxis) == list(NAMES)
+    # Row 0 is at the top, where its name is.
+    assert ax.get_ylim() == (3, 0)
+    assert ax.get_title() == "Confusion matrix: 91.8 % of 5,000 test images right"
+
+
+def test_confusion_matrix_is_coloured_by_row_share():
+    figure = confusion_matrix_figure(evaluation([[50, 50], [4, 4]], ("Shirt", "Coat")))
+    ax, bar = figure.axes
+
+    assert np.ravel(ax.collections[0].get_array()).tolist() == [0.5] * 4
+    assert (ax.collections[0].norm.vmin, ax.collections[0].norm.vmax) == (0, 1)
+    assert bar.get_ylabel() == "share of the true class"
+
+
+def test_confusion_matrix_text_contrasts_with_its_cell():
+    ax = confusion_matrix_figure(evaluation([[95, 5], [0, 100]], ("Shirt", "Coat"))).axes[0]
+    dark, light, zero, _ = (to_hex(text.get_color()) for text in ax.texts)
+
+    assert dark == "#ffffff"
+    assert light == "#262626"
+    assert zero == FAINT.lower()
+
+
+@pytest.mark.parametrize("classes", [1, 2, 10, 30])
+def test_confusion_matrix_text_fits_its_cell(classes):
+    names = tuple(f"class {i}" for i in range(classes))
+    figure = confusion_matrix_figure(evaluation(np.full((classes, classes), 9999), names))
+
+    FigureCanvasAgg(figure).draw()
+    ax = figure.axes[0]
+    cell = ax.get_window_extent()
+    text = ax.texts[0].get_window_extent()
+    assert text.width < cell.width / classes
+    assert text.height < cell.height / classes
+    for label in (ax.xaxis.label, ax.yaxis.label):
+        box = label.get_window_extent()
+        assert min(box.x0, box.y0) >= 0
+
+
+def test_confusion_matrix_draws_on_given_axes():
+    ax = Figure().subplots()
+
+    assert draw_confusion_matrix(np.eye(2, dtype=np.int64), ("Shirt", "Coat"), ax=ax) is ax
+
+
+@pytest.mark.parametrize("count", [1, 4, 7, 50])
+def test_predictions_of_any_number(count):
+    figure = predictions_figure([prediction() for _ in range(count)])
+
+    assert len(titles(figure)) == count
+    assert len(figure.axes) == 2 * count
+
+
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_predictions_render(count):
+    assert render(predictions_figure([prediction() for _ in range(count)])).startswith(PNG)
+
+
+def test_no_predictions_is_an_error():
+    with pytest.raises(ValueError, match="at least one prediction"):
+        predictions_figure([])
+
+
+@pytest.mark.parametrize(
+    ("true", "title", "colour"),
+    [
+        (9, "✓ predicted: Ankle boot · true: Ankle boot", BLUE),
+        (6, "✗ predicted: Ankle boot · true: Shirt", VERMILLION),
+        (None, "predicted: Ankle boot · true: unknown", GREY),
+    ],
+)
+def test_prediction_is_judged_by_sign_and_colour(true, title, colour):
+    figure = predictions_figure([prediction(true)])
+    image, bars = figure.axes
+
+    assert titles(figure) == [title]
+    assert figure.subfigs[0].texts[0].get_color() == colour
+    assert to_hex(image.spines["top"].get_edgecolor()) == colour.lower()
+    assert to_hex(bars.patches[9].get_facecolor()) == colour.lower()
+    assert to_hex(bars.patches[0].get_facecolor()) == FAINT.lower()
+    assert render(figure).startswith(PNG)
+
+
+def test_bars_show_the_confidence_in_every_class():
+    ax = draw_confidences(prediction())
+
+    assert [bar.get_width() for bar in ax.patches] == [25, *[0] * 8, 75]
+    assert tick_labels(ax.yaxis) == list(FASHION)
+    values = [text.get_text() for text in ax.texts]
+    assert values == ["25.0 %", *["0.0 %"] * 5, "0.0 % ◀ true", "0.0 %", "0.0 %", "75.0 %"]
+    bold = [label.get_fontweight() == "bold" for label in ax.get_yticklabels()]
+    assert bold == [name == "Shirt" for name in FASHION]
+    # The first class is on top.
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]
+
+
+def test_an_unknown_label_marks_no_class():
+    ax = draw_confidences(prediction(true=None))
+
+    assert not any("true" in text.get_text() for text in ax.texts)
+
+
+def test_a_prediction_without_image_has_bars_alone():
+    figure = predictions_figure([prediction(image=False), prediction()])
+
+    assert [len(part.axes) for part in figure.subfigs] == [1, 2]
+    assert figure.subfigs[0].axes[0].get_xlabel() == "test image 12"
+    assert render(figure).startswith(PNG)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_images_are_grey_or_in_colour(channels, dtype):
+    ax = draw_image(prediction(channels=channels, dtype=dtype))
+    (image,) = ax.get_images()
+
+    assert image.get_array().shape == ((28, 28) if channels == 1 else (28, 28, channels))
+    if channels == 1:  # an all-white image must not be stretched to black
+        assert image.get_clim() == (0, 255 if dtype == np.uint8 else 1)
+    assert ax.get_xlabel() == "test image 12"
+    assert render(ax.figure).startswith(PNG)
+
+
+@pytest.mark.parametrize("name", ["$x$", "$unbalanced", "a very long name " * 20, "Ü"])
+def test_odd_class_names_neither_break_nor_squeeze_a_figure(name):
+    names = (name, *NAMES[1:])
+
+    assert render(predictions_figure([prediction(true=0, names=names)])).startswith(PNG)
+    assert render(confusion_matrix_figure(evaluation(CONFUSION, names))).startswith(PNG)
+
+
+def test_long_names_are_shortened_in_the_middle():
+    ax = draw_confidences(prediction(true=0, names=("a" * 30 + "b" * 30, "c")))
+
+    assert tick_labels(ax.yaxis)[0] == "a" * 12 + "…" + "b" * 11
+
+
+def test_figures_leave_no_global_state():
+    before = dict(mpl.rcParams)
+    history_figure(history(2))
+    confusion_matrix_figure(evaluation(CONFUSION, NAMES))
+    predictions_figure([prediction()])
+
+    import matplotlib.pyplot as plt  # noqa: PLC0415  # only to ask it what it holds
+
+    assert plt.get_fignums() == []
+    assert dict(mpl.rcParams) == before
