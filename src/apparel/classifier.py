@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -33,6 +33,8 @@ from apparel.errors import DataError, StepOrderError
 from apparel.formats import format_of
 from apparel.records import Dtype, Evaluation, Finding, History, Prediction, Settings, Splits
 from apparel.rundir import MODEL_FILE, RunDirectory
+
+T = TypeVar("T")
 
 
 class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn publishes no types
@@ -164,14 +166,11 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             StepOrderError: `import_data` was not called.
             DataError: images, labels and class names do not fit together.
         """
-        self._need(self.train_images is not None, "prepare_data", "import_data")
-        if self._is_prepared():
+        arrays = self._images_and_labels("prepare_data")
+        if _is_prepared(arrays):
             return self
         dataset = data.from_arrays(
-            self.train_images,
-            self.train_labels,
-            self.test_images,
-            self.test_labels,
+            *arrays,
             class_names=self.labels,
             source=str(self._manifest.get("source", "arrays")),
         )
@@ -209,8 +208,8 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         Raises:
             StepOrderError: `create_model` was not called.
         """
-        self._need(self.model is not None, "setup_model", "create_model")
-        train.compile_model(self.model, self._settings())
+        model = _need(self.model, "setup_model", "create_model")
+        train.compile_model(model, self._settings())
         return self
 
     def run_training(self, batch_size: int | None = None, epochs: int | None = None) -> History:
@@ -234,18 +233,11 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             settings = replace(settings, batch_size=batch_size)
         if epochs is not None:
             settings = replace(settings, epochs=epochs)
-        self._need(self.train_images is not None, "run_training", "import_data")
-        self._need(self._is_prepared(), "run_training", "prepare_data")
-        self._need(self.model is not None, "run_training", "create_model")
-        self._need(self.model.compiled, "run_training", "setup_model")
-        splits = prepare.split(
-            self.train_images,
-            self.train_labels,
-            self.test_images,
-            self.test_labels,
-            settings=settings,
-            manifest=self._manifest,
-        )
+        arrays = self._images_and_labels("run_training")
+        _need(_is_prepared(arrays), "run_training", "prepare_data")
+        model = _need(self.model, "run_training", "create_model")
+        _need(model.compiled, "run_training", "setup_model")
+        splits = prepare.split(*arrays, settings=settings, manifest=self._manifest)
         number_format = backend.choose_number_format(settings.dtype)
         if self._run:
             self._run.write_settings(
@@ -255,15 +247,15 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
                 class_names=self.labels,
                 img_shape=self.img_shape,
             )
-        self._train(splits, settings, number_format)
+        history = self._train(splits, settings, number_format)
         self.classes_ = np.arange(self.n_classes)
         if self._run:
-            self._run.write_history(self.training_logs)
-        if self.training_logs.interrupted:
+            self._run.write_history(history)
+        if history.interrupted:
             if self._run:
                 self.export_model(self._run.path / MODEL_FILE)
             raise KeyboardInterrupt
-        return self.training_logs
+        return history
 
     # -- results ------------------------------------------------------------------------
 
@@ -276,12 +268,12 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         Raises:
             StepOrderError: `run_training` was not called.
         """
-        self._need(self.training_logs is not None, "test_model", "run_training")
-        measures = inference.keras_measures(self.model, self.test_images, self.test_labels)
-        probabilities = inference.predict_probabilities(self.model, self.test_images)
-        self.evaluation = evaluate.evaluate(
-            probabilities, self.orig_test_labels, tuple(self.labels)
-        )
+        _need(self.training_logs, "test_model", "run_training")
+        *_, images, one_hot_labels = self._images_and_labels("test_model")
+        measures = inference.keras_measures(self.model, images, one_hot_labels)
+        probabilities = inference.predict_probabilities(self.model, images)
+        labels = _need(self.orig_test_labels, "test_model", "prepare_data")
+        self.evaluation = evaluate.evaluate(probabilities, labels, tuple(self.labels))
         print(text.test_summary(self.evaluation, measures))
         if self._run:
             self._run.write_evaluation(self.evaluation)
@@ -295,8 +287,8 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         Raises:
             StepOrderError: `run_training` was not called.
         """
-        self._need(self.training_logs is not None, "plot_history", "run_training")
-        return self._show("history", plots.history_figure(self.training_logs))
+        history = _need(self.training_logs, "plot_history", "run_training")
+        return self._show("history", plots.history_figure(history))
 
     def show_conf_matrix(self, actual: ArrayLike, predicted: ArrayLike) -> Figure:
         """Show how often each class was taken for each.
@@ -309,7 +301,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             DataError: the two do not fit together or to the classes.
         """
         confusion = evaluate.count_confusions(actual, predicted, len(self.labels))
-        return self._show("confusion_matrix", plots.draw_confusion_matrix(confusion, self.labels).figure)
+        return self._show("confusion_matrix", plots.confusion_matrix_figure(confusion, self.labels))
 
     def visualize_predictions(
         self, sample_indices: Sequence[int] | None = None, count: int = 4
@@ -325,18 +317,20 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             StepOrderError: `run_training` was not called.
             UsageError: an index lies outside the test set, or there is none.
         """
-        self._need(self.training_logs is not None, "visualize_predictions", "run_training")
+        _need(self.training_logs, "visualize_predictions", "run_training")
+        images = _need(self.test_images, "visualize_predictions", "import_data")
+        labels = _need(self.orig_test_labels, "visualize_predictions", "import_data")
         indices = inference.choose_samples(
-            sample_indices, count=count, n_images=len(self.test_images), seed=self.seed
+            sample_indices, count=count, n_images=len(images), seed=self.seed
         )
-        probabilities = inference.predict_probabilities(self.model, self.test_images[indices])
+        probabilities = inference.predict_probabilities(self.model, images[indices])
         predictions = [
             Prediction(
                 name=f"test image {index}",
                 probabilities=row,
                 class_names=tuple(self.labels),
-                image=self.test_images[index],
-                true=int(self.orig_test_labels[index]),
+                image=images[index],
+                true=int(labels[index]),
             )
             for index, row in zip(indices, probabilities, strict=True)
         ]
@@ -349,8 +343,8 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         Raises:
             StepOrderError: `test_model` was not called.
         """
-        self._need(self.evaluation is not None, "explain_results", "test_model")
-        findings = explain.explain(self.evaluation, self.training_logs)
+        evaluation = _need(self.evaluation, "explain_results", "test_model")
+        findings = explain.explain(evaluation, self.training_logs)
         print(text.explanation(explain.METRICS_EXPLAINED, findings))
         return findings
 
@@ -365,13 +359,13 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             ApparelError: the file read back is not the same model.
         """
         format_of(save_path)
-        self._need(self.training_logs is not None, "export_model", "run_training")
+        splits = _need(self._splits, "export_model", "run_training")
         path = export.export(
             self.model,
             save_path,
-            images=inference.comparison_images(self._splits),
+            images=inference.comparison_images(splits),
             class_names=tuple(self.labels),
-            metadata={"dataset": self._splits.manifest},
+            metadata={"dataset": splits.manifest},
         )
         print(f"Model saved to {path}")
         return path
@@ -382,8 +376,8 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         """Train on arrays, with a tenth held out for validation.
 
         Args:
-            X: images, shape (n, h, w), (n, h, w, c) or (n, h·w·c); whole numbers of 0–255
-                or floats of 0–1. A flat array has the shape that `img_shape` says.
+            X: images, shape (n, h, w), (n, h, w, c) or (n, h·w·c); whole numbers of 0-255
+                or floats of 0-1. A flat array has the shape that `img_shape` says.
             y: shape (n,), labels of any kind; their sorted values become `classes_`.
 
         Raises:
@@ -420,7 +414,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             StepOrderError: nothing was trained.
             DataError: X does not fit the model.
         """
-        self._need(self.training_logs is not None, "predict_proba", "fit() or run_training")
+        _need(self.training_logs, "predict_proba", "fit() or run_training")
         images = prepare.as_unit_images(X, self.model.input_shape[1:])
         return inference.predict_probabilities(self.model, images)
 
@@ -455,24 +449,21 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             limit=self.limit,
         )
 
-    def _train(self, splits: Splits, settings: Settings, number_format: NumberFormat) -> None:
+    def _train(self, splits: Splits, settings: Settings, number_format: NumberFormat) -> History:
         """Train the model and keep what came of it."""
         self.evaluation = None
         self.training_logs = train.fit(self.model, splits, settings, number_format)
         self._splits = splits
+        return self.training_logs
 
-    def _is_prepared(self) -> bool:
-        """Whether the images are scaled and the labels one-hot."""
-        return np.ndim(self.train_labels) == 2  # noqa: PLR2004  # one-hot: n, k
-
-    def _need(self, ready: bool, step: str, first: str) -> None:
-        """Stop a step that comes too early.
+    def _images_and_labels(self, step: str) -> tuple[NDArray[Any], ...]:
+        """Training images and labels, then test images and labels.
 
         Raises:
-            StepOrderError: it does.
+            StepOrderError: they were not imported.
         """
-        if not ready:
-            raise StepOrderError(f"{step}() was called too early. Call {first}() first.")
+        arrays = (self.train_images, self.train_labels, self.test_images, self.test_labels)
+        return tuple(_need(array, step, "import_data") for array in arrays)
 
     def _show(self, name: str, figure: Figure) -> Figure:
         """Show a figure where somebody can see it, and keep it in the run directory."""
@@ -484,6 +475,22 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Stay one line in a notebook, where scikit-learn would draw a diagram."""
         return {"text/plain": repr(self)}
+
+
+def _need(value: T | None, step: str, first: str) -> T:
+    """Give `value`, or stop a step that comes too early.
+
+    Raises:
+        StepOrderError: the value is None or False.
+    """
+    if value is None or value is False:
+        raise StepOrderError(f"{step}() was called too early. Call {first}() first.")
+    return value
+
+
+def _is_prepared(arrays: tuple[NDArray[Any], ...]) -> bool:
+    """Whether the labels are one-hot, and so the images scaled."""
+    return arrays[1].ndim == 2  # noqa: PLR2004  # n, k
 
 
 def _default_labels(n_classes: int) -> list[str]:

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
-from apparel import models, text, workflow
+from apparel import models
 from apparel._version import __version__
 from apparel.errors import ApparelError
 from apparel.formats import SUFFIXES, format_of
 from apparel.records import DTYPES, Settings
-from apparel.rundir import RunDirectory
 
-Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
+Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"  # noqa: SLF001  # it has no other name
 
 INTERRUPTED = 130
 _SHOWN = "(default: %(default)s)"
@@ -45,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ApparelError as error:
         return _fail(str(error), error.exit_code, debug=parsed.debug)
     except OSError as error:
-        return _fail(f"{error.filename or 'file'}: {error.strerror or error}", 1, debug=parsed.debug)
+        return _fail(
+            f"{error.filename or 'file'}: {error.strerror or error}", 1, debug=parsed.debug
+        )
     except Exception as error:  # noqa: BLE001  # a defect still ends in one line, unless asked
         message = f"unexpected {type(error).__name__}: {error}. --debug shows where"
         return _fail(message, 1, debug=parsed.debug)
@@ -81,14 +82,42 @@ def _add_run(commands: "Commands", common: _Parser) -> None:
         "Every figure, picture and file lands in a run directory.",
     )
     add = command.add_argument
-    add("--model", choices=models.names(), default=default.model_name, help=f"architecture {_SHOWN}")
+    add(
+        "--model", choices=models.names(), default=default.model_name, help=f"architecture {_SHOWN}"
+    )
     _add_data(command, default="fashion-mnist", shown=_SHOWN)
-    add("--epochs", type=int, default=default.epochs, metavar="N", help=f"passes over the images {_SHOWN}")
-    add("--batch-size", type=int, default=default.batch_size, metavar="N", help=f"images in a training step {_SHOWN}")
-    add("--seed", type=int, default=default.seed, metavar="N", help=f"of everything random {_SHOWN}")
-    add("--dtype", choices=DTYPES, default=default.dtype, help=f"number format of training {_SHOWN}")
-    add("--limit", type=int, metavar="N", help="take N stratified images of each split, for a fast try")
-    add("--run-dir", type=Path, metavar="DIR", help="where the run goes (default: runs/<date>-<time>-<model>)")
+    add(
+        "--epochs",
+        type=int,
+        default=default.epochs,
+        metavar="N",
+        help=f"passes over the images {_SHOWN}",
+    )
+    add(
+        "--batch-size",
+        type=int,
+        default=default.batch_size,
+        metavar="N",
+        help=f"images in a training step {_SHOWN}",
+    )
+    add(
+        "--seed", type=int, default=default.seed, metavar="N", help=f"of everything random {_SHOWN}"
+    )
+    add(
+        "--dtype", choices=DTYPES, default=default.dtype, help=f"number format of training {_SHOWN}"
+    )
+    add(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="take N stratified images of each split, for a fast try",
+    )
+    add(
+        "--run-dir",
+        type=Path,
+        metavar="DIR",
+        help="where the run goes (default: runs/<date>-<time>-<model>)",
+    )
     add("--overwrite", action="store_true", help="replace the run that is in --run-dir")
     add("--save", type=Path, metavar="FILE", help="save the model here too, as .keras or .onnx")
     command.set_defaults(handler=_run)
@@ -116,7 +145,12 @@ def _add_predict(commands: "Commands", common: _Parser) -> None:
     add = command.add_argument
     add("model", type=Path, metavar="MODEL", help="an .onnx file, or a run directory that has one")
     add("images", type=Path, nargs="+", metavar="IMAGE", help="an image file, or a folder of them")
-    add("--output", type=Path, metavar="FILE", help="write a CSV file with every class's probability")
+    add(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write a CSV file with every class's probability",
+    )
     command.set_defaults(handler=_predict)
 
 
@@ -151,6 +185,9 @@ def _run(parsed: argparse.Namespace) -> None:
     )
     if parsed.save:
         format_of(parsed.save)
+    from apparel import workflow  # noqa: PLC0415  # --help has no time for it
+    from apparel.rundir import RunDirectory  # noqa: PLC0415  # as above
+
     directory = RunDirectory.create(
         parsed.run_dir, name=settings.model_name, overwrite=parsed.overwrite
     )
@@ -164,20 +201,23 @@ def _run(parsed: argparse.Namespace) -> None:
 
 
 def _evaluate(parsed: argparse.Namespace) -> None:
-    directory = RunDirectory.open(parsed.run)
-    evaluation = workflow.evaluate_run(directory, source=parsed.data, data_dir=parsed.data_dir)
+    from apparel import text, workflow  # noqa: PLC0415  # --help has no time for it
+
+    evaluation = workflow.evaluate_run(parsed.run, source=parsed.data, data_dir=parsed.data_dir)
     print(text.metric_lines(evaluation), evaluation.report, sep="\n\n")
 
 
 def _predict(parsed: argparse.Namespace) -> None:
+    from apparel import text, workflow  # noqa: PLC0415  # --help has no time for it
+
     predictions = workflow.predict_files(parsed.model, parsed.images, output=parsed.output)
     print(text.prediction_table(predictions))
 
 
 def _export(parsed: argparse.Namespace) -> None:
-    directory = RunDirectory.open(parsed.run)
-    path = workflow.export_run(directory, parsed.format, parsed.output)
-    print(f"Model saved to {path}")
+    from apparel import workflow  # noqa: PLC0415  # --help has no time for it
+
+    print(f"Model saved to {workflow.export_run(parsed.run, parsed.format, parsed.output)}")
 
 
 def _fail(message: str, code: int, *, debug: bool) -> int:

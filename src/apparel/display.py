@@ -33,17 +33,17 @@ def _show_inline(figure: "Figure") -> None:
     from IPython import get_ipython  # noqa: PLC0415  # present in a kernel only
     from IPython.display import display  # noqa: PLC0415  # as above
 
-    shell: Any = get_ipython()  # type: ignore[no-untyped-call]  # IPython's own
+    shell: Any = get_ipython()
     shell.enable_matplotlib("inline")  # registers how a Figure becomes a picture
     display(figure)  # type: ignore[no-untyped-call]  # IPython's own
     cell = shell.execution_count
 
     def display_later() -> None:
-        del figure._ipython_display_  # type: ignore[attr-defined]  # noqa: SLF001  # IPython's protocol
+        del figure._ipython_display_  # type: ignore[attr-defined]  # IPython's protocol
         if shell.execution_count != cell:
             display(figure)  # type: ignore[no-untyped-call]  # IPython's own
 
-    figure._ipython_display_ = display_later  # type: ignore[attr-defined]  # noqa: SLF001  # as above
+    figure._ipython_display_ = display_later  # type: ignore[attr-defined]  # as above
 
 
 def _show_window(figure: "Figure") -> None:
@@ -71,6 +71,9 @@ def wait_for_windows() -> None:
 def _on_screen() -> bool:
     """Whether matplotlib found a screen to open windows on."""
     import matplotlib as mpl  # noqa: PLC0415  # slow, and only where a figure is shown
-    from matplotlib.backends import BackendFilter, backend_registry  # noqa: PLC0415  # as above
+    from matplotlib.backends import registry  # noqa: PLC0415  # as above
 
-    return mpl.get_backend() in backend_registry.list_builtin(BackendFilter.INTERACTIVE)
+    on_screen: list[str] = registry.backend_registry.list_builtin(  # type: ignore[no-untyped-call]  # matplotlib's own
+        registry.BackendFilter.INTERACTIVE
+    )
+    return mpl.get_backend().lower() in on_screen

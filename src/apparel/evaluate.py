@@ -70,9 +70,7 @@ def evaluate(
     )
 
 
-def count_confusions(
-    true: ArrayLike, predicted: ArrayLike, n_classes: int
-) -> NDArray[np.int64]:
+def count_confusions(true: ArrayLike, predicted: ArrayLike, n_classes: int) -> NDArray[np.int64]:
     """Count how often each class was taken for each.
 
     Args:

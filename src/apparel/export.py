@@ -77,7 +77,7 @@ def load_keras_model(path: str | os.PathLike[str]) -> Any:
     keras = backend.load_keras()
     try:
         return keras.models.load_model(path, safe_mode=True)
-    except Exception as error:  # noqa: BLE001  # a broken file fails anywhere inside Keras
+    except Exception as error:  # a broken file fails anywhere inside Keras
         reason = str(error).partition("\n")[0]
         raise ModelFileError(
             f"{path} is not a model that Keras can open ({reason}). "

@@ -17,7 +17,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from apparel.records import Evaluation, History, Prediction
+from apparel.records import History, Prediction
 
 BLUE, VERMILLION, GREY, FAINT = "#0072B2", "#D55E00", "#595959", "#9A9A9A"
 RIGHT, WRONG = "✓", "✗"
@@ -84,21 +84,20 @@ def draw_curves(history: History, measure: str, *, ax: Axes | None = None) -> Ax
     return ax
 
 
-def confusion_matrix_figure(evaluation: Evaluation) -> Figure:
+def confusion_matrix_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
     """Draw which classes are taken for which.
 
     Args:
-        evaluation: the result on the test set.
+        confusion: int64, shape (k, k), counts; row: true class, column: predicted class.
+        class_names: k names.
 
     Returns:
         A Figure whose first Axes is the heatmap, and whose second is its colour bar.
     """
-    names = evaluation.class_names
-    figure = Figure(figsize=_matrix_size(len(names)), layout="constrained")
-    ax = draw_confusion_matrix(evaluation.confusion, names, ax=figure.subplots())
-    images, accuracy = len(evaluation.true), evaluation.metrics["accuracy"].value
-    noun = "test image" if images == 1 else "test images"
-    ax.set_title(f"Confusion matrix: {_percent(accuracy)} of {images:,} {noun} right", pad=12)
+    figure = Figure(figsize=_matrix_size(len(class_names)), layout="constrained")
+    ax = draw_confusion_matrix(confusion, class_names, ax=figure.subplots())
+    images = confusion.sum()
+    ax.set_title(f"Confusion matrix of {images:,} {'image' if images == 1 else 'images'}", pad=12)
     return figure
 
 
@@ -271,6 +270,7 @@ def _new_axes(size: tuple[float, float]) -> Axes:
 
 def _matrix_size(classes: int) -> tuple[float, float]:
     """Return inches: a cell has room for "1,000" above "100.0 %"."""
+    # Cells come out square by this size: seaborn's square=True let the layout clip "true class".
     side = 0.8 * max(classes, 4)
     return side + 3, side + 1.8
 

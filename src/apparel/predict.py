@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -105,9 +106,7 @@ class Predictor:
         ]
 
 
-def read_image(
-    path: str | os.PathLike[str], img_shape: tuple[int, int, int]
-) -> NDArray[np.uint8]:
+def read_image(path: str | os.PathLike[str], img_shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """Read one image file into the shape that a model takes.
 
     The photo's own rotation is applied; transparency becomes black, Fashion-MNIST's
@@ -126,14 +125,19 @@ def read_image(
     """
     height, width, channels = img_shape
     try:
-        with Image.open(path) as opened:
-            image = _flatten(ImageOps.exif_transpose(opened), IMAGE_MODES[channels])
+        with warnings.catch_warnings():
+            # Pillow remarks on odd metadata, which a prediction does not need. Above its limit
+            # of pixels it warns, and refuses only above twice the limit.
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as opened:
+                image = _flatten(ImageOps.exif_transpose(opened), IMAGE_MODES[channels])
     except UnidentifiedImageError as error:
         raise DataError(
             f"{path} is no image, or of a format that Pillow does not read. "
             "Give PNG, JPEG, WebP, GIF, BMP or TIFF."
         ) from error
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{path} is too large to open safely: {error}") from error
     except (OSError, SyntaxError, ValueError) as error:  # Pillow's ways to meet broken files
         raise DataError(
@@ -141,7 +145,8 @@ def read_image(
             "Check that the file exists and was copied whole."
         ) from error
     if image.size != (width, height):
-        image = ImageOps.pad(image, (width, height), color=image.getpixel((0, 0)))
+        corner = np.asarray(image)[0, 0]
+        image = ImageOps.pad(image, (width, height), color=tuple(np.atleast_1d(corner).tolist()))
     return np.asarray(image, np.uint8).reshape(img_shape)
 
 
@@ -204,7 +209,7 @@ def _open_session(path: Path) -> Any:
     options.log_severity_level = 4  # failures arrive as exceptions
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001  # ONNX Runtime's errors share no base class
+    except Exception as error:  # ONNX Runtime's errors share no base class
         reason = str(error).partition("\n")[0]
         raise ModelFileError(
             f"{path} is not a model that ONNX Runtime can open ({reason}). "

@@ -75,7 +75,7 @@ def split(
 
 
 def scale_pixels(images: NDArray[Any]) -> NDArray[np.float32]:
-    """Map pixels from 0–255 to float32 in [0, 1], in any shape."""
+    """Map pixels from 0-255 to float32 in [0, 1], in any shape."""
     return images.astype(np.float32) / np.float32(MAX_PIXEL)
 
 
@@ -140,14 +140,20 @@ def encode_labels(y: ArrayLike, *, n_images: int) -> tuple[NDArray[Any], NDArray
         The sorted classes, shape (k,), and each label's position in them, shape (n,).
 
     Raises:
-        DataError: there is not one label an image, or fewer than two classes.
+        DataError: there is not one label an image, there are fewer than two classes, or labels of
+            kinds that have no common order.
     """
     labels = np.asarray(y)
     if labels.shape != (n_images,):
         raise DataError(
             f"y must hold one label an image, shape ({n_images},), but has shape {labels.shape}."
         )
-    classes, positions = np.unique(labels, return_inverse=True)
+    try:
+        classes, positions = np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        raise DataError(
+            f"y holds labels that cannot be put in order: {error}. Give labels of one kind."
+        ) from error
     if len(classes) == 1:
         raise DataError(
             f"y holds a single class, {classes[0]!r}. Give images of at least two classes."
@@ -160,7 +166,7 @@ def as_unit_images(X: ArrayLike, img_shape: tuple[int, int, int]) -> NDArray[np.
 
     Args:
         X: shape (n, h, w), (n, h, w, c) or (n, h·w·c). Whole numbers count as pixels of
-            0–255, floating-point numbers as shares of 0–1.
+            0-255, floating-point numbers as shares of 0-1.
         img_shape: height, width and channels of one image.
 
     Returns:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from apparel.errors import DataError, UsageError
@@ -41,6 +42,17 @@ def whole_number(name: str, value: object, *, minimum: int) -> int:
     return number
 
 
+def real_number(name: str, value: object) -> float:
+    """Return `value` as a plain `float`.
+
+    Raises:
+        UsageError: it is not a number.
+    """
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise UsageError(f"{name} must be a number, but is {value!r}. Give one, such as 0.1.")
+    return float(value)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that decides how a run goes.
@@ -72,9 +84,7 @@ class Settings:
             UsageError: a value is outside its range.
         """
         for name, minimum in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
-            object.__setattr__(
-                self, name, whole_number(name, getattr(self, name), minimum=minimum)
-            )
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), minimum=minimum))
         if self.seed >= 2**32:
             raise UsageError(f"seed must be below 2**32, but is {self.seed}. Give a smaller one.")
         if self.limit is not None:
@@ -83,6 +93,8 @@ class Settings:
             raise UsageError(
                 f"dtype must be one of {', '.join(DTYPES)}, but is {self.dtype!r}. Choose one."
             )
+        for name in ("validation_split", "learning_rate"):
+            object.__setattr__(self, name, real_number(name, getattr(self, name)))
         if not 0 < self.validation_split < 1:
             raise UsageError(
                 "validation_split must lie between 0 and 1, both excluded, "

@@ -10,6 +10,7 @@ from string import Template
 from apparel.records import Evaluation, Finding
 from apparel.text import METRIC_NAMES, metric_table
 
+
 def html(
     title: str,
     evaluation: Evaluation,

@@ -221,8 +221,12 @@ def metrics(evaluation: Evaluation) -> dict[str, object]:
 def _new_folder(name: str) -> Path:
     """A folder under `runs` that does not exist: `<date>-<time>-<name>`."""
     stem = f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}-{name}"
-    candidates = (Path("runs", f"{stem}{suffix}") for suffix in ("", *(f"-{k}" for k in range(2, 100))))
-    return next(folder for folder in candidates if not folder.exists())
+    folder = Path("runs", stem)
+    number = 2
+    while folder.exists():
+        folder = Path("runs", f"{stem}-{number}")
+        number += 1
+    return folder
 
 
 def _make_room(folder: Path, *, overwrite: bool) -> None:
@@ -249,8 +253,12 @@ def _make_room(folder: Path, *, overwrite: bool) -> None:
     for name in ("history.csv", "metrics.json", "predictions.csv", MODEL_FILE, ONNX_FILE,
                  "report.html", "README.md", SETTINGS_FILE):  # fmt: skip
         (folder / name).unlink(missing_ok=True)
-    for plot in (folder / "plots").glob("*.png"):
+    plots = folder / "plots"
+    for plot in plots.glob("*.png"):
         plot.unlink()
+    # Left behind, it would make the folder one that holds files but is no run.
+    if plots.is_dir() and not any(plots.iterdir()):
+        plots.rmdir()
 
 
 def _version(distribution: str) -> str | None:

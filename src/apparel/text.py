@@ -18,8 +18,8 @@ METRIC_NAMES = {
 def metric_table(evaluation: Evaluation) -> dict[str, str]:
     """Each metric's name for people, and its value with the 95 % interval."""
     return {
-        METRIC_NAMES[name]: f"{metric.value:.4f}  (95 % interval {metric.low:.4f} to {metric.high:.4f})"
-        for name, metric in evaluation.metrics.items()
+        METRIC_NAMES[name]: f"{m.value:.4f}  (95 % interval {m.low:.4f} to {m.high:.4f})"
+        for name, m in evaluation.metrics.items()
     }
 
 

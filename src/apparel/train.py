@@ -29,9 +29,7 @@ def compile_model(model: Any, settings: Settings) -> None:
     )
 
 
-def fit(
-    model: Any, splits: Splits, settings: Settings, number_format: NumberFormat
-) -> History:
+def fit(model: Any, splits: Splits, settings: Settings, number_format: NumberFormat) -> History:
     """Train a compiled model in the chosen number format.
 
     A twin of the model trains, and its weights and optimiser state are copied back: the
@@ -106,7 +104,7 @@ def _epoch_log(epochs: int, steps: int) -> Any:
     """A Keras callback that keeps each epoch's measures and seconds, and reports progress."""
     keras = backend.load_keras()
 
-    class EpochLog(keras.callbacks.Callback):  # type: ignore[misc]  # Keras publishes no types
+    class EpochLog(keras.callbacks.Callback):  # type: ignore[misc, name-defined]  # Keras publishes no types
         """Keeps what finished epochs measured; an unfinished one leaves nothing behind."""
 
         def __init__(self) -> None:
@@ -115,7 +113,7 @@ def _epoch_log(epochs: int, steps: int) -> Any:
             self.seconds: list[float] = []
             self.reporter = epoch_reporter(epochs=epochs, steps=steps)
 
-        def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        def on_epoch_begin(self, epoch: int, logs: object = None) -> None:  # noqa: ARG002  # Keras's signature
             self._start = time.perf_counter()
             self.reporter.epoch_begins(epoch + 1)
 

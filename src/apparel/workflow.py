@@ -90,12 +90,12 @@ def write_report(
 
 
 def evaluate_run(
-    directory: RunDirectory, *, source: str | None = None, data_dir: str | None = None
+    path: Path, *, source: str | None = None, data_dir: Path | None = None
 ) -> Evaluation:
     """Score the saved model of a run on its test set once more.
 
     Args:
-        directory: an earlier run.
+        path: the directory of an earlier run.
         source: another data set than the run's.
         data_dir: a folder with the data set's files.
 
@@ -105,6 +105,7 @@ def evaluate_run(
     """
     from apparel import data, evaluate, export, inference, prepare  # noqa: PLC0415  # seconds
 
+    directory = RunDirectory.open(path)
     record = directory.settings()
     settings = Settings(**record["settings"])
     model = export.load_keras_model(directory.path / MODEL_FILE)
@@ -120,11 +121,11 @@ def evaluate_run(
     return evaluate.evaluate(probabilities, dataset.test_labels, dataset.class_names)
 
 
-def export_run(directory: RunDirectory, kind: str, output: Path | None) -> Path:
+def export_run(path: Path, kind: str, output: Path | None) -> Path:
     """Write the saved model of a run in another format.
 
     Args:
-        directory: an earlier run.
+        path: the directory of an earlier run.
         kind: a key of `formats.SUFFIXES`.
         output: where to; by default `model` with the format's suffix, in the run directory.
 
@@ -135,6 +136,7 @@ def export_run(directory: RunDirectory, kind: str, output: Path | None) -> Path:
     """
     from apparel import export, inference  # noqa: PLC0415  # seconds
 
+    directory = RunDirectory.open(path)
     suffix = SUFFIXES[kind]
     output = output or directory.path / f"model{suffix}"
     if format_of(output) != kind:

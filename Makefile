@@ -1,0 +1,49 @@
+# make run    train, test, explain and export a classifier (minutes)
+# make test   everything that must hold: make check, then the tests
+# make check  style and types alone
+
+BIN := .venv/bin
+RUN_SETUP := .venv/.run-installed
+TEST_SETUP := .venv/.test-installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.PHONY: run test check docs notebook benchmark clean
+
+run: $(RUN_SETUP)
+	$(BIN)/apparel run
+
+test: check
+	$(BIN)/python -m pytest --cov
+
+check: $(TEST_SETUP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Rewrite the parts of the documentation that are made from the program.
+docs: $(TEST_SETUP)
+	$(BIN)/python scripts/write_help.py
+
+# Run the notebook in full and store its outputs.
+notebook: $(TEST_SETUP)
+	$(BIN)/jupytext --sync notebooks/apparel_classifier.ipynb
+	$(BIN)/jupytext --execute --to notebook notebooks/apparel_classifier.py
+
+# Measure training throughput against plain Keras, side by side.
+benchmark: $(TEST_SETUP)
+	$(BIN)/python benchmarks/throughput.py
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .coverage
+
+.venv/bin/python:
+	sh scripts/make-venv .venv
+
+$(RUN_SETUP): pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing apparel and what it needs (about 500 MB; once) ..."
+	$(PIP) --constraint constraints.txt --editable '.[cpu]'
+	@touch $@
+
+$(TEST_SETUP): $(RUN_SETUP)
+	$(PIP) --constraint constraints.txt --editable '.[cpu,dev]'
+	@touch $@
