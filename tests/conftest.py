@@ -25,6 +25,7 @@ def run_command(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[st
         text=True,
         stdin=subprocess.DEVNULL,
         timeout=300,
+        check=False,
     )
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -267,8 +268,6 @@ def test_ctrl_c_keeps_what_was_trained(tmp_path: Path) -> None:
 def test_python_m_apparel_is_the_run_with_all_defaults(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    import runpy
-
     calls = []
     monkeypatch.setattr("apparel.workflow.run", lambda *a, **k: calls.append((a, k)))
     monkeypatch.setattr(sys, "argv", ["apparel"])

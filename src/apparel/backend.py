@@ -102,8 +102,18 @@ def clone_with_policy(model: Any, policy: str) -> Any:
         if layer["class_name"] != "InputLayer":
             layer["config"]["dtype"] = policy
     twin = type(model).from_config(config)
-    twin.set_weights(model.get_weights())
+    copy_variables(model, twin)
     return twin
+
+
+def copy_variables(source: Any, target: Any) -> None:
+    """Give a model the weights of another of the same layers, and its random state.
+
+    Dropout draws from a state of its own, which `set_weights` leaves out.
+    """
+    for giver, taker in zip(source.layers, target.layers, strict=True):
+        for given, taken in zip(giver.variables, taker.variables, strict=True):
+            taken.assign(given)
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"apparel {__version__}")
     common = _Parser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show a traceback on errors")
-    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = top.add_subparsers(
+        title="commands", dest="command", required=True, metavar="COMMAND"
+    )
     _add_run(commands, common)
     _add_evaluate(commands, common)
     _add_predict(commands, common)

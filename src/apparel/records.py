@@ -48,7 +48,7 @@ def real_number(name: str, value: object) -> float:
     Raises:
         UsageError: it is not a number.
     """
-    if not isinstance(value, Real) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise UsageError(f"{name} must be a number, but is {value!r}. Give one, such as 0.1.")
     return float(value)
 

@@ -67,10 +67,10 @@ def fit(model: Any, splits: Splits, settings: Settings, number_format: NumberFor
         interrupted = True
     finally:
         log.reporter.close()
-    model.set_weights(twin.get_weights())
+    backend.copy_variables(twin, model)
     _copy_optimizer(twin.optimizer, model)
     return History(
-        history={name: tuple(values) for name, values in log.measures.items()},
+        history={name: tuple(log.measures[name]) for name in sorted(log.measures, key=_order)},
         seconds=tuple(log.seconds),
         dtype=number_format.policy,
         interrupted=interrupted,
@@ -93,6 +93,11 @@ def _copy_optimizer(optimizer: Any, model: Any) -> None:
     state: dict[str, Any] = {}
     optimizer.save_own_variables(state)
     model.optimizer.load_own_variables(state)
+
+
+def _order(measure: str) -> tuple[bool, bool]:
+    """Sort key: training before validation, and the loss before the other measures."""
+    return measure.startswith("val_"), not measure.endswith("loss")
 
 
 def _steps(n_images: int, batch_size: int) -> int:

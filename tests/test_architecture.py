@@ -1,0 +1,93 @@
+"""The shape of the package: who may import whom, and what `apparel` offers."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import apparel
+
+SOURCE = Path(apparel.__file__).parent
+# May be used by every stage.
+FOUNDATIONS = {"errors", "records", "files", "formats", "backend"}
+# What a module may import beyond the foundations that it needs.
+RULES: dict[str, set[str]] = {
+    "_version": set(),
+    "errors": set(),
+    "files": set(),
+    "formats": {"errors"},
+    "records": {"errors"},
+    "backend": {"errors", "records"},
+    "data": FOUNDATIONS,
+    "prepare": FOUNDATIONS,
+    "models": FOUNDATIONS,
+    "train": FOUNDATIONS | {"progress"},
+    "inference": FOUNDATIONS,
+    "evaluate": {"errors", "records"},
+    "explain": {"errors", "records"},
+    "export": FOUNDATIONS,
+    "predict": {"errors", "records"},
+    "plots": {"records"},
+    "text": {"records"},
+    "report": {"records", "text"},
+    "display": set(),
+    "progress": {"display"},
+    "rundir": FOUNDATIONS,
+    "classifier": FOUNDATIONS
+    | {"data", "display", "evaluate", "explain", "export", "inference", "models", "plots",
+       "prepare", "rundir", "text", "train"},
+    "workflow": FOUNDATIONS
+    | {"classifier", "data", "evaluate", "export", "inference", "predict", "prepare", "report",
+       "rundir", "text"},
+    "cli": FOUNDATIONS | {"_version", "models", "rundir", "text", "workflow"},
+    "__main__": {"cli", "rundir"},
+    "__init__": {"_version", "errors", "classifier", "predict"},
+}  # fmt: skip
+
+
+def part(path: Path) -> str:
+    """The module or subpackage that a file belongs to."""
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """The parts of apparel that a file imports, anywhere in it, for types as well."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            root, *rest = node.module.split(".")
+            if root == "apparel":
+                found |= {rest[0]} if rest else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("apparel.")}
+    return found
+
+
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_modules_import_only_what_the_architecture_allows(path: Path) -> None:
+    assert imported(path) - {part(path)} <= RULES[part(path)]
+
+
+def test_evaluation_and_prediction_know_no_keras() -> None:
+    for name in ("evaluate", "predict", "explain", "plots", "report", "text"):
+        text = (SOURCE / f"{name}.py").read_text(encoding="utf-8")
+        roots = {
+            (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name).split(".")[0]
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        }
+        assert not roots & {"keras", "tensorflow", "torch", "jax"}
+
+
+def test_public_names_are_sorted_and_all_there() -> None:
+    assert apparel.__all__ == sorted(apparel.__all__)
+    assert all(getattr(apparel, name) is not None for name in apparel.__all__)
+    assert dir(apparel) == apparel.__all__
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Fashion'"):
+        apparel.Fashion  # noqa: B018  # reading it is the test

@@ -1,0 +1,260 @@
+"""The command: what it accepts, what it refuses and how it says so."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+from PIL import Image
+
+from apparel import cli
+from apparel.errors import ApparelError, DataUnavailableError
+
+HEAVY = ("tensorflow", "keras", "matplotlib", "sklearn", "onnxruntime", "numpy")
+
+
+def python(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    """A run directory as far as its settings go; its model is no model."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "settings.json").write_text(
+        json.dumps(
+            {
+                "settings": {"limit": 100},
+                "class_names": ["a", "b"],
+                "img_shape": [28, 28, 1],
+                "dataset": {"source": "fashion-mnist"},
+            }
+        )
+    )
+    (folder / "refactored_fashion_cnn.keras").write_bytes(b"no model")
+    (folder / "model.onnx").write_bytes(b"no model")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("run --epochs 0", "epochs must be a whole number of at least 1, but is 0"),
+        ("run --epochs -3", "epochs must be a whole number of at least 1, but is -3"),
+        ("run --epochs 1.5", "argument --epochs: invalid int value: '1.5'"),
+        ("run --batch-size 0", "batch_size must be a whole number of at least 1, but is 0"),
+        ("run --seed -1", "seed must be a whole number of at least 0, but is -1"),
+        ("run --seed 4294967296", "seed must be below 2**32, but is 4294967296"),
+        ("run --limit 0", "limit must be a whole number of at least 1, but is 0"),
+        ("run --limit 9", "limit"),
+        ("run --model resnet", "argument --model: invalid choice: 'resnet'"),
+        ("run --dtype int8", "argument --dtype: invalid choice: 'int8'"),
+        ("run --data mnist", "mnist"),
+        ("run --run-dir full", "full is not empty"),
+        ("run --run-dir full --overwrite", "full holds files but is no run directory"),
+        ("run --run-dir file", "file is a file"),
+        ("run --run-dir file/below", "file/below cannot be written"),
+        ("run --save model.h5", "model.h5 ends in '.h5', which names no model format"),
+        ("run --save model", "model ends in no suffix"),
+        ("export run --format tflite", "argument --format: invalid choice: 'tflite'"),
+        ("export run --format onnx --output model.keras", "needs a file that ends in .onnx"),
+        ("", "the following arguments are required: COMMAND"),
+        ("frobnicate", "invalid choice: 'frobnicate'"),
+    ],
+)
+def test_wrong_usage_is_refused_in_one_line(
+    arguments: str, message: str, tmp_path: Path, run_folder: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("full").mkdir()
+    Path("full", "letter.txt").write_text("dear all")
+    Path("file").write_text("text")
+    before = sorted(tmp_path.rglob("*"))
+    try:
+        code = cli.main(arguments.split())
+    except SystemExit as stopped:
+        code = stopped.code
+    error = capsys.readouterr().err
+    assert code == 2
+    assert message in error
+    assert error.count("\n") == 1
+    assert sorted(p for p in tmp_path.rglob("*") if p.name != "runs") == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ("predict run/model.onnx picture.png", 4, "is not a model that ONNX Runtime can open"),
+        ("predict run picture.png", 4, "is not a model that ONNX Runtime can open"),
+        ("predict missing.onnx picture.png", 4, "there is no model file missing.onnx"),
+        ("predict empty picture.png", 4, "empty is not a run directory"),
+        ("predict run/refactored_fashion_cnn.keras picture.png", 4, "is a Keras file"),
+        ("evaluate empty", 4, "empty is not a run directory"),
+        ("evaluate run", 4, "is not a model that Keras can open"),
+        ("export run", 4, "is not a model that Keras can open"),
+        ("export missing", 4, "missing is not a run directory"),
+    ],
+)
+def test_bad_model_files_are_refused_in_one_line(
+    arguments: str, code: int, message: str, tmp_path: Path, run_folder: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    Image.new("L", (28, 28)).save("picture.png")
+    before = sorted(tmp_path.rglob("*"))
+    assert cli.main(arguments.split()) == code
+    output, error = capsys.readouterr()
+    assert message in error
+    assert error.count("\n") == 1
+    assert output == ""
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is no image"),
+        (b"hello", "is no image"),
+        ("truncated", "cannot be read as an image"),
+        (None, "there is no file or folder picture.png"),
+    ],
+)
+def test_bad_images_are_refused_in_one_line(
+    content: bytes | str | None, message: str, tmp_path: Path,
+    finished_run: tuple[Path, object], monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Image.effect_noise((28, 28), 50).save("good.png")
+    if content == "truncated":
+        content = Path("good.png").read_bytes()[:300]
+    if isinstance(content, bytes):
+        Path("picture.png").write_bytes(content)
+    arguments = ["predict", str(finished_run[0]), "good.png", "picture.png", "--output", "o.csv"]
+    assert cli.main(arguments) == 3
+    output, error = capsys.readouterr()
+    assert message in error
+    assert error.count("\n") == 1
+    assert output == ""
+    assert not Path("o.csv").exists()
+
+
+def test_a_model_that_does_not_fit_the_data_is_refused(
+    finished_run: tuple[Path, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "settings.json").write_bytes((finished_run[0] / "settings.json").read_bytes())
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(),
+                              keras.layers.Dense(3, activation="softmax")])  # fmt: skip
+    model.save(run / "refactored_fashion_cnn.keras")
+    for command in ("evaluate", "export"):
+        assert cli.main([command, str(run)]) == 4
+        error = capsys.readouterr().err
+        assert "takes images of shape (8, 8, 1) and gives 3 classes" in error
+        assert error.count("\n") == 1
+    assert not (run / "model.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "apparel: interrupted\n"),
+        (DataUnavailableError("no source"), 5, "apparel: no source\n"),
+        (ApparelError("no"), 1, "apparel: no\n"),
+        (OSError(28, "No space left on device", "run/x"), 1,
+         "apparel: run/x: No space left on device\n"),
+        (ZeroDivisionError("oh"), 1,
+         "apparel: unexpected ZeroDivisionError: oh. --debug shows where\n"),
+    ],
+)  # fmt: skip
+def test_every_error_ends_in_one_line_and_its_exit_code(
+    error: BaseException, code: int, message: str,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("apparel.workflow.export_run", fail)
+    assert cli.main(["export", "run"]) == code
+    assert capsys.readouterr().err == message
+    assert cli.main(["export", "run", "--debug"]) == code
+    shown = capsys.readouterr().err
+    assert shown.startswith("Traceback")
+    assert shown.endswith(message)
+
+
+def test_a_failed_start_leaves_no_run_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise DataUnavailableError("no source has it")
+
+    monkeypatch.setattr("apparel.data.load", fail)
+    assert cli.main(["run", "--run-dir", str(tmp_path / "run")]) == 5
+    assert capsys.readouterr().err == "apparel: no source has it\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_fails_later_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full_disk(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "metrics.json")
+
+    monkeypatch.setattr("apparel.rundir.RunDirectory.write_evaluation", full_disk)
+    arguments = ["run", "--limit", "100", "--epochs", "1", "--run-dir", str(tmp_path / "run")]
+    assert cli.main(arguments) == 1
+    assert "metrics.json: No space left on device" in capsys.readouterr().err.splitlines()[-1]
+    settings = json.loads((tmp_path / "run" / "settings.json").read_text())
+    assert settings["status"] == "failed"
+
+
+def test_import_and_help_load_nothing_heavy() -> None:
+    code = (
+        "import sys, apparel\n"
+        "from apparel import cli\n"
+        "try: cli.main(['run', '--help'])\n"
+        "except SystemExit: pass\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    result = python(code)
+    assert result.stdout.splitlines()[-1] == "[]", result.stderr
+
+
+def test_predict_loads_neither_tensorflow_nor_keras(
+    finished_run: tuple[Path, object], tmp_path: Path
+) -> None:
+    Image.new("L", (28, 28)).save(tmp_path / "black.png")
+    code = (
+        "import sys\n"
+        "from apparel import cli\n"
+        "assert cli.main(['predict', *sys.argv[1:]]) == 0\n"
+        "heavy = ('tensorflow', 'keras', 'matplotlib', 'sklearn')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    result = python(code, str(finished_run[0]), str(tmp_path / "black.png"))
+    assert result.stdout.splitlines()[-1] == "[]", result.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "evaluate", "predict", "export"])
+def test_the_documentation_shows_the_help_as_it_is(command: str) -> None:
+    documentation = Path(__file__).parent.parent.joinpath("docs", "command.md")
+    shown = python(
+        "import sys; from apparel import cli; cli.main(sys.argv[1:])", command, "--help",
+        COLUMNS="80",
+    ).stdout  # fmt: skip
+    assert f"```text\n{shown}```" in documentation.read_text(encoding="utf-8")

@@ -1,0 +1,123 @@
+"""Training: same seed same weights, the number format, Ctrl-C, and what is kept."""
+
+import sys
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from apparel import data, models, prepare, progress, train
+from apparel.backend import NumberFormat
+from apparel.records import History, Settings, Splits
+
+FLOAT32 = NumberFormat("float32", "asked for")
+BFLOAT16 = NumberFormat("mixed_bfloat16", "asked for")
+
+
+@pytest.fixture(scope="module")
+def splits() -> Splits:
+    return prepare.prepare(data.load(limit=600, seed=0), Settings())
+
+
+def trained(
+    splits: Splits, number_format: NumberFormat = FLOAT32, *, seed: int = 0, epochs: int = 1
+) -> tuple[keras.Model, History]:
+    settings = Settings(seed=seed, epochs=epochs, batch_size=64)
+    model = models.create("cnn", n_classes=10, img_shape=(28, 28, 1), seed=seed)
+    train.compile_model(model, settings)
+    return model, train.fit(model, splits, settings, number_format)
+
+
+def same(first: keras.Model, second: keras.Model) -> bool:
+    pairs = zip(first.get_weights(), second.get_weights(), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("number_format", [FLOAT32, BFLOAT16])
+def test_the_seed_decides_every_bit(splits: Splits, number_format: NumberFormat) -> None:
+    first, history = trained(splits, number_format)
+    again, history_again = trained(splits, number_format)
+    other, _ = trained(splits, number_format, seed=1)
+    assert same(first, again)
+    assert history.history == history_again.history
+    assert not same(first, other)
+
+
+def test_float32_training_is_plain_keras(splits: Splits) -> None:
+    model, history = trained(splits, epochs=2)
+    plain = models.create("cnn", n_classes=10, img_shape=(28, 28, 1), seed=0)
+    train.compile_model(plain, Settings())
+    keras.utils.set_random_seed(0)
+    x, y = splits.train_images, splits.train_labels
+    log = plain.fit(
+        x[splits.training],
+        y[splits.training],
+        validation_data=(x[splits.validation], y[splits.validation]),
+        batch_size=64,
+        epochs=2,
+        verbose=0,
+    )
+    assert same(model, plain)
+    assert {k: list(v) for k, v in history.history.items()} == log.history
+
+
+def test_the_model_stays_float32_and_nearly_the_same_whatever_trained(splits: Splits) -> None:
+    exact, _ = trained(splits, FLOAT32)
+    mixed, history = trained(splits, BFLOAT16)
+    assert history.dtype == "mixed_bfloat16"
+    assert {layer.dtype_policy.name for layer in mixed.layers} == {"float32"}
+    assert not same(exact, mixed)
+    gap = np.abs(
+        exact.predict(splits.test_images, verbose=0) - mixed.predict(splits.test_images, verbose=0)
+    )
+    assert gap.mean() < 0.05  # a fresh model is 0.16 away
+
+
+def test_training_learns_and_keeps_every_epoch(splits: Splits) -> None:
+    _, history = trained(splits, epochs=3)
+    assert history.epochs == len(history.seconds) == 3
+    measures = ["loss", "accuracy", "precision", "recall"]
+    assert list(history.history) == [*measures, *(f"val_{name}" for name in measures)]
+    assert all(len(values) == 3 for values in history.history.values())
+    assert history.history["loss"][2] < history.history["loss"][0]
+    assert history.history["val_accuracy"][2] > 0.5
+    assert not history.interrupted
+
+
+def test_training_goes_on_where_it_stopped(splits: Splits) -> None:
+    model, first = trained(splits)
+    state = {v.path: v.numpy().copy() for v in model.optimizer.variables}
+    assert any(np.abs(value).max() > 0 for path, value in state.items() if "momentum" in path)
+    second = train.fit(model, splits, Settings(epochs=1, batch_size=64), FLOAT32)
+    assert second.history["loss"][0] < first.history["loss"][0]
+    # 540 images in batches of 64 are 9 steps, twice.
+    assert int(model.optimizer.iterations) == 18
+
+
+def test_ctrl_c_keeps_weights_and_finished_epochs(
+    splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupting(progress.LineReporter):
+        def step_ends(self, step: int, measures: object) -> None:
+            if self.epoch == 2 and step == 3:
+                raise KeyboardInterrupt
+
+        def epoch_begins(self, epoch: int) -> None:
+            self.epoch = epoch
+
+    monkeypatch.setattr(train, "epoch_reporter", lambda **_: Interrupting(sys.stderr))
+    model, history = trained(splits, epochs=5)
+    assert history.interrupted
+    assert history.epochs == 1
+    assert all(len(values) == 1 for values in history.history.values())
+    assert int(model.optimizer.iterations) == 9 + 3
+    fresh = models.create("cnn", n_classes=10, img_shape=(28, 28, 1), seed=0)
+    assert not same(model, fresh)
+
+
+def test_without_held_out_images_there_are_no_validation_measures(splits: Splits) -> None:
+    everything = replace(splits, training=np.arange(600), validation=np.array([], dtype=np.int64))
+    _, history = trained(everything)
+    assert set(history.history) == {"loss", "accuracy", "precision", "recall"}
+    assert history.best_epoch is None
