@@ -32,7 +32,15 @@ def test_every_class_gives_the_same_share():
 
 @pytest.mark.parametrize(
     ("size", "share", "held_out"),
-    [(1, 0.5, 0), (2, 0.01, 1), (2, 0.99, 1), (3, 0.9, 2), (10, 0.25, 2), (10, 0.26, 3), (4, 0.1, 1)],
+    [
+        (1, 0.5, 0),
+        (2, 0.01, 1),
+        (2, 0.99, 1),
+        (3, 0.9, 2),
+        (10, 0.25, 2),
+        (10, 0.26, 3),
+        (4, 0.1, 1),
+    ],
 )
 def test_a_small_class_keeps_one_image_and_gives_one_if_it_can(size, share, held_out):
     labels = np.repeat([0, 1], [size, 10])
@@ -89,19 +97,19 @@ def test_a_dataset_becomes_scaled_images_and_one_hot_labels():
         sha256="abc",
         source="made up",
     )
-    splits = prepare(dataset, Settings(validation_split=0.5, seed=3))
+    splits = prepare(dataset, Settings(validation_split=0.2, seed=3))
     np.testing.assert_array_equal(splits.train_images, (images / 255).astype(np.float32))
     np.testing.assert_array_equal(splits.test_images, (images[:3] / 255).astype(np.float32))
     assert splits.train_images.dtype == splits.train_labels.dtype == np.float32
     assert splits.test_labels.tolist() == [[0, 1, 0], [1, 0, 0], [0, 1, 0]]
     assert splits.train_labels.argmax(axis=1).tolist() == labels.tolist()
-    expected = stratified_split(labels, share=0.5, seed=3)
+    expected = stratified_split(labels, share=0.2, seed=3)
     assert splits.training.tolist() == expected[0].tolist()
     assert splits.validation.tolist() == expected[1].tolist()
     assert splits.manifest == {
         "source": "made up",
         "sha256": "abc",
-        "images_per_class": {"training": [7, 3, 0], "validation": [7, 3, 0], "test": [1, 2, 0]},
+        "images_per_class": {"training": [11, 5, 0], "validation": [3, 1, 0], "test": [1, 2, 0]},
     }
 
 

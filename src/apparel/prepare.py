@@ -156,7 +156,7 @@ def encode_labels(y: ArrayLike, *, n_images: int) -> tuple[NDArray[Any], NDArray
         ) from error
     if len(classes) == 1:
         raise DataError(
-            f"y holds a single class, {classes[0]!r}. Give images of at least two classes."
+            f"y holds a single class, {classes.tolist()[0]!r}. Give images of at least two classes."
         )
     return classes, positions.astype(np.int64)
 

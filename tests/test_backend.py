@@ -1,0 +1,220 @@
+import importlib
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from apparel import backend, models
+from apparel.errors import ApparelError
+
+ON_TENSORFLOW = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="is about the TensorFlow backend"
+)
+
+
+@pytest.fixture
+def cpu(tmp_path, monkeypatch):
+    """Give the machine a processor with these flags, and no GPU."""
+
+    def make(flags):
+        info = tmp_path / "cpuinfo"
+        info.write_text(
+            f"processor\t: 0\nmodel name\t: Made-up CPU @ 2.0: GHz\nflags\t\t: {flags}\n\n"
+            "processor\t: 1\nmodel name\t: Another\nflags\t\t: fpu\n"
+        )
+        monkeypatch.setattr(backend, "CPU_INFO", info)
+        monkeypatch.setattr(backend, "_compute_capabilities", list)
+
+    return make
+
+
+# -- number format ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "policy", "reason"),
+    [
+        ("fpu amx_bf16 avx512_bf16", "mixed_bfloat16", "this processor has AMX"),
+        ("fpu amx_bf16", "mixed_bfloat16", "this processor has AMX"),
+        ("fpu avx512_bf16 sse", "mixed_bfloat16", "this processor has AVX512-BF16"),
+        ("fpu avx512f amx_tile", "float32", "this processor has neither AMX nor AVX512-BF16"),
+        ("", "float32", "this processor has neither AMX nor AVX512-BF16"),
+    ],
+)
+def test_the_number_format_follows_the_processors_flags(cpu, flags, policy, reason):
+    cpu(flags)
+    chosen = backend.choose_number_format("auto")
+    assert (chosen.policy, chosen.reason) == (policy, reason)
+
+
+def test_a_processor_that_cannot_be_read_gets_float32(cpu, monkeypatch, tmp_path):
+    cpu("amx_bf16")
+    monkeypatch.setattr(backend, "CPU_INFO", tmp_path / "missing")
+    assert backend.choose_number_format("auto").policy == "float32"
+    assert backend.processor_flags() == frozenset()
+    assert backend.processor_name() != ""
+
+
+@pytest.mark.parametrize(
+    ("gpus", "policy"),
+    [
+        ([(8, 0)], "mixed_bfloat16"),
+        ([(9, 0), (8, 6)], "mixed_bfloat16"),
+        ([(7, 5)], "float32"),
+        ([(8, 0), (7, 5)], "float32"),
+    ],
+)
+def test_a_gpu_decides_instead_of_the_processor(cpu, monkeypatch, gpus, policy):
+    cpu("fpu" if policy == "mixed_bfloat16" else "amx_bf16")
+    monkeypatch.setattr(backend, "_compute_capabilities", lambda: gpus)
+    chosen = backend.choose_number_format("auto")
+    assert chosen.policy == policy
+    assert "GPU" in chosen.reason
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("flags", ["fpu", "amx_bf16"])
+def test_a_number_format_that_was_asked_for_is_used_anywhere(cpu, dtype, flags):
+    cpu(flags)
+    assert backend.choose_number_format(dtype) == backend.NumberFormat(dtype, "asked for")
+
+
+def test_the_first_processor_is_described(cpu):
+    cpu("fpu amx_bf16")
+    assert backend.processor_flags() == {"fpu", "amx_bf16"}
+    assert backend.processor_name() == "Made-up CPU @ 2.0: GHz"
+
+
+@ON_TENSORFLOW
+def test_the_compute_capability_of_each_gpu_is_asked_for(monkeypatch):
+    tf = pytest.importorskip("tensorflow")
+    details = {"new": {"compute_capability": (9, 0)}, "unknown": {}}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(details))
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", details.get)
+    assert backend._compute_capabilities() == [(9, 0), (0, 0)]
+
+
+def test_another_backend_reports_no_gpu(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert backend._compute_capabilities() == []
+
+
+# -- the twin in another format --------------------------------------------------------
+
+
+def test_a_bfloat16_twin_has_the_same_weights_and_a_float32_last_layer():
+    model = models.create("cnn", n_classes=3, img_shape=(8, 8, 1), seed=0)
+    twin = backend.clone_with_policy(model, "mixed_bfloat16")
+    assert type(twin) is type(model)
+    assert twin is not model
+    *inner, last = twin.layers
+    assert {layer.compute_dtype for layer in inner} == {"bfloat16"}
+    assert last.compute_dtype == "float32"
+    assert {weight.dtype for weight in twin.weights} == {"float32"}
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    for one, two in zip(model.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    twin.layers[0].bias.assign(np.ones(32, np.float32))
+    assert not np.asarray(model.layers[0].bias).any()  # nothing is shared
+
+
+def test_a_float32_twin_gives_the_same_probabilities():
+    model = models.create("cnn", n_classes=3, img_shape=(8, 8, 1), seed=0)
+    twin = backend.clone_with_policy(model, "float32")
+    images = np.random.default_rng(0).random((4, 8, 8, 1), dtype=np.float32)
+    np.testing.assert_array_equal(np.asarray(model(images)), np.asarray(twin(images)))
+
+
+def test_a_twin_drops_the_same_units_from_where_the_model_has_got_to():
+    model = models.create("cnn", n_classes=3, img_shape=(8, 8, 1), seed=0)
+    images = np.random.default_rng(0).random((4, 8, 8, 1), dtype=np.float32)
+    earlier = np.asarray(model(images, training=True))
+    twin = backend.clone_with_policy(model, "float32")
+    expected = np.asarray(model(images, training=True))
+    assert (expected != earlier).any()
+    np.testing.assert_array_equal(np.asarray(twin(images, training=True)), expected)
+
+
+# -- seeds -----------------------------------------------------------------------------
+
+
+def draws():
+    # The global generators are what is under test.
+    return random.random(), np.random.random(), float(keras.random.uniform(()))  # noqa: NPY002, S311
+
+
+def test_seeding_fixes_python_numpy_and_keras():
+    first, again, other = (backend.seed_everything(seed) or draws() for seed in (5, 5, 6))
+    assert first == again
+    assert all(one != two for one, two in zip(first, other, strict=True))
+
+
+@ON_TENSORFLOW
+def test_seeding_makes_tensorflow_deterministic():
+    config = importlib.import_module("tensorflow.python.framework.config")
+    config.disable_op_determinism()
+    backend.seed_everything(0)
+    assert config.is_op_determinism_enabled()
+
+
+# -- a quiet import --------------------------------------------------------------------
+
+
+def hold_and_fail(error):
+    with backend._native_stderr_held():
+        os.write(2, b"native chatter\n")
+        raise error
+
+
+def test_native_chatter_is_dropped_when_the_block_succeeds(capfd):
+    with backend._native_stderr_held():
+        os.write(2, b"native chatter\n")
+        subprocess.run([sys.executable, "-c", "import os; os.write(2, b'child')"], check=True)
+    os.write(2, b"after\n")
+    assert capfd.readouterr() == ("", "after\n")
+
+
+@pytest.mark.parametrize("error", [ImportError("x"), KeyboardInterrupt()])
+def test_native_chatter_is_shown_when_the_block_fails(capfd, error):
+    with pytest.raises(type(error)):
+        hold_and_fail(error)
+    os.write(2, b"after\n")
+    assert capfd.readouterr() == ("", "native chatter\nafter\n")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files by Linux's list")
+def test_holding_back_leaves_no_file_open():
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # a count, not paths
+    with backend._native_stderr_held():
+        pass
+    with pytest.raises(ValueError, match="x"):
+        hold_and_fail(ValueError("x"))
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208  # as above
+
+
+def test_loading_keras_in_a_new_process_says_nothing():
+    code = "from apparel import backend; print(backend.load_keras().__name__)"
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert (done.stdout, done.stderr) == ("keras\n", "")
+
+
+def test_a_missing_backend_is_named_with_the_command_that_installs_it(monkeypatch):
+    def missing(name):
+        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
+
+    monkeypatch.delitem(sys.modules, "keras")
+    monkeypatch.setattr(importlib, "import_module", missing)
+    with pytest.raises(ApparelError, match=r'tensorflow is missing.*pip install "apparel\[cpu\]"'):
+        backend.load_keras()
+
+
+def test_keras_that_is_loaded_is_given_back():
+    assert backend.load_keras() is keras

@@ -1,0 +1,143 @@
+import keras
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, log_loss
+
+from apparel import inference
+from apparel.errors import ModelFileError, UsageError
+from apparel.records import Splits
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A softmax regression, whose probabilities can be worked out by hand."""
+    keras.utils.set_random_seed(0)
+    made = keras.Sequential(
+        [
+            keras.layers.Input((4, 5, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
+    made.compile(loss="categorical_crossentropy", metrics=["accuracy"])
+    return made
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).random((7, 4, 5, 1), dtype=np.float32)
+
+
+def by_hand(model, images):
+    weights, bias = model.get_weights()
+    odds = np.exp(images.reshape(len(images), -1).astype(np.float64) @ weights + bias)
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
+def test_probabilities_are_the_models_in_order_whatever_the_batch(model, images, monkeypatch):
+    monkeypatch.setattr(inference, "BATCH_SIZE", 3)
+    probabilities = inference.predict_probabilities(model, images)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, by_hand(model, images), atol=1e-6)
+
+
+def test_keras_measures_equal_scikit_learns(model, images):
+    labels = np.array([0, 1, 2, 0, 1, 2, 0])
+    measures = inference.keras_measures(model, images, np.eye(3, dtype=np.float32)[labels])
+    expected = by_hand(model, images)
+    assert measures == {
+        "loss": pytest.approx(log_loss(labels, expected), abs=1e-5),
+        "accuracy": pytest.approx(accuracy_score(labels, expected.argmax(axis=1))),
+    }
+    assert {type(value) for value in measures.values()} == {float}
+
+
+def test_a_model_that_fits_the_data_passes(model):
+    inference.check_fits(model, n_classes=3, img_shape=(4, 5, 1))
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "img_shape"), [(4, (4, 5, 1)), (3, (5, 4, 1)), (3, (4, 5, 3))]
+)
+def test_a_model_that_does_not_fit_the_data_is_refused_with_both_sizes(model, n_classes, img_shape):
+    with pytest.raises(ModelFileError, match=r"\(4, 5, 1\) and gives 3 classes") as caught:
+        inference.check_fits(model, n_classes=n_classes, img_shape=img_shape)
+    assert f"{img_shape} and {n_classes} classes" in str(caught.value)
+
+
+# -- samples ---------------------------------------------------------------------------
+
+
+def choose(indices=None, count=4, n_images=10, seed=0):
+    return inference.choose_samples(indices, count=count, n_images=n_images, seed=seed)
+
+
+@pytest.mark.parametrize("indices", [[3, 0, 3, 9], (3, 0, 3, 9), np.array([3, 0, 3, 9])])
+def test_named_samples_keep_their_order(indices):
+    chosen = choose(indices)
+    assert chosen == [3, 0, 3, 9]
+    assert {type(index) for index in chosen} == {int}
+
+
+@pytest.mark.parametrize(("count", "n_images", "expected"), [(4, 10, 4), (1, 1, 1), (20, 10, 10)])
+def test_drawn_samples_are_different_and_sorted(count, n_images, expected):
+    chosen = choose(count=count, n_images=n_images)
+    assert len(set(chosen)) == expected
+    assert chosen == sorted(chosen)
+    assert set(chosen) <= set(range(n_images))
+
+
+def test_the_seed_decides_which_samples_are_drawn():
+    assert choose(n_images=1000, seed=1) == choose(n_images=1000, seed=1)
+    assert choose(n_images=1000, seed=1) != choose(n_images=1000, seed=2)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"indices": [0, 10]}, "sample index 10 lies outside the test set of 10 images.*0 to 9"),
+        ({"indices": [-1]}, "sample index must be a whole number of at least 0, but is -1"),
+        ({"indices": [1.5]}, "but is 1.5"),
+        ({"indices": ["1"]}, "but is '1'"),
+        ({"indices": []}, "there is no sample index"),
+        ({"count": 0}, "count must be a whole number of at least 1, but is 0"),
+        ({"count": 2.5}, "but is 2.5"),
+    ],
+)
+def test_samples_outside_the_test_set_are_refused(wrong, message):
+    with pytest.raises(UsageError, match=message):
+        choose(**wrong)
+
+
+# -- images to compare on --------------------------------------------------------------
+
+
+def splits(training, validation, n=600):
+    return Splits(
+        train_images=np.arange(n, dtype=np.float32).reshape(n, 1, 1, 1),
+        train_labels=np.zeros((n, 2), np.float32),
+        test_images=np.zeros((0, 1, 1, 1), np.float32),
+        test_labels=np.zeros((0, 2), np.float32),
+        training=np.array(training, np.int64),
+        validation=np.array(validation, np.int64),
+        manifest={},
+    )
+
+
+def test_exports_are_compared_on_validation_images_or_else_on_training_ones():
+    held_out = inference.comparison_images(splits([0, 1], [5, 3]))
+    assert held_out.ravel().tolist() == [5, 3]
+    without = inference.comparison_images(splits([4, 2], []))
+    assert without.ravel().tolist() == [4, 2]
+
+
+def test_exports_are_compared_on_no_more_images_than_needed():
+    assert len(inference.comparison_images(splits([0], range(1, 600)))) == inference.N_COMPARED
+
+
+def test_made_up_images_are_always_the_same_noise_in_the_unit_range():
+    noise = inference.made_up_images((4, 5, 3))
+    assert (noise.shape, noise.dtype) == ((64, 4, 5, 3), np.float32)
+    np.testing.assert_array_equal(noise, inference.made_up_images((4, 5, 3)))
+    assert 0 <= noise.min() < 0.01
+    assert 0.99 < noise.max() <= 1

@@ -1,0 +1,89 @@
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from apparel import models
+from apparel.errors import UsageError
+
+
+def create(seed=0, n_classes=10, img_shape=(28, 28, 1)):
+    return models.create("cnn", n_classes=n_classes, img_shape=img_shape, seed=seed)
+
+
+def test_the_cnn_has_the_documented_layers():
+    model = create()
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds == [
+        "Conv2D", "Conv2D", "MaxPooling2D", "Dropout", "Flatten", "Dense", "Dense", "Dense",
+    ]  # fmt: skip
+    first, second, pool, dropout, _, wide, narrow, last = model.layers
+    assert (first.filters, second.filters) == (32, 64)
+    assert first.kernel_size == second.kernel_size == (3, 3)
+    assert first.padding == second.padding == "valid"
+    assert first.strides == second.strides == (1, 1)
+    assert pool.pool_size == (2, 2)
+    assert dropout.rate == 0.25
+    assert (wide.units, narrow.units, last.units) == (128, 64, 10)
+    activations = [layer.activation.__name__ for layer in (first, second, wide, narrow, last)]
+    assert activations == ["relu", "relu", "relu", "relu", "softmax"]
+    initialisers = [
+        type(layer.kernel_initializer).__name__ for layer in (first, second, wide, narrow, last)
+    ]
+    assert initialisers == [
+        "HeNormal", "GlorotUniform", "HeNormal", "GlorotUniform", "GlorotUniform",
+    ]  # fmt: skip
+
+
+def test_the_cnn_has_as_many_weights_as_counted_by_hand():
+    convolutions = 32 * (3 * 3 * 1 + 1) + 64 * (3 * 3 * 32 + 1)
+    dense = 128 * (12 * 12 * 64 + 1) + 64 * (128 + 1) + 10 * (64 + 1)
+    assert convolutions + dense == 1_207_498
+    model = create()
+    assert model.count_params() == 1_207_498
+    assert all(weight.trainable for weight in model.weights)
+
+
+def test_the_model_is_uncompiled_float32_keras_and_gives_probabilities():
+    model = create()
+    assert isinstance(model, keras.Sequential)
+    assert not model.compiled
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    assert (model.input_shape, model.output_shape) == ((None, 28, 28, 1), (None, 10))
+
+
+def test_classes_and_image_shape_are_those_asked_for():
+    model = create(n_classes=3, img_shape=(12, 10, 3))
+    assert (model.input_shape, model.output_shape) == ((None, 12, 10, 3), (None, 3))
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    first, again, other = (
+        create(seed, n_classes=3, img_shape=(8, 8, 1)).get_weights() for seed in (7, 7, 8)
+    )
+    for one, two in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, two)
+    kernels = [(one, three) for one, three in zip(first, other, strict=True) if one.ndim > 1]
+    assert len(kernels) == 5
+    assert all((one != three).mean() > 0.99 for one, three in kernels)
+
+
+def test_an_unknown_model_is_refused_with_the_known_ones():
+    assert models.names() == ("cnn",)
+    with pytest.raises(UsageError, match=r"there is no model 'resnet'\. Choose one of: cnn"):
+        models.create("resnet", n_classes=2, img_shape=(8, 8, 1), seed=0)
+
+
+def test_a_name_is_checked_without_loading_keras():
+    code = (
+        "import sys; from apparel import models; models.check_name('cnn')\n"
+        "try: models.check_name('x')\n"
+        "except ValueError: pass\n"
+        "else: sys.exit('not refused')\n"
+        "sys.exit('loaded' if {'keras', 'tensorflow', 'numpy'} & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,459 @@
+import json
+import subprocess
+import sys
+import warnings
+import zlib
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from apparel import export, models, predict
+from apparel.errors import DataError, ModelFileError
+from apparel.predict import Predictor, find_images, read_image
+
+NAMES = ("ant", "bee", "cat")
+IMG_SHAPE = (8, 9, 1)
+GREY = (28, 28, 1)
+EXIF_ORIENTATION = 0x0112
+
+
+@pytest.fixture(scope="module")
+def model():
+    return models.create("cnn", n_classes=3, img_shape=IMG_SHAPE, seed=0)
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return np.random.default_rng(0).integers(0, 256, (7, *IMG_SHAPE), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def expected(model, pixels):
+    return np.asarray(model(pixels / np.float32(255)))
+
+
+@pytest.fixture(scope="module")
+def onnx_file(model, pixels, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "m.onnx"
+    images = pixels / np.float32(255)
+    return export.export(model, path, images=images, class_names=NAMES, metadata={})
+
+
+@pytest.fixture(scope="module")
+def predictor(onnx_file):
+    return Predictor(onnx_file)
+
+
+# -- Predictor -------------------------------------------------------------------------
+
+
+def test_a_predictor_knows_its_classes_and_image_shape(predictor):
+    assert predictor.class_names == NAMES
+    assert predictor.img_shape == IMG_SHAPE
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 256])
+def test_probabilities_are_the_models_in_order_whatever_the_batch(
+    predictor, pixels, expected, monkeypatch, batch_size
+):
+    monkeypatch.setattr(predict, "BATCH_SIZE", batch_size)
+    probabilities = predictor.predict_proba(pixels)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((2, *IMG_SHAPE), np.float32),
+        np.zeros((2, *IMG_SHAPE), np.int64),
+        np.zeros((2, 8, 9), np.uint8),
+        np.zeros((2, 9, 8, 1), np.uint8),
+        np.zeros((2, 8, 9, 3), np.uint8),
+        np.zeros(IMG_SHAPE, np.uint8),
+        np.zeros((0, *IMG_SHAPE), np.uint8),
+    ],
+    ids=lambda images: f"{images.dtype}-{images.shape}",
+)
+def test_arrays_of_another_type_or_shape_are_refused(predictor, images):
+    with pytest.raises(DataError, match=r"uint8 of shape \(n, 8, 9, 1\)") as caught:
+        predictor.predict_proba(images)
+    assert f"but are {images.dtype} of shape {images.shape}" in str(caught.value)
+
+
+def test_image_files_are_classified_in_order(predictor, pixels, expected, tmp_path):
+    paths = [tmp_path / f"{k}.png" for k in range(3)]
+    for path, image in zip(paths, pixels, strict=False):
+        Image.fromarray(image[:, :, 0]).save(path)
+    predictions = predictor.predict_images(paths)
+    assert [p.name for p in predictions] == [str(path) for path in paths]
+    for prediction, image, row in zip(predictions, pixels, expected, strict=False):
+        np.testing.assert_array_equal(prediction.image, image)
+        np.testing.assert_allclose(prediction.probabilities, row, atol=1e-6)
+        assert prediction.label == NAMES[row.argmax()]
+        assert prediction.true is None
+
+
+def test_predicting_needs_neither_tensorflow_nor_keras(onnx_file, pixels, expected, tmp_path):
+    path = tmp_path / "image.png"
+    Image.fromarray(pixels[0, :, :, 0]).save(path)
+    code = (
+        "import json, sys\nfrom apparel import Predictor\n"
+        "prediction, = Predictor(sys.argv[1]).predict_images([sys.argv[2]])\n"
+        "heavy = {'tensorflow', 'keras', 'torch', 'jax', 'sklearn', 'matplotlib', 'onnx'}\n"
+        "print(json.dumps([prediction.probabilities.tolist(), sorted(heavy & set(sys.modules))]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, onnx_file, path], capture_output=True, text=True, check=True
+    )
+    probabilities, loaded = json.loads(done.stdout)
+    assert loaded == []
+    np.testing.assert_allclose(probabilities, expected[0], atol=1e-6)
+    assert done.stderr == ""
+
+
+# -- model files -----------------------------------------------------------------------
+
+
+def copy_with(onnx_file, folder, facts):
+    """A copy of the model with other metadata; None takes a key away."""
+    proto = onnx.load(onnx_file)
+    held = {entry.key: entry.value for entry in proto.metadata_props} | facts
+    del proto.metadata_props[:]
+    for key, value in held.items():
+        if value is not None:
+            proto.metadata_props.add(key=key, value=value)
+    onnx.save(proto, folder / "copy.onnx")
+    return folder / "copy.onnx"
+
+
+def test_further_metadata_does_no_harm(onnx_file, tmp_path):
+    path = copy_with(onnx_file, tmp_path, {"note": "not even JSON"})
+    assert Predictor(path).class_names == NAMES
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"class_names": None},
+        {"img_shape": None},
+        {"class_names": None, "img_shape": None},
+        {"class_names": "ant, bee"},
+        {"class_names": "3"},
+        {"img_shape": "[8, 9]"},
+        {"img_shape": '["a", "b", "c"]'},
+        {"img_shape": "null"},
+    ],
+)
+def test_an_onnx_file_without_its_description_is_refused(onnx_file, tmp_path, facts):
+    path = copy_with(onnx_file, tmp_path, facts)
+    with pytest.raises(ModelFileError, match="not one that apparel wrote") as caught:
+        Predictor(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"class_names": '["ant", "bee"]'},
+        {"class_names": '["ant", "bee", "cat", "dog"]'},
+        {"img_shape": "[9, 8, 1]"},
+        {"img_shape": "[8, 9, 3]"},
+    ],
+)
+def test_an_onnx_file_that_contradicts_its_description_is_refused(onnx_file, tmp_path, facts):
+    with pytest.raises(ModelFileError, match="but its description says"):
+        Predictor(copy_with(onnx_file, tmp_path, facts))
+
+
+def foreign_model(folder, *, taken="images", given="probabilities", kind=None, channels=1):
+    """A model of somebody else that describes itself as apparel's do."""
+    helper, types = onnx.helper, onnx.TensorProto
+    shape = ["batch", 2, 2, channels]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", [taken], ["x"], to=types.FLOAT),
+            helper.make_node("ReduceMean", ["x", "axes"], [given], keepdims=0),
+        ],
+        "g",
+        [helper.make_tensor_value_info(taken, kind or types.UINT8, shape)],
+        [helper.make_tensor_value_info(given, types.FLOAT, ["batch", channels])],
+        [helper.make_tensor("axes", types.INT64, [2], [1, 2])],
+    )
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    names = json.dumps([str(k) for k in range(channels)])
+    helper.set_model_props(proto, {"class_names": names, "img_shape": f"[2, 2, {channels}]"})
+    onnx.save(proto, folder / "foreign.onnx")
+    return folder / "foreign.onnx"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_model_that_is_as_it_describes_itself_is_taken(tmp_path, channels):
+    assert Predictor(foreign_model(tmp_path, channels=channels)).img_shape == (2, 2, channels)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"taken": "x0"}, {"given": "p"}, {"kind": onnx.TensorProto.FLOAT}, {"channels": 2}],
+)
+def test_a_model_with_other_inputs_or_outputs_is_refused(tmp_path, change):
+    with pytest.raises(ModelFileError, match="but its description says"):
+        Predictor(foreign_model(tmp_path, **change))
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, "half", "text"])
+def test_a_file_that_is_no_onnx_model_is_named(onnx_file, tmp_path, capfd, size):
+    whole = onnx_file.read_bytes()
+    size = len(whole) // 2 if size == "half" else size
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(b"this is no model" if size == "text" else whole[:size])
+    with pytest.raises(ModelFileError) as caught:
+        Predictor(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_keras_file_is_refused_with_the_command_that_converts_it(tmp_path):
+    path = tmp_path / "m.keras"
+    path.write_bytes(b"x")
+    with pytest.raises(ModelFileError, match=r"is a Keras file.*apparel export RUN --format onnx"):
+        Predictor(path)
+
+
+@pytest.mark.parametrize("name", ["missing.onnx", "missing.keras", "."])
+def test_a_missing_model_file_is_named(tmp_path, name):
+    with pytest.raises(ModelFileError, match="there is no model file"):
+        Predictor(tmp_path / name)
+
+
+# -- reading images --------------------------------------------------------------------
+
+
+@pytest.fixture
+def image_file(tmp_path):
+    """Save an image, and give its path."""
+
+    def save(image, name="image.png", **options):
+        image = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+        image.save(tmp_path / name, **options)
+        return tmp_path / name
+
+    return save
+
+
+@pytest.fixture
+def grey():
+    return np.arange(28 * 28, dtype=np.uint8).reshape(28, 28)
+
+
+@pytest.mark.parametrize("name", ["i.png", "i.bmp", "i.tiff", "i.gif"])
+def test_a_grey_image_of_the_right_size_keeps_every_pixel(image_file, grey, name):
+    read = read_image(image_file(grey, name), GREY)
+    assert (read.dtype, read.shape) == (np.uint8, GREY)
+    np.testing.assert_array_equal(read[:, :, 0], grey)
+
+
+def test_the_name_does_not_decide_the_format(image_file, grey, tmp_path):
+    path = image_file(grey).rename(tmp_path / "image.jpg")
+    np.testing.assert_array_equal(read_image(str(path), GREY)[:, :, 0], grey)
+
+
+@pytest.mark.parametrize(
+    ("colour", "value"),
+    # Luma of ITU-R BT.601: 0.299 red, 0.587 green, 0.114 blue.
+    [((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29), ((90, 90, 90), 90)],
+)
+def test_colours_become_grey_by_their_luma(image_file, colour, value):
+    read = read_image(image_file(Image.new("RGB", (28, 28), colour)), GREY)
+    assert np.unique(read).tolist() == [value]
+
+
+def test_a_colour_model_gets_colours(image_file):
+    colours = np.random.default_rng(0).integers(0, 256, (28, 28, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(read_image(image_file(colours), (28, 28, 3)), colours)
+
+
+def test_a_colour_model_gets_grey_as_three_equal_channels(image_file, grey):
+    read = read_image(image_file(grey), (28, 28, 3))
+    np.testing.assert_array_equal(read, np.stack([grey] * 3, axis=2))
+
+
+@pytest.mark.parametrize(("alpha", "value"), [(0, 0), (128, 100), (255, 200)])
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparency_shows_black(image_file, mode, alpha, value):
+    colour = (200, 200, 200, alpha) if mode == "RGBA" else (200, alpha)
+    read = read_image(image_file(Image.new(mode, (28, 28), colour)), GREY)
+    assert np.unique(read).tolist() == [value]
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped(image_file, grey):
+    read = read_image(image_file(grey.astype(np.uint16) * 257), GREY)
+    np.testing.assert_array_equal(read[:, :, 0], grey)
+
+
+def palette_image():
+    """Left half colour 0, grey 40; right half colour 1, grey 220."""
+    image = Image.new("P", (28, 28), 0)
+    image.putpalette([40, 40, 40, 220, 220, 220])
+    image.paste(1, (14, 0, 28, 28))
+    return image
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [({}, 40), ({"transparency": 0}, 0), ({"transparency": bytes([0, 255])}, 0)],
+)
+def test_a_palette_is_looked_up(image_file, options, left):
+    read = read_image(image_file(palette_image(), **options), GREY)
+    assert np.unique(read[:, :14]).tolist() == [left]
+    assert np.unique(read[:, 14:]).tolist() == [220]
+
+
+def test_black_and_white_becomes_0_and_255(image_file, grey):
+    read = read_image(image_file(Image.fromarray(grey > 99)), GREY)
+    np.testing.assert_array_equal(read[:, :, 0], (grey > 99) * np.uint8(255))
+
+
+def test_a_narrow_image_is_centred_on_the_colour_of_its_corner(image_file):
+    image = np.full((28, 14), 200, np.uint8)
+    image[0, 0] = 60
+    read = read_image(image_file(image), GREY)[:, :, 0]
+    assert np.unique(read[:, :7]).tolist() == np.unique(read[:, 21:]).tolist() == [60]
+    np.testing.assert_array_equal(read[:, 7:21], image)
+
+
+def test_a_flat_colour_image_is_padded_with_its_colour(image_file):
+    read = read_image(image_file(Image.new("RGB", (28, 4), (10, 20, 30))), (28, 28, 3))
+    assert np.unique(read.reshape(-1, 3), axis=0).tolist() == [[10, 20, 30]]
+
+
+@pytest.mark.parametrize("size", [(56, 56), (14, 14), (1, 1), (1000, 1), (3, 900), (280, 140)])
+def test_an_image_of_any_size_fits(image_file, size):
+    read = read_image(image_file(Image.new("L", size, 77)), GREY)
+    assert read.shape == GREY
+    assert np.unique(read).tolist() == [77]
+
+
+def test_a_large_image_is_shrunk_as_a_whole(image_file):
+    halves = np.zeros((280, 280), np.uint8)
+    halves[:, 140:] = 255
+    read = read_image(image_file(halves), GREY)[:, :, 0]
+    assert (read[:, :12] == 0).all()
+    assert (read[:, 16:] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("orientation", "turned"),
+    [
+        (1, lambda a: a),
+        (2, np.fliplr),
+        (3, lambda a: np.rot90(a, 2)),
+        (6, lambda a: np.rot90(a, -1)),
+        (8, np.rot90),
+    ],
+)
+def test_a_photos_own_rotation_is_applied(image_file, grey, orientation, turned):
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = orientation
+    read = read_image(image_file(grey, exif=exif), GREY)
+    np.testing.assert_array_equal(read[:, :, 0], turned(grey))
+
+
+# -- images that cannot be read --------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["i.png", "i.jpg", "i.gif", "i.bmp", "i.tiff", "i.webp"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_truncated_image_is_refused(image_file, grey, name, share):
+    path = image_file(np.random.default_rng(0).permutation(grey.ravel()).reshape(28, 28), name)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(DataError) as caught:
+        read_image(path, GREY)
+    assert str(path) in str(caught.value)
+
+
+def test_a_png_with_a_broken_part_inside_is_refused(image_file, grey):
+    path = image_file(grey)
+    whole = path.read_bytes()
+    begin = whole.index(b"IDAT")
+    half = int.from_bytes(whole[begin - 4 : begin], "big") // 2
+    part = whole[begin : begin + 4 + half]
+    chunk = half.to_bytes(4, "big") + part + zlib.crc32(part).to_bytes(4, "big")
+    path.write_bytes(whole[: begin - 4] + chunk + b"\0\0\0\x05????" + bytes(9))
+    with pytest.raises(DataError, match=r"cannot be read as an image: broken PNG file"):
+        read_image(path, GREY)
+
+
+@pytest.mark.parametrize("content", [b"", b"this is no image\n", b"\x89PNG\r\n\x1a\n", bytes(500)])
+def test_a_file_that_is_no_image_is_refused(tmp_path, content):
+    path = tmp_path / "image.png"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="is no image, or of a format that Pillow does not read"):
+        read_image(path, GREY)
+
+
+def test_a_missing_image_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"missing\.png cannot be read.*Check that the file exists"):
+        read_image(tmp_path / "missing.png", GREY)
+
+
+def test_a_folder_is_no_image(tmp_path):
+    with pytest.raises(DataError, match="cannot be read as an image"):
+        read_image(tmp_path, GREY)
+
+
+@pytest.mark.parametrize("limit", [28 * 28 - 1, 28 * 28 // 2, 28 * 28 // 3, 1])
+def test_an_image_of_more_pixels_than_pillows_limit_is_refused(
+    image_file, grey, monkeypatch, limit
+):
+    path = image_file(grey)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(DataError, match="is too large to open safely"):
+        read_image(path, GREY)
+
+
+def test_an_image_at_pillows_limit_is_read(image_file, grey, monkeypatch):
+    path = image_file(grey)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 28 * 28)
+    np.testing.assert_array_equal(read_image(path, GREY)[:, :, 0], grey)
+
+
+def test_odd_metadata_is_passed_over_in_silence(image_file, grey):
+    path = image_file(grey, exif=b"II*\0\x08\0\0\0\x01\0")  # announces a tag and ends
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        np.testing.assert_array_equal(read_image(path, GREY)[:, :, 0], grey)
+    assert caught == []
+
+
+# -- finding images --------------------------------------------------------------------
+
+
+def touch(folder, *names):
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(b"x")
+
+
+def test_files_keep_their_order_and_a_folder_stands_for_its_sorted_images(tmp_path):
+    touch(tmp_path / "d", "b.PNG", "a.jpeg", "c.txt", "10.webp", ".hidden")
+    touch(tmp_path, "z.png", "a.txt")
+    found = find_images([tmp_path / "z.png", str(tmp_path / "d"), tmp_path / "a.txt"])
+    names = [str(path.relative_to(tmp_path)) for path in found]
+    assert names == ["z.png", "d/10.webp", "d/a.jpeg", "d/b.PNG", "a.txt"]
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    touch(tmp_path / "d", "notes.txt")
+    with pytest.raises(DataError, match=r"holds no image.*\.bmp, \.gif"):
+        find_images([tmp_path / "d"])
+
+
+def test_a_path_that_does_not_exist_is_named(tmp_path):
+    touch(tmp_path, "a.png")
+    with pytest.raises(DataError, match=r"there is no file or folder .*missing\.png"):
+        find_images([tmp_path / "a.png", tmp_path / "missing.png"])

@@ -1,0 +1,298 @@
+import csv
+import json
+import re
+from datetime import datetime
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from apparel import evaluate, rundir
+from apparel.backend import NumberFormat
+from apparel.errors import ModelFileError, UsageError
+from apparel.records import History, Settings
+from apparel.rundir import RunDirectory
+
+NAMES = ("T-shirt/top", "b, \"c\"", "é")  # fmt: skip
+
+
+def create(path, **options):
+    return RunDirectory.create(path, name="cnn", **options)
+
+
+def write_settings(run, **changes):
+    parts = {
+        "number_format": NumberFormat("float32", "asked for"),
+        "dataset": {"source": "made up", "sha256": "abc"},
+        "class_names": NAMES,
+        "img_shape": (28, 28, 1),
+    }
+    run.write_settings(Settings(seed=5), **(parts | changes))
+
+
+def names(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.fixture
+def run(tmp_path):
+    return create(tmp_path / "run")
+
+
+# -- making one ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_new_or_empty_folder_becomes_a_run_directory(tmp_path, there):
+    folder = tmp_path / "a" / "b"
+    if there:
+        folder.mkdir(parents=True)
+    assert create(folder).path == folder
+    assert folder.is_dir()
+    assert names(folder) == []
+
+
+def test_a_run_directory_is_given_back_as_it_is(run):
+    write_settings(run)
+    assert create(run) is run
+    assert names(run.path) == ["settings.json"]
+
+
+def test_by_default_a_run_is_named_by_date_time_and_model(tmp_path, monkeypatch):
+    class Fixed(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2026, 1, 2, 3, 4, 5)
+
+    monkeypatch.setattr(rundir, "datetime", Fixed)
+    monkeypatch.chdir(tmp_path)
+    made = [create(None).path.as_posix() for _ in range(3)]
+    stem = "runs/2026-01-02-030405-cnn"
+    assert made == [stem, f"{stem}-2", f"{stem}-3"]
+    assert all((tmp_path / path).is_dir() for path in made)
+
+
+def test_a_folder_that_holds_something_is_not_touched_unless_asked(run):
+    write_settings(run)
+    before = (run.path / "settings.json").read_bytes()
+    with pytest.raises(UsageError, match=r"is not empty\. Name another .* with --overwrite"):
+        create(run.path)
+    assert (run.path / "settings.json").read_bytes() == before
+
+
+def test_overwriting_empties_a_run_and_leaves_what_others_put_there(run):
+    write_settings(run)
+    own = ["history.csv", "metrics.json", "predictions.csv", "refactored_fashion_cnn.keras",
+           "model.onnx", "report.html", "README.md"]  # fmt: skip
+    for name in own:
+        run.write_text(name, "old")
+    run.write_figure("history", Figure())
+    run.write_text("notes.txt", "mine")
+    run.write_text("plots/mine.svg", "mine")
+    assert create(run.path, overwrite=True).path == run.path
+    assert names(run.path) == ["notes.txt", "plots/mine.svg"]
+
+
+def test_an_overwritten_run_that_fails_early_can_be_overwritten_again(run):
+    write_settings(run)
+    run.write_figure("history", Figure())
+    create(run.path, overwrite=True).close("failed")
+    assert not run.path.exists()
+    assert create(run.path, overwrite=True).path.is_dir()
+
+
+def test_a_folder_that_is_no_run_is_never_overwritten(tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(UsageError, match="holds files but is no run directory"):
+        create(tmp_path, overwrite=True)
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_file_is_no_run_directory(tmp_path, overwrite):
+    path = tmp_path / "file"
+    path.write_text("mine")
+    with pytest.raises(UsageError, match=r"is a file\. Name a folder with --run-dir"):
+        create(path, overwrite=overwrite)
+    assert path.read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError, match=r"file/run cannot be written: Not a directory\. Name an"):
+        create(tmp_path / "file" / "run")
+
+
+def test_a_folder_where_the_system_lets_nobody_write_is_named():
+    with pytest.raises(UsageError, match=r"/proc/nonexistent cannot be written: .*--run-dir"):
+        create("/proc/nonexistent")
+
+
+def test_a_folder_that_takes_no_file_is_named(tmp_path, monkeypatch):
+    def refuse(**_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(rundir.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(UsageError, match="cannot be written: Read-only file system"):
+        create(tmp_path / "run")
+
+
+# -- settings --------------------------------------------------------------------------
+
+
+def test_the_settings_say_what_decided_the_run(run):
+    write_settings(run)
+    read = run.settings()
+    assert read["settings"] == {
+        "model_name": "cnn", "epochs": 15, "batch_size": 128, "seed": 5, "dtype": "auto",
+        "validation_split": 0.1, "learning_rate": 0.001, "limit": None,
+    }  # fmt: skip
+    assert read["status"] == "running"
+    assert read["number_format"] == {"policy": "float32", "reason": "asked for"}
+    assert read["dataset"] == {"source": "made up", "sha256": "abc"}
+    assert read["class_names"] == list(NAMES)
+    assert read["img_shape"] == [28, 28, 1]
+    assert read["versions"]["numpy"] == np.__version__
+    assert {"python", "apparel", "keras"} <= set(read["versions"])
+    assert read["processor"] != ""
+    assert read["platform"] != ""
+    assert abs(datetime.now().astimezone() - datetime.fromisoformat(read["started"])).days == 0
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", read["started"])
+
+
+def test_a_run_can_be_opened_again(run):
+    write_settings(run)
+    opened = RunDirectory.open(str(run.path))
+    assert opened.path == run.path
+    assert Settings(**opened.settings()["settings"]) == Settings(seed=5)
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "not json", '{"class_names"', b"\xff\xfe"])
+def test_a_folder_without_readable_settings_is_no_run(tmp_path, content):
+    if content is not None:
+        data = content if isinstance(content, bytes) else content.encode()
+        (tmp_path / "settings.json").write_bytes(data)
+    with pytest.raises(ModelFileError, match=r"is not a run directory: .* settings\.json"):
+        RunDirectory.open(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '"class_names"', "3", "null"])
+def test_settings_that_describe_no_run_are_refused(tmp_path, content):
+    (tmp_path / "settings.json").write_text(content)
+    with pytest.raises(ModelFileError, match="does not describe a run: it names no classes"):
+        RunDirectory.open(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["missing", "settings.json/x"])
+def test_a_folder_that_does_not_exist_is_no_run(tmp_path, name):
+    with pytest.raises(ModelFileError, match="is not a run directory"):
+        RunDirectory.open(tmp_path / name)
+
+
+@pytest.mark.parametrize("status", ["complete", "interrupted", "failed"])
+def test_closing_records_how_the_run_ended(run, status):
+    write_settings(run)
+    before = run.settings()
+    run.close(status)
+    assert run.settings() == {**before, "status": status}
+
+
+def test_closing_a_run_that_wrote_nothing_takes_its_folder_away(run):
+    run.close("failed")
+    assert not run.path.exists()
+
+
+# -- results ---------------------------------------------------------------------------
+
+
+def read_csv(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_the_history_is_restored_exactly(run):
+    values = {"loss": (0.1 + 0.2, 1e-300, 2.0), "val_accuracy": (1 / 3, 0.5, 1.0)}
+    seconds = (1.25, 2 / 3, 10.0)
+    run.write_history(History(history=values, seconds=seconds, dtype="float32"))
+    header, *rows = read_csv(run.path / "history.csv")
+    assert header == ["epoch", "loss", "val_accuracy", "seconds"]
+    columns = [[float(cell) for cell in column] for column in zip(*rows, strict=True)]
+    assert columns == [[1, 2, 3], *map(list, values.values()), list(seconds)]
+    assert [row[0] for row in rows] == ["1", "2", "3"]
+    assert b"\r" not in (run.path / "history.csv").read_bytes()
+
+
+def test_a_history_without_epochs_has_a_header_only(run):
+    run.write_history(History(history={}, seconds=(), dtype="float32", interrupted=True))
+    assert (run.path / "history.csv").read_text() == "epoch,seconds\n"
+
+
+@pytest.fixture
+def evaluation():
+    random = np.random.default_rng(0)
+    odds = np.exp(random.normal(scale=8, size=(60, 3)))  # probabilities down to about 1e-15
+    probabilities = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
+    smallest = np.nextafter(np.float32(0), np.float32(1))
+    probabilities[0] = [np.nextafter(np.float32(1), np.float32(0)), smallest, 0]
+    return evaluate.evaluate(probabilities, random.integers(0, 3, 60), NAMES)
+
+
+def test_predictions_are_restored_bit_for_bit(run, evaluation):
+    run.write_evaluation(evaluation)
+    header, *rows = read_csv(run.path / "predictions.csv")
+    assert header == ["index", "true", "predicted", "confidence", "p_0", "p_1", "p_2"]
+    table = np.array(rows)
+    assert table[:, 0].tolist() == [str(k) for k in range(60)]
+    np.testing.assert_array_equal(table[:, 1].astype(int), evaluation.true)
+    np.testing.assert_array_equal(table[:, 2].astype(int), evaluation.predicted)
+    restored = table[:, 4:].astype(np.float32)
+    assert restored.tobytes() == evaluation.probabilities.tobytes()
+    np.testing.assert_array_equal(table[:, 3].astype(np.float32), restored.max(axis=1))
+
+
+def test_metrics_are_restored_exactly(run, evaluation):
+    run.write_evaluation(evaluation)
+    read = json.loads((run.path / "metrics.json").read_text(encoding="utf-8"))
+
+    def interval(i):
+        return {"value": i.value, "low": i.low, "high": i.high}
+
+    for name in ("accuracy", "precision", "recall", "f1", "log_loss"):
+        assert read.pop(name) == interval(evaluation.metrics[name])
+    assert list(read["per_class"]) == list(NAMES)
+    for scores, found in zip(evaluation.per_class, read.pop("per_class").values(), strict=True):
+        assert found == {
+            "precision": interval(scores.precision),
+            "recall": interval(scores.recall),
+            "f1": interval(scores.f1),
+            "support": scores.support,
+        }
+    assert read == {
+        "n": 60,
+        "averaging": "macro",
+        "confidence": 0.95,
+        "confusion_matrix": evaluation.confusion.tolist(),
+        "report": evaluation.report,
+    }
+
+
+def test_a_figure_becomes_a_png_among_the_plots(run):
+    path = run.write_figure("history", Figure(figsize=(4, 3)))
+    assert path == run.path / "plots" / "history.png"
+    with Image.open(path) as image:
+        assert (image.format, image.size) == ("PNG", (480, 360))
+    assert names(run.path) == ["plots/history.png"]
+
+
+def test_text_keeps_its_characters(run):
+    run.write_text("README.md", "é ✓\n")
+    assert (run.path / "README.md").read_text(encoding="utf-8") == "é ✓\n"
+
+
+def test_nothing_temporary_stays_behind(run, evaluation):
+    write_settings(run)
+    run.write_evaluation(evaluation)
+    assert sorted(path.name for path in run.path.iterdir()) == [
+        "metrics.json", "predictions.csv", "settings.json",
+    ]  # fmt: skip
