@@ -37,8 +37,8 @@ RULES: dict[str, set[str]] = {
     | {"data", "display", "evaluate", "explain", "export", "inference", "models", "plots",
        "prepare", "rundir", "text", "train"},
     "workflow": FOUNDATIONS
-    | {"classifier", "data", "evaluate", "export", "inference", "predict", "prepare", "report",
-       "rundir", "text"},
+    | {"classifier", "data", "display", "evaluate", "export", "inference", "predict",
+       "prepare", "report", "rundir", "text"},
     "cli": FOUNDATIONS | {"_version", "models", "rundir", "text", "workflow"},
     "__main__": {"cli", "rundir"},
     "__init__": {"_version", "errors", "classifier", "predict"},

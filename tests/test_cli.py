@@ -176,7 +176,7 @@ def test_a_model_that_does_not_fit_the_data_is_refused(
         (DataUnavailableError("no source"), 5, "apparel: no source\n"),
         (ApparelError("no"), 1, "apparel: no\n"),
         (OSError(28, "No space left on device", "run/x"), 1,
-         "apparel: run/x: No space left on device\n"),
+         "apparel: run/x: No space left on device. Free some space and try again\n"),
         (ZeroDivisionError("oh"), 1,
          "apparel: unexpected ZeroDivisionError: oh. --debug shows where\n"),
     ],

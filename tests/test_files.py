@@ -48,6 +48,13 @@ def test_a_failed_write_leaves_the_older_file(tmp_path):
     assert names(tmp_path) == ["m.txt"]
 
 
+def test_a_failed_write_names_the_file_that_people_know(tmp_path):
+    target = tmp_path / "m.txt"
+    with pytest.raises(OSError, match="No space") as failed:
+        fail_halfway(target, OSError(28, "No space left on device"))
+    assert failed.value.filename == str(target)
+
+
 def test_an_older_file_is_replaced_in_one_step(tmp_path):
     target = tmp_path / "m.txt"
     target.write_text("old")

@@ -49,7 +49,7 @@ def history(epochs, *, validation=True, interrupted=False):
     steps = np.arange(epochs)
     measures = {"loss": 1 / (steps + 1), "accuracy": 1 - 0.5 / (steps + 1)}
     if validation:
-        measures |= {"val_loss": 1.1 / (steps + 1), "val_accuracy": 0.9 - (steps - 2) ** 2 / 1000}
+        measures |= {"val_loss": 0.3 + (steps - 2) ** 2 / 1000, "val_accuracy": 0.9 - steps / 1000}
     return History(
         history={name: tuple(values.tolist()) for name, values in measures.items()},
         seconds=(1.0,) * epochs,
@@ -126,12 +126,12 @@ def test_one_epoch_is_visible_and_has_one_tick():
 @pytest.mark.parametrize(
     ("record", "title"),
     [
-        (history(15), "Training, 15 epochs; best by validation accuracy: epoch 3"),
+        (history(15), "Training, 15 epochs; best by validation loss: epoch 3"),
         (history(1, validation=False), "Training, 1 epoch"),
         (history(4, validation=False, interrupted=True), "Training, interrupted after 4 epochs"),
         (
             history(1, interrupted=True),
-            "Training, interrupted after 1 epoch; best by validation accuracy: epoch 1",
+            "Training, interrupted after 1 epoch; best by validation loss: epoch 1",
         ),
     ],
 )

@@ -104,18 +104,22 @@ def test_a_dataset_whose_parts_do_not_fit_is_refused(changes, message):
         dataset(**changes)
 
 
-def test_the_best_epoch_is_the_first_with_the_highest_validation_accuracy():
+@pytest.mark.parametrize(
+    ("losses", "best"),
+    [((0.5, 0.3, 0.4, 0.3), 2), ((0.2,), 1), ((float("nan"), 0.4, float("nan")), 2)],
+)
+def test_the_best_epoch_is_the_first_with_the_lowest_validation_loss(losses, best):
     history = History(
-        history={"loss": (3.0, 2.0, 1.0, 0.5), "val_accuracy": (0.5, 0.9, 0.7, 0.9)},
-        seconds=(1.0,) * 4,
+        history={"loss": (1.0,) * len(losses), "val_loss": losses},
+        seconds=(1.0,) * len(losses),
         dtype="float32",
     )
-    assert history.best_epoch == 2
-    assert history.epochs == 4
+    assert history.best_epoch == best
+    assert history.epochs == len(losses)
     assert not history.interrupted
 
 
-@pytest.mark.parametrize("measures", [{}, {"loss": (1.0,)}, {"val_accuracy": ()}])
+@pytest.mark.parametrize("measures", [{}, {"loss": (1.0,)}, {"val_loss": ()}])
 def test_without_validation_there_is_no_best_epoch(measures):
     assert History(history=measures, seconds=(), dtype="float32").best_epoch is None
 

@@ -251,9 +251,9 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.classes_ = np.arange(self.n_classes)
         if self._run:
             self._run.write_history(history)
+            # At once: whatever fails later, minutes of training are not lost.
+            self.export_model(self._run.path / MODEL_FILE)
         if history.interrupted:
-            if self._run:
-                self.export_model(self._run.path / MODEL_FILE)
             raise KeyboardInterrupt
         return history
 

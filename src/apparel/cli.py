@@ -1,6 +1,7 @@
 """The command line: arguments in, calls out. Nothing is decided here."""
 
 import argparse
+import errno
 import sys
 import traceback
 from collections.abc import Sequence
@@ -44,9 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ApparelError as error:
         return _fail(str(error), error.exit_code, debug=parsed.debug)
     except OSError as error:
-        return _fail(
-            f"{error.filename or 'file'}: {error.strerror or error}", 1, debug=parsed.debug
-        )
+        return _fail(_os_message(error), 1, debug=parsed.debug)
     except Exception as error:  # noqa: BLE001  # a defect still ends in one line, unless asked
         message = f"unexpected {type(error).__name__}: {error}. --debug shows where"
         return _fail(message, 1, debug=parsed.debug)
@@ -220,6 +219,13 @@ def _export(parsed: argparse.Namespace) -> None:
     from apparel import workflow  # noqa: PLC0415  # --help has no time for it
 
     print(f"Model saved to {workflow.export_run(parsed.run, parsed.format, parsed.output)}")
+
+
+def _os_message(error: OSError) -> str:
+    """Say which file could not be used and why."""
+    place = f"{error.filename}: " if error.filename else ""
+    advice = ". Free some space and try again" if error.errno == errno.ENOSPC else ""
+    return f"{place}{error.strerror or error}{advice}"
 
 
 def _fail(message: str, code: int, *, debug: bool) -> int:

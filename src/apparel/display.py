@@ -1,6 +1,7 @@
 """Show a figure where somebody can see it: inline in a notebook, in a window on a screen."""
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ def wait_for_windows() -> None:
     import matplotlib.pyplot as plt  # noqa: PLC0415  # it looks for a screen
 
     if plt.get_fignums():
-        print("Close the figures' windows to end.", file=sys.stderr)
-        plt.show(block=True)
+        print("Close the figures' windows, or press Ctrl-C, to end.", file=sys.stderr)
+        with suppress(KeyboardInterrupt):
+            plt.show(block=True)
 
 
 def _on_screen() -> bool:

@@ -28,8 +28,14 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     # A folder of our own: two processes never meet, and writers find a name that is free.
     with tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.parent) as folder:
         temporary = Path(folder, target.name)
-        yield temporary
-        temporary.replace(target)
+        try:
+            yield temporary
+            temporary.replace(target)
+        except OSError as error:
+            if error.errno is not None:  # without a number, a name would replace the message
+                # People know the file by this name, and writers often give none.
+                error.filename = os.fspath(target)
+            raise
 
 
 def write_text(target: str | os.PathLike[str], text: str) -> None:

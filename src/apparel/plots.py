@@ -45,7 +45,7 @@ def _history_title(history: History) -> str:
     title = f"Training, {interrupted}{count} {'epoch' if count == 1 else 'epochs'}"
     if history.best_epoch is None:
         return title
-    return f"{title}; best by validation accuracy: epoch {history.best_epoch}"
+    return f"{title}; best by validation loss: epoch {history.best_epoch}"
 
 
 def draw_curves(history: History, measure: str, *, ax: Axes | None = None) -> Axes:

@@ -5,6 +5,7 @@ No stage imports another; each takes and gives the records defined here.
 
 from __future__ import annotations
 
+import math
 import operator
 from dataclasses import dataclass
 from numbers import Real
@@ -214,9 +215,12 @@ class History:
 
     @property
     def best_epoch(self) -> int | None:
-        """The first epoch, counted from 1, with the highest validation accuracy."""
-        accuracy = self.history.get("val_accuracy")
-        return accuracy.index(max(accuracy)) + 1 if accuracy else None
+        """The first epoch, counted from 1, with the lowest validation loss."""
+        losses = self.history.get("val_loss")
+        if not losses:
+            return None
+        # Training that breaks down has losses that are no numbers; those are never the best.
+        return min(range(len(losses)), key=lambda k: (math.isnan(losses[k]), losses[k])) + 1
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 import csv
 import importlib.metadata
 import io
+import itertools
 import json
 import os
 import platform
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -66,9 +68,11 @@ class RunDirectory:
         """
         if isinstance(path, RunDirectory):
             return path
-        folder = Path(path) if path is not None else _new_folder(name)
+        folder = Path(path if path is not None else "runs")
         try:
-            if folder.exists():
+            if path is None:
+                folder = _new_folder(name)
+            elif folder.exists():
                 _make_room(folder, overwrite=overwrite)
             folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=folder).close()
@@ -219,13 +223,14 @@ def metrics(evaluation: Evaluation) -> dict[str, object]:
 
 
 def _new_folder(name: str) -> Path:
-    """A folder under `runs` that does not exist: `<date>-<time>-<name>`."""
+    """Make a folder of its own under `runs`: `<date>-<time>-<name>`."""
     stem = f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}-{name}"
-    folder = Path("runs", stem)
-    number = 2
-    while folder.exists():
-        folder = Path("runs", f"{stem}-{number}")
-        number += 1
+    for number in itertools.count(1):
+        folder = Path("runs", stem if number == 1 else f"{stem}-{number}")
+        # Two runs may start in the same second: whoever makes the folder has it.
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            break
     return folder
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apparel import report, text
+from apparel import display, report, text
 from apparel.errors import UsageError
 from apparel.files import write_text
 from apparel.formats import SUFFIXES, format_of
@@ -55,6 +55,7 @@ def run(
             directory.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
         raise
     directory.close("complete")
+    display.wait_for_windows()
 
 
 def _all_steps(
@@ -67,9 +68,9 @@ def _all_steps(
     findings = classifier.explain_results()
     n_images = len(evaluation.true)
     classifier.visualize_predictions([index for index in SAMPLES if index < n_images])
-    for path in (directory.path / MODEL_FILE, directory.path / ONNX_FILE, save_path):
-        if path:
-            classifier.export_model(path)
+    classifier.export_model(directory.path / ONNX_FILE)
+    if save_path:
+        classifier.export_model(save_path)
     write_report(directory, evaluation, findings)
     print(f"\nTest result on {n_images:,} images\n{text.metric_lines(evaluation)}")
     print(f"Run directory: {directory.path}")
