@@ -1,4 +1,4 @@
-# make run    train, test, explain and export a classifier (minutes)
+# make run    train, test, explain and export a classifier (minutes); ARGS="--limit 2000" and the like
 # make test   everything that must hold: make check, then the tests
 # make check  style and types alone
 
@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 .PHONY: run test check docs notebook benchmark clean
 
 run: $(RUN_SETUP)
-	$(BIN)/apparel run
+	$(BIN)/apparel run $(ARGS)
 
 test: check
 	$(BIN)/python -m pytest --cov

@@ -5,11 +5,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 
+from apparel import models
+
 mpl.use("agg")  # a developer's screen must not fill with windows
+
+SMALL = (8, 9, 1)  # sides of different length, so that no swap goes unseen
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -27,6 +33,24 @@ def run_command(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[st
         timeout=300,
         check=False,
     )
+
+
+@pytest.fixture(scope="session")
+def model() -> Any:
+    """An untrained model of three classes."""
+    return models.create("cnn", n_classes=3, img_shape=SMALL, seed=0)
+
+
+@pytest.fixture(scope="session")
+def pixels() -> np.ndarray:
+    """Seven images for `model`."""
+    return np.random.default_rng(0).integers(0, 256, (7, *SMALL), dtype=np.uint8)
+
+
+@pytest.fixture(scope="session")
+def expected(model: Any, pixels: np.ndarray) -> np.ndarray:
+    """What `model` says of `pixels`."""
+    return np.asarray(model(pixels / np.float32(255)))
 
 
 @pytest.fixture

@@ -7,26 +7,11 @@ import onnx
 import onnxruntime
 import pytest
 
-from apparel import export, models
+from apparel import export
 from apparel.errors import ApparelError, ModelFileError, UsageError
+from tests.conftest import SMALL as IMG_SHAPE
 
 NAMES = ("ant", "bee", "cät")
-IMG_SHAPE = (8, 9, 1)
-
-
-@pytest.fixture(scope="module")
-def model():
-    return models.create("cnn", n_classes=3, img_shape=IMG_SHAPE, seed=0)
-
-
-@pytest.fixture(scope="module")
-def pixels():
-    return np.random.default_rng(0).integers(0, 256, (7, *IMG_SHAPE), dtype=np.uint8)
-
-
-@pytest.fixture(scope="module")
-def expected(model, pixels):
-    return np.asarray(model(pixels / np.float32(255)))
 
 
 def write(model, pixels, path):

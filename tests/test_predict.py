@@ -9,29 +9,14 @@ import onnx
 import pytest
 from PIL import Image
 
-from apparel import export, models, predict
+from apparel import export, predict
 from apparel.errors import DataError, ModelFileError
 from apparel.predict import Predictor, find_images, read_image
+from tests.conftest import SMALL as IMG_SHAPE
 
 NAMES = ("ant", "bee", "cat")
-IMG_SHAPE = (8, 9, 1)
 GREY = (28, 28, 1)
 EXIF_ORIENTATION = 0x0112
-
-
-@pytest.fixture(scope="module")
-def model():
-    return models.create("cnn", n_classes=3, img_shape=IMG_SHAPE, seed=0)
-
-
-@pytest.fixture(scope="module")
-def pixels():
-    return np.random.default_rng(0).integers(0, 256, (7, *IMG_SHAPE), dtype=np.uint8)
-
-
-@pytest.fixture(scope="module")
-def expected(model, pixels):
-    return np.asarray(model(pixels / np.float32(255)))
 
 
 @pytest.fixture(scope="module")
