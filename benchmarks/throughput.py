@@ -119,13 +119,17 @@ def summary(rounds: list[dict[str, float]], n_images: int) -> dict[str, object]:
         "versions": {name: importlib.metadata.version(name) for name in packages},
         "number_format": backend.choose_number_format("auto").policy,
         "ratios": {
-            name: {"median": statistics.median(values), "low": min(values), "high": max(values)}
+            name: {
+                "median": round(statistics.median(values), 2),
+                "low": round(min(values), 2),
+                "high": round(max(values), 2),
+            }
             for name, values in ratios.items()
         },
         "images_per_second": {
             way: {
-                "median": statistics.median(r[way] for r in rounds),
-                "rounds": [r[way] for r in rounds],
+                "median": round(statistics.median(r[way] for r in rounds)),
+                "rounds": [round(r[way]) for r in rounds],
             }
             for way in WAYS
         },
