@@ -77,8 +77,7 @@ print("label now: ", classifier.train_labels[0])
 
 # %%
 classifier.create_model()
-classifier.setup_model();
-
+classifier.setup_model()
 # %% [markdown]
 # ## 4. Train it
 #

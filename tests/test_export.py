@@ -242,3 +242,13 @@ def test_a_path_that_cannot_be_written_is_an_os_error(model, pixels, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OSError, match="file"):
         write(model, pixels, tmp_path / "file" / "m.keras")
+
+
+def test_a_package_that_keras_lacks_is_named(model, pixels, tmp_path, monkeypatch):
+    def lack(*_, **__):
+        raise ImportError("This requires the some2onnx module.")
+
+    monkeypatch.setattr(keras.Model, "export", lack)
+    with pytest.raises(ApparelError, match="some2onnx module"):
+        write(model, pixels, tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []

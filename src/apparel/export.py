@@ -43,7 +43,8 @@ def export(
 
     Raises:
         UsageError: no format has this suffix.
-        ApparelError: the written file gives other probabilities; it was not kept.
+        ApparelError: the written file gives other probabilities and was not kept, or Keras
+            lacks a package to write it.
         OSError: the file cannot be written.
     """
     kind = format_of(path)
@@ -93,11 +94,17 @@ def _write_onnx(model: Any, path: Path, facts: Mapping[str, object]) -> None:
     images = keras.layers.Input(model.input_shape[1:], dtype="uint8", name="images")
     probabilities = model(keras.layers.Rescaling(1 / 255)(images))
     deployed = keras.Model(images, probabilities)
-    deployed.predict(np.zeros((1, *model.input_shape[1:]), np.uint8), verbose=0)
+    deployed(np.zeros((1, *model.input_shape[1:]), np.uint8))  # Keras exports called models only
     with warnings.catch_warnings():
         # Keras's patch for tf2onnx touches NumPy names that warn.
         warnings.simplefilter("ignore")
-        deployed.export(path, format="onnx", verbose=False)
+        try:
+            deployed.export(path, format="onnx", verbose=False)
+        except ImportError as error:
+            raise ApparelError(
+                f"Keras cannot write ONNX on the backend {keras.backend.backend()}: {error} "
+                "Or set KERAS_BACKEND=tensorflow and use: apparel export RUN --format onnx"
+            ) from error
     proto = onnx.load(path)
     _name_output(proto.graph, "probabilities")
     for tensor in (*proto.graph.input, *proto.graph.output):
