@@ -77,7 +77,8 @@ print("label now: ", classifier.train_labels[0])
 
 # %%
 classifier.create_model()
-classifier.setup_model()
+classifier.setup_model();
+
 # %% [markdown]
 # ## 4. Train it
 #

@@ -102,7 +102,7 @@ def test_only_a_person_with_open_windows_is_waited_for(
         plt.figure()
     display.wait_for_windows()
     assert shows == [True] * waits
-    said = "Close the figures' windows to end.\n" * waits
+    said = "Close the figures' windows, or press Ctrl-C, to end.\n" * waits
     assert capsys.readouterr() == ("", said)
 
 
