@@ -1,21 +1,24 @@
 # make run    train, test, explain and export a classifier (minutes); ARGS="--limit 2000" and the like
-# make test   everything that must hold: make check, then the tests
-# make check  style and types alone
+# make test   everything that must hold; the same as make check
+# make check  style, types, and every test with warnings as errors and a coverage floor
+# make lint   style and types alone
 
 BIN := .venv/bin
 RUN_SETUP := .venv/.run-installed
 TEST_SETUP := .venv/.test-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run test check docs notebook benchmark clean
+.PHONY: run test check lint docs notebook benchmark clean
 
 run: $(RUN_SETUP)
 	$(BIN)/apparel run $(ARGS)
 
 test: check
+
+check: lint
 	$(BIN)/python -m pytest --cov
 
-check: $(TEST_SETUP)
+lint: $(TEST_SETUP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

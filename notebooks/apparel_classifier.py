@@ -19,15 +19,14 @@
 # In this notebook you train a small neural network on 60,000 pictures of clothes, test it on
 # 10,000 pictures that it has never seen, and find out where it goes wrong and why.
 #
-# The first cell installs `apparel` where it is missing, for example in Colab.
+# The first cell installs `apparel` where it is missing. In Colab, upload the project's folder, or
+# clone its repository, and change into the folder `notebooks` first.
 
 # %%
 import importlib.util
-from pathlib import Path
 
 if importlib.util.find_spec("apparel") is None:
-    package = ".." if Path("../pyproject.toml").exists() else "apparel"
-    # %pip install --quiet {package}
+    # %pip install --quiet ..
 
 # %% [markdown]
 # `LIMIT = None` uses every picture, which takes some minutes. With `LIMIT = 2000` you are through

@@ -66,7 +66,8 @@ def finished_run(
     """The run directory and output of one small run on real data."""
     folder = tmp_path_factory.mktemp("finished")
     result = run_command(
-        "run", "--limit", 1000, "--epochs", 1, "--run-dir", "run", "--save", "copy.keras",
+        "run", "--limit", 1000, "--epochs", 1, "--seed", 3, "--batch-size", 100, "--dtype",
+        "float32", "--weight-averaging", 0.5, "--run-dir", "run", "--save", "copy.keras",
         cwd=folder,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr

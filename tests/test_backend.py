@@ -1,6 +1,7 @@
 import importlib
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -206,13 +207,26 @@ def test_loading_keras_in_a_new_process_says_nothing():
     assert (done.stdout, done.stderr) == ("keras\n", "")
 
 
-def test_a_missing_backend_is_named_with_the_command_that_installs_it(monkeypatch):
+@pytest.mark.parametrize(
+    ("backend_name", "error"),
+    [
+        (None, ModuleNotFoundError("No module named 'tensorflow'")),
+        ("torch", ModuleNotFoundError("No module named 'torch'")),
+        ("nonsense", ValueError("Unable to import backend : nonsense")),
+    ],
+)
+def test_a_missing_backend_is_named_with_what_helps(monkeypatch, backend_name, error):
     def missing(name):
-        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
+        raise error
+
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    if backend_name:
+        monkeypatch.setenv("KERAS_BACKEND", backend_name)
 
     monkeypatch.delitem(sys.modules, "keras")
     monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(ApparelError, match=r'tensorflow is missing.*pip install "apparel\[cpu\]"'):
+    expected = f"with the backend {backend_name or 'tensorflow'}: {error}. Training needs"
+    with pytest.raises(ApparelError, match=re.escape(expected)):
         backend.load_keras()
 
 

@@ -1,6 +1,7 @@
 """The class: its contract, the order of its steps, and scikit-learn's way of using it."""
 
 import inspect
+import json
 from pathlib import Path
 
 import keras
@@ -12,7 +13,14 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from apparel import ApparelClassifier, DataError, StepOrderError, UsageError
+from apparel import (
+    ApparelClassifier,
+    ApparelError,
+    DataError,
+    ModelFileError,
+    StepOrderError,
+    UsageError,
+)
 from apparel.records import Evaluation, History
 
 LABELS = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -228,7 +236,8 @@ def test_visualize_predictions_shows_what_the_model_says(
     ("indices", "message"),
     [
         ([400], "sample index 400 lies outside the test set of 400 images"),
-        ([-1], "a sample index must be a whole number of at least 0, but is -1"),
+        ([-1], "sample_indices must be a whole number of at least 0, but is -1"),
+        (3, "sample_indices must be a list of positions, but is 3"),
         ([1.5], "but is 1.5"),
         ([], "there is no sample index"),
     ],
@@ -280,6 +289,136 @@ def test_a_run_directory_is_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not empty"):
         ApparelClassifier(run_dir=tmp_path, limit=20).import_data()
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_the_run_directory_says_how_far_the_run_has_come(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    classifier = ApparelClassifier(run_dir=run, limit=40, epochs=1)
+    classifier.import_data().prepare_data().create_model().setup_model()
+    classifier.run_training()
+    assert json.loads((run / "settings.json").read_text())["status"] == "trained"
+    classifier.test_model()
+    assert (run / "metrics.json").exists()
+    # Another training: what the first one measured is no longer true.
+    classifier.run_training()
+    kept = {path.name for path in run.rglob("*") if path.is_file()}
+    assert kept == {"settings.json", "history.csv", "refactored_fashion_cnn.keras"}
+
+
+def interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_in_a_step_is_recorded_and_passed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = ApparelClassifier(run_dir=tmp_path / "run", limit=40, epochs=1)
+    classifier.import_data().prepare_data().create_model().setup_model()
+    monkeypatch.setattr("apparel.progress.LineReporter.step_ends", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        classifier.run_training()
+    assert classifier.training_logs.interrupted
+    settings = json.loads((tmp_path / "run" / "settings.json").read_text())
+    assert settings["status"] == "interrupted"
+
+
+def test_ctrl_c_in_fit_is_passed_on(digits: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apparel.progress.LineReporter.step_ends", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        small().fit(*digits)
+
+
+def test_data_imported_anew_have_to_be_prepared_anew() -> None:
+    classifier = ApparelClassifier(limit=40, epochs=1)
+    classifier.import_data().prepare_data().create_model().setup_model()
+    classifier.run_training()
+    expected = classifier.test_model()
+    classifier.import_data()
+    for step in ("test_model", "visualize_predictions", "run_training"):
+        with pytest.raises(StepOrderError, match=r"Call prepare_data\(\) first"):
+            getattr(classifier, step)()
+    again = classifier.prepare_data().test_model()
+    np.testing.assert_array_equal(again.probabilities, expected.probabilities)
+
+
+def test_test_images_put_in_by_hand_are_scored(tested: ApparelClassifier) -> None:
+    own = clone(tested)
+    own.import_data().prepare_data().create_model().setup_model()
+    own.run_training(epochs=1)
+    own.test_images, own.test_labels = own.test_images[:50][::-1], own.test_labels[:50][::-1]
+    evaluation = own.test_model()
+    np.testing.assert_array_equal(evaluation.true, own.orig_test_labels[:50][::-1])
+
+
+@pytest.mark.parametrize("shape", [(40, 1), (40, 10)])
+def test_labels_of_another_shape_are_refused(shape: tuple[int, int]) -> None:
+    classifier = ApparelClassifier(limit=40).import_data()
+    classifier.train_labels = np.zeros(shape, np.int64)
+    with pytest.raises(DataError, match=r"train labels must be whole numbers of shape \(n,\)"):
+        classifier.prepare_data()
+
+
+def test_a_new_model_forgets_the_old_ones_results(tested: ApparelClassifier) -> None:
+    own = clone(tested)
+    own.import_data().prepare_data().create_model().setup_model()
+    own.run_training(epochs=1)
+    own.test_model()
+    own.create_model()
+    for step in ("export_model", "explain_results", "plot_history", "test_model"):
+        with pytest.raises(StepOrderError):
+            getattr(own, step)()
+
+
+def test_a_model_of_other_classes_is_not_tested_on_these_images(digits: tuple) -> None:
+    x, y = digits[0][:100], digits[1][:100] % 2
+    classifier = ApparelClassifier(img_shape=(8, 8, 1), epochs=1, limit=40).fit(x, y)
+    with pytest.raises(StepOrderError, match=r"Call import_data\(\) first"):
+        classifier.test_model()
+    classifier.img_shape = (28, 28, 1)
+    classifier.import_data().prepare_data()
+    with pytest.raises(ModelFileError, match=r"takes images of shape \(8, 8, 1\)"):
+        classifier.test_model()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"n_classes": 0}, UsageError, "n_classes must be a whole number of at least 2"),
+        ({"n_classes": "10"}, UsageError, "n_classes must be a whole number of at least 2"),
+        ({"img_shape": (28, 28)}, UsageError, "img_shape must be height, width and channels"),
+        ({"img_shape": (28, 28, 0)}, UsageError, "img_shape must be a whole number"),
+        ({"img_shape": (5, 28, 1)}, DataError, "needs a height and width of at least 6"),
+    ],
+)
+def test_shapes_that_make_no_sense_are_refused(
+    arguments: dict, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        ApparelClassifier(**arguments).create_model()
+
+
+def test_the_smallest_images_are_big_enough() -> None:
+    assert ApparelClassifier(img_shape=(6, 6, 1)).create_model().model.output_shape == (None, 10)
+
+
+def test_diverged_training_is_named(tmp_path: Path) -> None:
+    classifier = ApparelClassifier(limit=40, epochs=1, learning_rate=1e30)
+    classifier.import_data().prepare_data().create_model().setup_model()
+    classifier.run_training()
+    for step in (classifier.test_model, lambda: classifier.export_model(tmp_path / "m.keras")):
+        with pytest.raises(ApparelError, match="training diverged"):
+            step()
+
+
+def test_a_users_keras_settings_do_not_reach_the_model() -> None:
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = ApparelClassifier().create_model().model
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+    assert model.layers[0].data_format == "channels_last"
 
 
 # -- scikit-learn -----------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,7 @@ def run_folder(tmp_path: Path) -> Path:
         ("run --run-dir file/below", "file/below cannot be written"),
         ("run --save model.h5", "model.h5 ends in '.h5', which names no model format"),
         ("run --save model", "model ends in no suffix"),
+        ("run --save /proc/model.keras", "/proc/model.keras cannot be written"),
         ("export run --format tflite", "argument --format: invalid choice: 'tflite'"),
         ("export run --format onnx --output model.keras", "needs a file that ends in .onnx"),
         ("", "the following arguments are required: COMMAND"),
@@ -221,6 +223,50 @@ def test_a_run_that_fails_later_says_so(
     assert "metrics.json: No space left on device" in capsys.readouterr().err.splitlines()[-1]
     settings = json.loads((tmp_path / "run" / "settings.json").read_text())
     assert settings["status"] == "failed"
+
+
+def test_wrong_arguments_leave_an_old_run_as_it_was(
+    finished_run: tuple[Path, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(finished_run[0], old)
+    for wrong in (["--data", "mnist"], ["--limit", "3"], ["--epochs", "0"]):
+        assert cli.main(["run", "--run-dir", str(old), "--overwrite", *wrong]) == 2
+        capsys.readouterr()
+    left = {path.relative_to(old): path.read_bytes() for path in old.rglob("*") if path.is_file()}
+    folder = finished_run[0]
+    assert left == {
+        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(finished_run: tuple[Path, object]) -> None:
+    code = "from apparel import cli; import sys; sys.exit(cli.main(sys.argv[1:]))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "evaluate", str(finished_run[0])],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    error = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(timeout=100), error) == (0, "")
+
+
+def test_a_folder_named_for_the_data_reaches_the_loader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[object] = []
+
+    def fail(source: str, **options: object) -> None:
+        asked.append((source, options["data_dir"]))
+        raise DataUnavailableError("no")
+
+    monkeypatch.setattr("apparel.data.load", fail)
+    options = ["--data", "mine", "--data-dir", "folder", "--run-dir", str(tmp_path / "run")]
+    assert cli.main(["run", *options]) == 5
+    assert asked == [("mine", Path("folder"))]
 
 
 def test_import_and_help_load_nothing_heavy() -> None:

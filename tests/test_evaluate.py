@@ -13,7 +13,7 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from apparel.errors import DataError
+from apparel.errors import ApparelError, DataError
 from apparel.evaluate import count_confusions, evaluate, wilson_interval
 
 NAMES = ("ant", "bee", "cat", "dog")
@@ -224,7 +224,7 @@ def test_a_true_class_of_probability_zero_costs_a_finite_loss():
 def test_probabilities_that_are_not_finite_are_refused(value):
     probabilities = certain([0, 1])
     probabilities[1, 2] = value
-    with pytest.raises(DataError, match="not finite numbers: training diverged"):
+    with pytest.raises(ApparelError, match="not finite numbers: training diverged"):
         evaluate(probabilities, np.array([0, 1]), NAMES)
 
 

@@ -3,7 +3,8 @@ import stat
 
 import pytest
 
-from apparel.files import atomic_path, write_text
+from apparel.errors import UsageError
+from apparel.files import atomic_path, check_writable, write_text
 
 
 def names(folder):
@@ -93,3 +94,29 @@ def test_a_folder_beneath_a_file_is_an_os_error(tmp_path):
     with pytest.raises(OSError, match=r"file"):
         write_text(tmp_path / "file" / "t.txt", "x")
     assert names(tmp_path) == ["file"]
+
+
+def test_a_link_stays_a_link_to_the_file_that_is_written(tmp_path):
+    (tmp_path / "real.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    write_text(tmp_path / "link.txt", "new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "real.txt").read_text() == "new"
+
+
+def test_a_device_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for check in (lambda path: write_text(path, "x"), check_writable):
+        with pytest.raises(UsageError, match="is a folder or a device"):
+            check(tmp_path / "pipe")
+        with pytest.raises(UsageError, match="is a folder or a device"):
+            check(tmp_path)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_folder_that_takes_no_file_is_found_in_advance(tmp_path):
+    check_writable(tmp_path / "new.txt")
+    check_writable(tmp_path / "new" / "deep.txt")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UsageError, match=r"/proc/x\.txt cannot be written"):
+        check_writable("/proc/x.txt")

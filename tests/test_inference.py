@@ -96,7 +96,7 @@ def test_the_seed_decides_which_samples_are_drawn():
     ("wrong", "message"),
     [
         ({"indices": [0, 10]}, "sample index 10 lies outside the test set of 10 images.*0 to 9"),
-        ({"indices": [-1]}, "sample index must be a whole number of at least 0, but is -1"),
+        ({"indices": [-1]}, "sample_indices must be a whole number of at least 0, but is -1"),
         ({"indices": [1.5]}, "but is 1.5"),
         ({"indices": ["1"]}, "but is '1'"),
         ({"indices": []}, "there is no sample index"),

@@ -49,8 +49,8 @@ def test_a_new_or_empty_folder_becomes_a_run_directory(tmp_path, there):
     if there:
         folder.mkdir(parents=True)
     assert create(folder).path == folder
-    assert folder.is_dir()
-    assert names(folder) == []
+    assert names(folder) == ["settings.json"]
+    assert json.loads((folder / "settings.json").read_text()) == {"status": "running"}
 
 
 def test_a_run_directory_is_given_back_as_it_is(run):
@@ -81,25 +81,42 @@ def test_a_folder_that_holds_something_is_not_touched_unless_asked(run):
     assert (run.path / "settings.json").read_bytes() == before
 
 
-def test_overwriting_empties_a_run_and_leaves_what_others_put_there(run):
+def test_overwriting_drops_results_when_training_begins_and_leaves_what_others_put_there(run):
     write_settings(run)
     own = ["history.csv", "metrics.json", "predictions.csv", "refactored_fashion_cnn.keras",
-           "model.onnx", "report.html", "README.md"]  # fmt: skip
+           "model.onnx", "model.keras", "report.html", "README.md"]  # fmt: skip
     for name in own:
         run.write_text(name, "old")
     run.write_figure("history", Figure())
     run.write_text("notes.txt", "mine")
     run.write_text("plots/mine.svg", "mine")
-    assert create(run.path, overwrite=True).path == run.path
-    assert names(run.path) == ["notes.txt", "plots/mine.svg"]
+    before = names(run.path)
+    again = create(run.path, overwrite=True)
+    assert names(run.path) == before
+    write_settings(again)
+    assert names(run.path) == ["notes.txt", "plots/mine.svg", "settings.json"]
 
 
-def test_an_overwritten_run_that_fails_early_can_be_overwritten_again(run):
+def test_an_overwriting_run_that_fails_early_leaves_the_old_one(run):
     write_settings(run)
+    run.write_status("complete")
     run.write_figure("history", Figure())
-    create(run.path, overwrite=True).close("failed")
-    assert not run.path.exists()
-    assert create(run.path, overwrite=True).path.is_dir()
+    before = {path: (run.path / path).read_bytes() for path in names(run.path)}
+    create(run.path, overwrite=True).write_status("failed")
+    assert {path: (run.path / path).read_bytes() for path in names(run.path)} == before
+
+
+def test_of_two_runs_that_want_one_folder_one_gets_it(tmp_path, monkeypatch):
+    first = create(tmp_path / "run")
+    with pytest.raises(UsageError, match="is not empty"):
+        create(tmp_path / "run")
+    # And if the second looked before the first had claimed it:
+    monkeypatch.setattr(rundir, "_check_room", lambda *_, **__: None)
+    monkeypatch.setattr(rundir.Path, "exists", lambda _: False)
+    with pytest.raises(UsageError, match="run cannot be written: File exists"):
+        create(tmp_path / "run")
+    monkeypatch.undo()
+    assert names(first.path) == ["settings.json"]
 
 
 def test_a_folder_that_is_no_run_is_never_overwritten(tmp_path):
@@ -130,12 +147,16 @@ def test_a_folder_where_the_system_lets_nobody_write_is_named():
 
 
 def test_a_folder_that_takes_no_file_is_named(tmp_path, monkeypatch):
-    def refuse(**_):
+    def refuse(*_, **__):
         raise OSError(30, "Read-only file system")
 
+    write_settings(create(tmp_path / "old"))
     monkeypatch.setattr(rundir.tempfile, "TemporaryFile", refuse)
-    with pytest.raises(UsageError, match="cannot be written: Read-only file system"):
-        create(tmp_path / "run")
+    with pytest.raises(UsageError, match="old cannot be written: Read-only file system"):
+        create(tmp_path / "old", overwrite=True)
+    monkeypatch.setattr(rundir.Path, "open", refuse)
+    with pytest.raises(UsageError, match="new cannot be written: Read-only file system"):
+        create(tmp_path / "new")
 
 
 # -- settings --------------------------------------------------------------------------
@@ -146,7 +167,7 @@ def test_the_settings_say_what_decided_the_run(run):
     read = run.settings()
     assert read["settings"] == {
         "model_name": "cnn", "epochs": 15, "batch_size": 128, "seed": 5, "dtype": "auto",
-        "validation_split": 0.1, "learning_rate": 0.001, "limit": None,
+        "validation_split": 0.1, "learning_rate": 0.001, "weight_averaging": 0.1, "limit": None,
     }  # fmt: skip
     assert read["status"] == "running"
     assert read["number_format"] == {"policy": "float32", "reason": "asked for"}
@@ -177,10 +198,16 @@ def test_a_folder_without_readable_settings_is_no_run(tmp_path, content):
         RunDirectory.open(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", '"class_names"', "3", "null"])
-def test_settings_that_describe_no_run_are_refused(tmp_path, content):
+@pytest.mark.parametrize("content", ["[1]", '"class_names"', "3", "null"])
+def test_settings_that_are_no_record_are_refused(tmp_path, content):
     (tmp_path / "settings.json").write_text(content)
-    with pytest.raises(ModelFileError, match="does not describe a run: it names no classes"):
+    with pytest.raises(ModelFileError, match="is not a run directory"):
+        RunDirectory.open(tmp_path)
+
+
+def test_settings_that_lack_something_are_refused(tmp_path):
+    (tmp_path / "settings.json").write_text('{"class_names": [], "dataset": {}}')
+    with pytest.raises(ModelFileError, match="it lacks img_shape, settings"):
         RunDirectory.open(tmp_path)
 
 
@@ -190,17 +217,22 @@ def test_a_folder_that_does_not_exist_is_no_run(tmp_path, name):
         RunDirectory.open(tmp_path / name)
 
 
-@pytest.mark.parametrize("status", ["complete", "interrupted", "failed"])
-def test_closing_records_how_the_run_ended(run, status):
+@pytest.mark.parametrize("status", ["trained", "complete", "interrupted", "failed"])
+def test_the_status_records_how_the_run_ended(run, status):
     write_settings(run)
     before = run.settings()
-    run.close(status)
+    run.write_status(status)
     assert run.settings() == {**before, "status": status}
 
 
-def test_closing_a_run_that_wrote_nothing_takes_its_folder_away(run):
-    run.close("failed")
-    assert not run.path.exists()
+@pytest.mark.parametrize("there", [False, True])
+def test_a_run_that_recorded_nothing_leaves_no_trace(tmp_path, there):
+    folder = tmp_path / "run"
+    if there:
+        folder.mkdir()
+    create(folder).write_status("failed")
+    assert folder.exists() == there
+    assert names(tmp_path) == []
 
 
 # -- results ---------------------------------------------------------------------------
@@ -282,7 +314,7 @@ def test_a_figure_becomes_a_png_among_the_plots(run):
     assert path == run.path / "plots" / "history.png"
     with Image.open(path) as image:
         assert (image.format, image.size) == ("PNG", (480, 360))
-    assert names(run.path) == ["plots/history.png"]
+    assert names(run.path) == ["plots/history.png", "settings.json"]
 
 
 def test_text_keeps_its_characters(run):

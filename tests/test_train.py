@@ -21,9 +21,10 @@ def splits() -> Splits:
 
 
 def trained(
-    splits: Splits, number_format: NumberFormat = FLOAT32, *, seed: int = 0, epochs: int = 1
+    splits: Splits, number_format: NumberFormat = FLOAT32, **changes: float
 ) -> tuple[keras.Model, History]:
-    settings = Settings(seed=seed, epochs=epochs, batch_size=64)
+    settings = Settings(**{"epochs": 1, "batch_size": 64, **changes})
+    seed = settings.seed
     model = models.create("cnn", n_classes=10, img_shape=(28, 28, 1), seed=seed)
     train.compile_model(model, settings)
     return model, train.fit(model, splits, settings, number_format)
@@ -44,8 +45,8 @@ def test_the_seed_decides_every_bit(splits: Splits, number_format: NumberFormat)
     assert not same(first, other)
 
 
-def test_float32_training_is_plain_keras(splits: Splits) -> None:
-    model, history = trained(splits, epochs=2)
+def test_float32_training_without_averaging_is_plain_keras(splits: Splits) -> None:
+    model, history = trained(splits, epochs=2, weight_averaging=0)
     plain = models.create("cnn", n_classes=10, img_shape=(28, 28, 1), seed=0)
     train.compile_model(plain, Settings())
     keras.utils.set_random_seed(0)
@@ -83,6 +84,16 @@ def test_training_learns_and_keeps_every_epoch(splits: Splits) -> None:
     assert history.history["loss"][2] < history.history["loss"][0]
     assert history.history["val_accuracy"][2] > 0.5
     assert not history.interrupted
+
+
+def test_the_last_steps_are_averaged_before_the_last_validation(splits: Splits) -> None:
+    averaged, history = trained(splits, epochs=2, weight_averaging=0.5)
+    plain, plain_history = trained(splits, epochs=2, weight_averaging=0)
+    assert not same(averaged, plain)
+    assert history.history["loss"] == plain_history.history["loss"]
+    x, y = splits.train_images[splits.validation], splits.train_labels[splits.validation]
+    measures = averaged.evaluate(x, y, verbose=0, return_dict=True)
+    assert history.history["val_loss"][-1] == pytest.approx(measures["loss"], rel=1e-4)
 
 
 def test_training_goes_on_where_it_stopped(splits: Splits) -> None:

@@ -5,6 +5,7 @@ Everything that TensorFlow alone has is in this module, so that `KERAS_BACKEND=t
 """
 
 import importlib
+import logging
 import os
 import platform
 import sys
@@ -53,20 +54,24 @@ def load_keras() -> Any:
         The `keras` module.
 
     Raises:
-        ApparelError: no backend is installed.
+        ApparelError: Keras's backend is missing, unknown or broken.
     """
     if "keras" in sys.modules:
         return sys.modules["keras"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         with _native_stderr_held():
-            return importlib.import_module("keras")
-    except ModuleNotFoundError as error:
+            keras = importlib.import_module("keras")
+    except (ImportError, ValueError) as error:
+        name = os.environ.get("KERAS_BACKEND", "tensorflow")
         raise ApparelError(
-            f"Keras could not be imported: {error.name} is missing. Training needs Keras and a "
-            'backend. Install both with: pip install "apparel[cpu]" '
-            '(with an NVIDIA GPU: "apparel[gpu]").'
+            f"Keras could not be imported with the backend {name}: {error}. Training needs a "
+            "backend. Install TensorFlow with the extra cpu (NVIDIA GPU: gpu), as the README "
+            "says, or set KERAS_BACKEND to one that is installed: tensorflow, torch or jax."
         ) from error
+    # TensorFlow remarks on every model that is compiled after the first few.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    return keras
 
 
 def seed_everything(seed: int) -> None:

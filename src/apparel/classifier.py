@@ -54,6 +54,8 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         dtype: the number format of training: "auto", "float32" or "mixed_bfloat16".
         validation_split: the share of the training images held out.
         learning_rate: Adam's step size.
+        weight_averaging: the share of the training steps, those at the end, whose weights are
+            averaged; 0 keeps the weights of the last step.
         limit: take at most so many images of each split, stratified; None for all.
         data_dir: a folder with the data set's files.
         run_dir: where to keep every figure and record; None keeps none.
@@ -90,6 +92,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         dtype: Dtype = "auto",
         validation_split: float = 0.1,
         learning_rate: float = 1e-3,
+        weight_averaging: float = 0.1,
         limit: int | None = None,
         data_dir: str | os.PathLike[str] | None = None,
         run_dir: str | os.PathLike[str] | RunDirectory | None = None,
@@ -104,6 +107,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.dtype = dtype
         self.validation_split = validation_split
         self.learning_rate = learning_rate
+        self.weight_averaging = weight_averaging
         self.limit = limit
         self.data_dir = data_dir
         self.run_dir = run_dir
@@ -167,7 +171,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             DataError: images, labels and class names do not fit together.
         """
         arrays = self._images_and_labels("prepare_data")
-        if _is_prepared(arrays):
+        if prepare.is_prepared(*arrays[:2]):
             return self
         dataset = data.from_arrays(
             *arrays,
@@ -196,7 +200,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             img_shape=self.img_shape,
             seed=settings.seed,
         )
-        self.training_logs = self.evaluation = None
+        self._forget_training()
         self.model.summary()
         chosen = backend.choose_number_format(settings.dtype)
         print(f"Number format of training: {chosen.policy} ({chosen.reason})")
@@ -233,10 +237,10 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             settings = replace(settings, batch_size=batch_size)
         if epochs is not None:
             settings = replace(settings, epochs=epochs)
-        arrays = self._images_and_labels("run_training")
-        _need(_is_prepared(arrays), "run_training", "prepare_data")
+        arrays = self._prepared_arrays("run_training")
         model = _need(self.model, "run_training", "create_model")
         _need(model.compiled, "run_training", "setup_model")
+        self._check_fits(arrays[0])
         splits = prepare.split(*arrays, settings=settings, manifest=self._manifest)
         number_format = backend.choose_number_format(settings.dtype)
         if self._run:
@@ -253,6 +257,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             self._run.write_history(history)
             # At once: whatever fails later, minutes of training are not lost.
             self.export_model(self._run.path / MODEL_FILE)
+            self._run.write_status("interrupted" if history.interrupted else "trained")
         if history.interrupted:
             raise KeyboardInterrupt
         return history
@@ -269,10 +274,11 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             StepOrderError: `run_training` was not called.
         """
         _need(self.training_logs, "test_model", "run_training")
-        *_, images, one_hot_labels = self._images_and_labels("test_model")
+        *_, images, one_hot_labels = self._prepared_arrays("test_model")
+        self._check_fits(images)
         measures = inference.keras_measures(self.model, images, one_hot_labels)
         probabilities = inference.predict_probabilities(self.model, images)
-        labels = _need(self.orig_test_labels, "test_model", "prepare_data")
+        labels = one_hot_labels.argmax(axis=1)
         self.evaluation = evaluate.evaluate(probabilities, labels, tuple(self.labels))
         print(text.test_summary(self.evaluation, measures))
         if self._run:
@@ -318,8 +324,8 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             UsageError: an index lies outside the test set, or there is none.
         """
         _need(self.training_logs, "visualize_predictions", "run_training")
-        images = _need(self.test_images, "visualize_predictions", "import_data")
-        labels = _need(self.orig_test_labels, "visualize_predictions", "import_data")
+        *_, images, one_hot_labels = self._prepared_arrays("visualize_predictions")
+        self._check_fits(images)
         indices = inference.choose_samples(
             sample_indices, count=count, n_images=len(images), seed=self.seed
         )
@@ -330,7 +336,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
                 probabilities=row,
                 class_names=tuple(self.labels),
                 image=images[index],
-                true=int(labels[index]),
+                true=int(one_hot_labels[index].argmax()),
             )
             for index, row in zip(indices, probabilities, strict=True)
         ]
@@ -375,6 +381,8 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803  # scikit-learn's name
         """Train on arrays, with a tenth held out for validation.
 
+        The images of the steps are dropped; `limit`, `data_dir` and `run_dir` play no part.
+
         Args:
             X: images, shape (n, h, w), (n, h, w, c) or (n, h·w·c); whole numbers of 0-255
                 or floats of 0-1. A flat array has the shape that `img_shape` says.
@@ -383,6 +391,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         Raises:
             UsageError: a setting makes no sense.
             DataError: X or y cannot be trained on.
+            KeyboardInterrupt: Ctrl-C. What was trained so far is in `model`.
         """
         settings = self._settings()
         img_shape = prepare.image_shape(X, self.img_shape)
@@ -396,9 +405,14 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             settings.model_name, n_classes=len(classes), img_shape=img_shape, seed=settings.seed
         )
         train.compile_model(self.model, settings)
+        self._forget_training()
+        self.train_images = self.train_labels = self.test_images = self.test_labels = None
+        self.orig_test_labels = None
         self.labels = [str(name) for name in classes]
-        self._train(splits, settings, backend.choose_number_format(settings.dtype))
+        history = self._train(splits, settings, backend.choose_number_format(settings.dtype))
         self.classes_ = classes
+        if history.interrupted:
+            raise KeyboardInterrupt
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:  # noqa: N803  # scikit-learn's name
@@ -431,6 +445,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             StepOrderError: nothing was trained.
             DataError: X does not fit the model.
         """
+        _need(self.training_logs, "predict", "fit() or run_training")
         probabilities = self.predict_proba(X)
         return np.asarray(self.classes_[probabilities.argmax(axis=1)])
 
@@ -446,6 +461,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             dtype=self.dtype,
             validation_split=self.validation_split,
             learning_rate=self.learning_rate,
+            weight_averaging=self.weight_averaging,
             limit=self.limit,
         )
 
@@ -455,6 +471,31 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.training_logs = train.fit(self.model, splits, settings, number_format)
         self._splits = splits
         return self.training_logs
+
+    def _forget_training(self) -> None:
+        """Drop what an earlier model's training and test left."""
+        self.training_logs = self.evaluation = self._splits = None
+
+    def _check_fits(self, images: NDArray[Any]) -> None:
+        """Check the model against the images and class names in use.
+
+        Raises:
+            ModelFileError: they do not fit.
+        """
+        inference.check_fits(
+            self.model, n_classes=len(self.labels), img_shape=tuple(images.shape[1:])
+        )
+
+    def _prepared_arrays(self, step: str) -> tuple[NDArray[Any], ...]:
+        """What `_images_and_labels` gives, once it is prepared.
+
+        Raises:
+            StepOrderError: it was not imported or not prepared.
+        """
+        arrays = self._images_and_labels(step)
+        for images, labels in (arrays[:2], arrays[2:]):
+            _need(prepare.is_prepared(images, labels), step, "prepare_data")
+        return arrays
 
     def _images_and_labels(self, step: str) -> tuple[NDArray[Any], ...]:
         """Training images and labels, then test images and labels.
@@ -488,13 +529,8 @@ def _need(value: T | None, step: str, first: str) -> T:
     return value
 
 
-def _is_prepared(arrays: tuple[NDArray[Any], ...]) -> bool:
-    """Whether the labels are one-hot, and so the images scaled."""
-    return arrays[1].ndim == 2  # noqa: PLR2004  # n, k
-
-
 def _default_labels(n_classes: int) -> list[str]:
     """Fashion-MNIST's class names where their number fits, else numbers."""
     if n_classes == len(data.FASHION_MNIST_LABELS):
         return list(data.FASHION_MNIST_LABELS)
-    return [str(k) for k in range(n_classes)]
+    return [str(k) for k in range(n_classes)] if isinstance(n_classes, int) else []

@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import NoReturn, TypeAlias
 from apparel import models
 from apparel._version import __version__
 from apparel.errors import ApparelError
+from apparel.files import check_writable
 from apparel.formats import SUFFIXES, format_of
 from apparel.records import DTYPES, Settings
 
@@ -40,10 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser().parse_args(arguments)
     try:
         parsed.handler(parsed)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED, debug=parsed.debug)
     except ApparelError as error:
         return _fail(str(error), error.exit_code, debug=parsed.debug)
+    except BrokenPipeError:
+        # The reader, such as head, has seen enough; nothing more may be written at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         return _fail(_os_message(error), 1, debug=parsed.debug)
     except Exception as error:  # noqa: BLE001  # a defect still ends in one line, unless asked
@@ -106,6 +112,13 @@ def _add_run(commands: "Commands", common: _Parser) -> None:
     )
     add(
         "--dtype", choices=DTYPES, default=default.dtype, help=f"number format of training {_SHOWN}"
+    )
+    add(
+        "--weight-averaging",
+        type=float,
+        default=default.weight_averaging,
+        metavar="SHARE",
+        help=f"average the weights over this share of the steps, at the end {_SHOWN}",
     )
     add(
         "--limit",
@@ -182,10 +195,12 @@ def _run(parsed: argparse.Namespace) -> None:
         batch_size=parsed.batch_size,
         seed=parsed.seed,
         dtype=parsed.dtype,
+        weight_averaging=parsed.weight_averaging,
         limit=parsed.limit,
     )
     if parsed.save:
         format_of(parsed.save)
+        check_writable(parsed.save)
     from apparel import workflow  # noqa: PLC0415  # --help has no time for it
     from apparel.rundir import RunDirectory  # noqa: PLC0415  # as above
 

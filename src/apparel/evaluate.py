@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import classification_report, confusion_matrix
 
-from apparel.errors import DataError
+from apparel.errors import ApparelError, DataError
 from apparel.records import ClassScores, Evaluation, Interval
 
 Z_95 = 1.959963984540054  # the normal distribution's 97.5 % quantile
@@ -34,7 +34,8 @@ def evaluate(
         scikit-learn with `zero_division=0`.
 
     Raises:
-        DataError: the shapes do not fit, or a probability is not a finite number.
+        DataError: the shapes do not fit.
+        ApparelError: a probability is not a finite number.
     """
     n_classes = len(class_names)
     if len(labels) == 0 or probabilities.shape != (len(labels), n_classes):
@@ -43,7 +44,7 @@ def evaluate(
             f"({len(labels)}, {n_classes}), but they have shape {probabilities.shape}."
         )
     if not np.isfinite(probabilities).all():
-        raise DataError(
+        raise ApparelError(
             "the model gives probabilities that are not finite numbers: training diverged. "
             "Train again with a smaller learning rate."
         )

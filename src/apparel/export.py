@@ -92,7 +92,7 @@ def _write_onnx(model: Any, path: Path, facts: Mapping[str, object]) -> None:
 
     keras = backend.load_keras()
     images = keras.layers.Input(model.input_shape[1:], dtype="uint8", name="images")
-    probabilities = model(keras.layers.Rescaling(1 / 255)(images))
+    probabilities = model(keras.layers.Rescaling(1 / 255, dtype="float32")(images))
     deployed = keras.Model(images, probabilities)
     deployed(np.zeros((1, *model.input_shape[1:]), np.uint8))  # Keras exports called models only
     with warnings.catch_warnings():
@@ -141,6 +141,11 @@ def _check_same(
     Raises:
         ApparelError: a probability differs by more than `TOLERANCE`.
     """
+    if not np.isfinite(expected).all():
+        raise ApparelError(
+            f"{path} was not written: the model gives probabilities that are not finite numbers, "
+            "because training diverged. Train again with a smaller learning rate."
+        )
     difference = (
         float(np.abs(expected - copy).max()) if expected.shape == copy.shape else float("inf")
     )

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from apparel.errors import UsageError
+
 
 @contextmanager
 def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
@@ -21,21 +23,22 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
         A path, not yet existing, in the same folder.
 
     Raises:
+        UsageError: the target exists and is no regular file.
         OSError: the folder cannot be made or written to, or the disk is full.
     """
-    target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # A folder of our own: two processes never meet, and writers find a name that is free.
-    with tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.parent) as folder:
-        temporary = Path(folder, target.name)
-        try:
+    target = _regular(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # A folder of our own: two processes never meet, and writers find a name that is free.
+        with tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.parent) as folder:
+            temporary = Path(folder, target.name)
             yield temporary
             temporary.replace(target)
-        except OSError as error:
-            if error.errno is not None:  # without a number, a name would replace the message
-                # People know the file by this name, and writers often give none.
-                error.filename = os.fspath(target)
-            raise
+    except OSError as error:
+        if error.errno is not None:  # without a number, a name would replace the message
+            # People know the file by this name, and writers often give none.
+            error.filename = os.fspath(target)
+        raise
 
 
 def write_text(target: str | os.PathLike[str], text: str) -> None:
@@ -46,3 +49,31 @@ def write_text(target: str | os.PathLike[str], text: str) -> None:
     """
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def check_writable(target: str | os.PathLike[str]) -> None:
+    """Check, before hours of work, that a file can be written later.
+
+    Raises:
+        UsageError: its folder exists and cannot be written to, or it is no regular file.
+    """
+    path = _regular(target)
+    try:
+        if path.parent.exists():
+            tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}. Name a file in another folder."
+        ) from error
+
+
+def _regular(target: str | os.PathLike[str]) -> Path:
+    """Follow links, which stay links, to a regular file or one that does not exist yet.
+
+    Raises:
+        UsageError: there is something else, which a rename would destroy.
+    """
+    path = Path(os.path.realpath(target))
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is a folder or a device. Name a file to write.")
+    return path

@@ -1,6 +1,6 @@
 """A float32 Keras model + images → probabilities and Keras's own measures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,11 @@ def choose_samples(
     if indices is None:
         drawn = min(whole_number("count", count, minimum=1), n_images)
         return sorted(np.random.default_rng(seed).permutation(n_images)[:drawn].tolist())
-    chosen = [whole_number("a sample index", index, minimum=0) for index in indices]
+    if not isinstance(indices, Iterable):
+        raise UsageError(
+            f"sample_indices must be a list of positions, but is {indices!r}. For example [0, 12]."
+        )
+    chosen = [whole_number("sample_indices", index, minimum=0) for index in indices]
     if not chosen:
         raise UsageError("there is no sample index. Give at least one, or None to draw some.")
     if max(chosen) >= n_images:

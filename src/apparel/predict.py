@@ -166,7 +166,9 @@ def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
     for path in map(Path, paths):
         if path.is_dir():
             inside = sorted(
-                p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()
+                p
+                for p in path.iterdir()
+                if p.suffix.lower() in IMAGE_SUFFIXES and p.name[0] != "." and p.is_file()
             )
             if not inside:
                 raise DataError(
@@ -186,6 +188,8 @@ def _flatten(image: Image.Image, mode: str) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
+    if image.mode in {"I", "F"}:
+        raise ValueError("its pixels have 32 bits and no known range; save it with 8 or 16")
     if image.mode.startswith("I;16"):
         # Pillow clips 16-bit grey at 255 instead of scaling it.
         image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))

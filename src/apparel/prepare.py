@@ -112,6 +112,12 @@ def stratified_split(
     return np.setdiff1d(np.arange(len(labels)), validation), validation
 
 
+def is_prepared(images: NDArray[Any], labels: NDArray[Any]) -> bool:
+    """Whether images are scaled and labels one-hot, as `prepare` leaves them."""
+    one_hot_rows = labels.ndim == 2 and labels.shape[1] > 1  # noqa: PLR2004  # n, k
+    return one_hot_rows and images.ndim == 4 and images.dtype == np.float32  # noqa: PLR2004  # n, h, w, c
+
+
 def image_shape(X: ArrayLike, img_shape: tuple[int, int, int]) -> tuple[int, int, int]:  # noqa: N803  # scikit-learn's name
     """Give the shape of one image in a user's array.
 

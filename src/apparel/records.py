@@ -66,6 +66,8 @@ class Settings:
         dtype: the number format of training; "auto" chooses for the processor.
         validation_split: the share of the training images held out, in (0, 1).
         learning_rate: Adam's step size, above 0.
+        weight_averaging: the share of the training steps, those at the end, whose weights are
+            averaged, in [0, 1]; 0 keeps the weights of the last step.
         limit: at most so many images of each split, or None for all.
     """
 
@@ -76,6 +78,7 @@ class Settings:
     dtype: Dtype = "auto"
     validation_split: float = 0.1
     learning_rate: float = 1e-3
+    weight_averaging: float = 0.1
     limit: int | None = None
 
     def __post_init__(self) -> None:
@@ -94,16 +97,22 @@ class Settings:
             raise UsageError(
                 f"dtype must be one of {', '.join(DTYPES)}, but is {self.dtype!r}. Choose one."
             )
-        for name in ("validation_split", "learning_rate"):
+        for name in ("validation_split", "learning_rate", "weight_averaging"):
             object.__setattr__(self, name, real_number(name, getattr(self, name)))
         if not 0 < self.validation_split < 1:
             raise UsageError(
                 "validation_split must lie between 0 and 1, both excluded, "
                 f"but is {self.validation_split!r}. 0.1 holds out a tenth."
             )
-        if not self.learning_rate > 0:
+        if not 0 < self.learning_rate < math.inf:
             raise UsageError(
-                f"learning_rate must be above 0, but is {self.learning_rate!r}. 0.001 is usual."
+                "learning_rate must be above 0 and finite, "
+                f"but is {self.learning_rate!r}. 0.001 is usual."
+            )
+        if not 0 <= self.weight_averaging <= 1:
+            raise UsageError(
+                f"weight_averaging must lie in 0 to 1, but is {self.weight_averaging!r}. "
+                "0.1 averages the last tenth of the steps, 0 averages nothing."
             )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from apparel.backend import NumberFormat, processor_name
 from apparel.errors import ModelFileError, UsageError
 from apparel.files import atomic_path, write_text
+from apparel.formats import SUFFIXES
 from apparel.records import Evaluation, History, Settings
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ SETTINGS_FILE = "settings.json"
 PACKAGES = ("apparel", "keras", "tensorflow", "tensorflow-cpu", "torch", "jax", "numpy",
             "scikit-learn", "onnx", "onnxruntime")  # fmt: skip
 
-Status: TypeAlias = Literal["running", "complete", "interrupted", "failed"]
+Status: TypeAlias = Literal["running", "trained", "complete", "interrupted", "failed"]
 
 
 class RunDirectory:
@@ -42,6 +43,10 @@ class RunDirectory:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        # What to take back if the run ends before it has anything to record.
+        self._made_folder = False
+        self._claimed = False
+        self._started = False
 
     @classmethod
     def create(
@@ -51,7 +56,10 @@ class RunDirectory:
         name: str,
         overwrite: bool = False,
     ) -> "RunDirectory":
-        """Make an empty run directory.
+        """Claim a folder for a new run.
+
+        An earlier run that is to be replaced stays until `write_settings`: until then, wrong
+        arguments or missing data cost nothing.
 
         Args:
             path: the folder, or None for `runs/<date>-<time>-<name>`; a directory that was
@@ -71,17 +79,25 @@ class RunDirectory:
         folder = Path(path if path is not None else "runs")
         try:
             if path is None:
-                folder = _new_folder(name)
-            elif folder.exists():
-                _make_room(folder, overwrite=overwrite)
-            folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=folder).close()
+                folder, made = _new_folder(name), True
+            else:
+                made = not folder.exists()
+                _check_room(folder, overwrite=overwrite)
+                folder.mkdir(parents=True, exist_ok=True)
+            run = cls(folder)
+            run._made_folder, run._claimed = made, not (folder / SETTINGS_FILE).exists()
+            if run._claimed:
+                # Made exclusively: of two runs that want this folder, one gets it.
+                with (folder / SETTINGS_FILE).open("x", encoding="utf-8") as file:
+                    file.write('{"status": "running"}\n')
+            else:
+                tempfile.TemporaryFile(dir=folder).close()
         except OSError as error:
             raise UsageError(
                 f"the run directory {folder} cannot be written: {error.strerror}. "
                 "Name another with --run-dir."
             ) from error
-        return cls(folder)
+        return run
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "RunDirectory":
@@ -101,16 +117,19 @@ class RunDirectory:
             ModelFileError: there is no readable settings file.
         """
         try:
-            read = json.loads((self.path / SETTINGS_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            read: dict[str, Any] = dict(
+                json.loads((self.path / SETTINGS_FILE).read_text(encoding="utf-8"))
+            )
+        except (OSError, TypeError, ValueError) as error:
             raise ModelFileError(
                 f"{self.path} is not a run directory: it has no readable {SETTINGS_FILE}. "
                 "Give a folder that `apparel run` wrote."
             ) from error
-        if not isinstance(read, dict) or "class_names" not in read:
+        missing = {"settings", "dataset", "class_names", "img_shape"} - set(read)
+        if missing:
             raise ModelFileError(
-                f"{self.path / SETTINGS_FILE} does not describe a run: it names no classes. "
-                "Give a folder that `apparel run` wrote."
+                f"{self.path / SETTINGS_FILE} does not describe a run: it lacks "
+                f"{', '.join(sorted(missing))}. Give a folder that `apparel run` wrote."
             )
         return read
 
@@ -123,7 +142,9 @@ class RunDirectory:
         class_names: Sequence[str],
         img_shape: Sequence[int],
     ) -> None:
-        """Write `settings.json`: what decides the run, and what it runs on."""
+        """Begin a training: drop the results of an earlier one and write `settings.json`."""
+        _drop_results(self.path)
+        self._started = True
         self._write_json(
             SETTINGS_FILE,
             {
@@ -143,13 +164,19 @@ class RunDirectory:
             },
         )
 
-    def close(self, status: Status) -> None:
-        """Record how the run ended; a run that wrote nothing leaves nothing."""
+    def write_status(self, status: Status) -> None:
+        """Record how far the run has come, or how it ended.
+
+        A run that recorded nothing before leaves no trace, and an earlier run as it was.
+        """
         path = self.path / SETTINGS_FILE
-        if path.is_file():
+        if self._started:
             settings = json.loads(path.read_text(encoding="utf-8"))
             self._write_json(SETTINGS_FILE, {**settings, "status": status})
-        else:
+            return
+        if self._claimed:
+            path.unlink(missing_ok=True)
+        if self._made_folder and not any(self.path.iterdir()):
             self.path.rmdir()
 
     def write_history(self, history: History) -> None:
@@ -234,13 +261,14 @@ def _new_folder(name: str) -> Path:
     return folder
 
 
-def _make_room(folder: Path, *, overwrite: bool) -> None:
-    """Empty a folder of an earlier run, if that was asked for.
+def _check_room(folder: Path, *, overwrite: bool) -> None:
+    """Check that a folder is free for a run, or holds one that may be replaced.
 
     Raises:
-        UsageError: it may not be emptied.
-        OSError: a file cannot be deleted.
+        UsageError: it is not.
     """
+    if not folder.exists():
+        return
     if not folder.is_dir():
         raise UsageError(f"{folder} is a file. Name a folder with --run-dir.")
     if not any(folder.iterdir()):
@@ -255,15 +283,14 @@ def _make_room(folder: Path, *, overwrite: bool) -> None:
             f"{folder} holds files but is no run directory, so it is not overwritten. "
             "Name another with --run-dir."
         )
-    for name in ("history.csv", "metrics.json", "predictions.csv", MODEL_FILE, ONNX_FILE,
-                 "report.html", "README.md", SETTINGS_FILE):  # fmt: skip
-        (folder / name).unlink(missing_ok=True)
-    plots = folder / "plots"
-    for plot in plots.glob("*.png"):
-        plot.unlink()
-    # Left behind, it would make the folder one that holds files but is no run.
-    if plots.is_dir() and not any(plots.iterdir()):
-        plots.rmdir()
+
+
+def _drop_results(folder: Path) -> None:
+    """Delete what an earlier training left in a run directory, and nothing else."""
+    names = ("history.csv", "metrics.json", "predictions.csv", "report.html", "README.md",
+             MODEL_FILE, *(f"model{suffix}" for suffix in SUFFIXES.values()))  # fmt: skip
+    for path in (*(folder / name for name in names), *(folder / "plots").glob("*.png")):
+        path.unlink(missing_ok=True)
 
 
 def _version(distribution: str) -> str | None:

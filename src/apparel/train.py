@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from apparel import backend
+from apparel.averaging import weight_average
 from apparel.backend import NumberFormat
 from apparel.progress import EpochEnd, epoch_reporter
 from apparel.records import History, Settings, Splits
@@ -39,7 +40,7 @@ def fit(model: Any, splits: Splits, settings: Settings, number_format: NumberFor
     Args:
         model: a compiled float32 `keras.Model`; its weights change.
         splits: images, labels, and which of them are held out for validation.
-        settings: gives `epochs`, `batch_size` and `seed`.
+        settings: gives `epochs`, `batch_size`, `seed` and `weight_averaging`.
         number_format: of the twin.
 
     Returns:
@@ -47,7 +48,12 @@ def fit(model: Any, splits: Splits, settings: Settings, number_format: NumberFor
     """
     twin = _training_twin(model, number_format.policy)
     backend.seed_everything(settings.seed)
-    log = _epoch_log(settings.epochs, _steps(len(splits.training), settings.batch_size))
+    steps = _steps(len(splits.training), settings.batch_size)
+    log = _epoch_log(settings.epochs, steps)
+    callbacks = [log]
+    if settings.weight_averaging:
+        total = settings.epochs * steps
+        callbacks.append(weight_average(steps=total, share=settings.weight_averaging))
     held_out = splits.validation
     validation_data = (
         (splits.train_images[held_out], splits.train_labels[held_out]) if len(held_out) else None
@@ -61,7 +67,7 @@ def fit(model: Any, splits: Splits, settings: Settings, number_format: NumberFor
             batch_size=settings.batch_size,
             epochs=settings.epochs,
             verbose=0,
-            callbacks=[log],
+            callbacks=callbacks,
         )
     except KeyboardInterrupt:
         interrupted = True

@@ -52,9 +52,10 @@ def run(
         _all_steps(classifier, directory, source, save_path)
     except BaseException as error:
         with suppress(OSError):  # a full disk must not hide what went wrong
-            directory.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+            interrupted = isinstance(error, KeyboardInterrupt)
+            directory.write_status("interrupted" if interrupted else "failed")
         raise
-    directory.close("complete")
+    directory.write_status("complete")
     display.wait_for_windows()
 
 
@@ -69,9 +70,9 @@ def _all_steps(
     n_images = len(evaluation.true)
     classifier.visualize_predictions([index for index in SAMPLES if index < n_images])
     classifier.export_model(directory.path / ONNX_FILE)
+    write_report(directory, evaluation, findings)
     if save_path:
         classifier.export_model(save_path)
-    write_report(directory, evaluation, findings)
     print(f"\nTest result on {n_images:,} images\n{text.metric_lines(evaluation)}")
     print(f"Run directory: {directory.path}")
 
