@@ -14,6 +14,9 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 OUTPUTS = re.findall(r"```text\n(.*?)```", README, flags=re.DOTALL)
 
 
+EPOCH = r"epoch \d+/\d+  loss .*\n"
+
+
 def run(code: str, folder: Path) -> str:
     result = subprocess.run(
         [sys.executable, "-c", code],
@@ -24,6 +27,8 @@ def run(code: str, folder: Path) -> str:
         check=False,
     )
     assert result.returncode == 0, result.stderr
+    # Progress, and no remarks of the libraries beneath.
+    assert re.fullmatch(f"({EPOCH})*", result.stderr)
     return result.stdout
 
 

@@ -227,7 +227,10 @@ def _gap(history: History | None) -> str:
     elif gap > 0:
         meaning = "that much of what it gets right in training does not carry over to new images"
     else:
-        meaning = "normal early on, as dropout handicaps the model only while it trains"
+        meaning = (
+            "common, as the training figure is a mean over an epoch in which the model "
+            "was still learning, and with dropout switched on"
+        )
     return (
         f"In the last epoch the training accuracy ({last[0]}) lies {abs(gap):.1f} percentage "
         f"points {'below' if gap < 0 else 'above'} the validation accuracy ({last[1]}): "

@@ -54,6 +54,18 @@ def real_number(name: str, value: object) -> float:
     return float(value)
 
 
+def checked_seed(seed: object) -> int:
+    """Return a seed as a plain `int`.
+
+    Raises:
+        UsageError: it is no whole number of 0 to 2**32 - 1, which NumPy's seeds are.
+    """
+    number = whole_number("seed", seed, minimum=0)
+    if number >= 2**32:
+        raise UsageError(f"seed must be below 2**32, but is {number}. Give a smaller one.")
+    return number
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that decides how a run goes.
@@ -87,10 +99,9 @@ class Settings:
         Raises:
             UsageError: a value is outside its range.
         """
-        for name, minimum in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
-            object.__setattr__(self, name, whole_number(name, getattr(self, name), minimum=minimum))
-        if self.seed >= 2**32:
-            raise UsageError(f"seed must be below 2**32, but is {self.seed}. Give a smaller one.")
+        for name in ("epochs", "batch_size"):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), minimum=1))
+        object.__setattr__(self, "seed", checked_seed(self.seed))
         if self.limit is not None:
             object.__setattr__(self, "limit", whole_number("limit", self.limit, minimum=1))
         if self.dtype not in DTYPES:

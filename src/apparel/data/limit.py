@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from apparel.data.arrays import from_arrays
 from apparel.errors import DataError, UsageError
-from apparel.records import Dataset, whole_number
+from apparel.records import Dataset, checked_seed, whole_number
 
 
 def limit_images(dataset: Dataset, limit: int, seed: int) -> Dataset:
@@ -25,9 +25,7 @@ def limit_images(dataset: Dataset, limit: int, seed: int) -> Dataset:
         DataError: a class has a single image, so that no share of it can be taken.
     """
     limit = whole_number("limit", limit, minimum=1)
-    seed = whole_number("seed", seed, minimum=0)
-    if seed >= 2**32:
-        raise UsageError(f"seed must be below 2**32, but is {seed}. Give a smaller one.")
+    seed = checked_seed(seed)
     if limit < dataset.n_classes:
         raise UsageError(
             f"limit must be at least {dataset.n_classes}, one image a class, but is {limit}. "
