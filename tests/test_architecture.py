@@ -26,6 +26,7 @@ RULES: dict[str, set[str]] = {
     "inference": FOUNDATIONS,
     "evaluate": {"errors", "records"},
     "explain": {"errors", "records"},
+    "glossary": set(),
     "export": FOUNDATIONS,
     "predict": {"errors", "records"},
     "plots": {"records"},
@@ -34,9 +35,10 @@ RULES: dict[str, set[str]] = {
     "display": set(),
     "progress": {"display"},
     "rundir": FOUNDATIONS,
+    "estimator": FOUNDATIONS | {"data", "inference", "models", "prepare", "rundir", "train"},
     "classifier": FOUNDATIONS
-    | {"data", "display", "evaluate", "explain", "export", "inference", "models", "plots",
-       "prepare", "rundir", "text", "train"},
+    | {"data", "display", "estimator", "evaluate", "explain", "export", "glossary", "inference",
+       "models", "plots", "prepare", "rundir", "text", "train"},
     "workflow": FOUNDATIONS
     | {"classifier", "data", "display", "evaluate", "export", "inference", "predict",
        "prepare", "report", "rundir", "text"},

@@ -61,9 +61,9 @@ def test_import_data_gives_what_keras_gives(capsys: pytest.CaptureFixture[str]) 
     classifier = ApparelClassifier()
     assert classifier.import_data() is classifier
     (x, y), (test_x, test_y) = keras.datasets.fashion_mnist.load_data()
-    np.testing.assert_array_equal(np.squeeze(classifier.train_images), x)
+    np.testing.assert_array_equal(classifier.train_images, x)
     np.testing.assert_array_equal(classifier.train_labels, y)
-    np.testing.assert_array_equal(np.squeeze(classifier.test_images), test_x)
+    np.testing.assert_array_equal(classifier.test_images, test_x)
     np.testing.assert_array_equal(classifier.orig_test_labels, test_y)
     expected = "fashion-mnist: 60000 training and 10000 test images of 10 classes\n"
     assert capsys.readouterr().out == expected
@@ -75,7 +75,7 @@ def test_prepare_data_scales_and_encodes_once() -> None:
     classifier.prepare_data()
     assert classifier.train_images.shape == (200, 28, 28, 1)
     assert classifier.train_images.dtype == np.float32
-    np.testing.assert_allclose(classifier.train_images, raw / 255, rtol=1e-6)
+    np.testing.assert_allclose(classifier.train_images[..., 0], raw / 255, rtol=1e-6)
     np.testing.assert_array_equal(classifier.train_labels, np.eye(10)[labels])
     np.testing.assert_array_equal(
         classifier.test_labels.argmax(axis=1), classifier.orig_test_labels

@@ -6,7 +6,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from apparel.explain import METRICS_EXPLAINED, explain
+from apparel.explain import explain
+from apparel.glossary import METRICS_EXPLAINED
 from apparel.records import ClassScores, Evaluation, History, Interval, Topic
 
 UNKNOWN = Interval(0.0, 0.0, 1.0)

@@ -7,12 +7,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
 
 from apparel import (
     backend,
@@ -21,6 +20,7 @@ from apparel import (
     evaluate,
     explain,
     export,
+    glossary,
     inference,
     models,
     plots,
@@ -28,16 +28,14 @@ from apparel import (
     text,
     train,
 )
-from apparel.backend import NumberFormat
-from apparel.errors import DataError, StepOrderError
+from apparel.errors import DataError
+from apparel.estimator import ArrayClassifier, need
 from apparel.formats import format_of
-from apparel.records import Dtype, Evaluation, Finding, History, Prediction, Settings, Splits
+from apparel.records import Evaluation, Finding, History, Prediction
 from apparel.rundir import MODEL_FILE, RunDirectory
 
-T = TypeVar("T")
 
-
-class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn publishes no types
+class ApparelClassifier(ArrayClassifier):
     """An image classifier, step by step or as a scikit-learn estimator.
 
     Step by step, in this order: `import_data`, `prepare_data`, `create_model`, `setup_model`,
@@ -80,51 +78,6 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         >>> classifier.test_model()
     """
 
-    def __init__(
-        self,
-        n_classes: int = 10,
-        img_shape: tuple[int, int, int] = (28, 28, 1),
-        *,
-        model_name: str = "cnn",
-        epochs: int = 15,
-        batch_size: int = 128,
-        seed: int = 0,
-        dtype: Dtype = "auto",
-        validation_split: float = 0.1,
-        learning_rate: float = 1e-3,
-        weight_averaging: float = 0.1,
-        limit: int | None = None,
-        data_dir: str | os.PathLike[str] | None = None,
-        run_dir: str | os.PathLike[str] | RunDirectory | None = None,
-    ) -> None:
-        # scikit-learn clones estimators by these attributes: they stay as they were given.
-        self.n_classes = n_classes
-        self.img_shape = img_shape
-        self.model_name = model_name
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.seed = seed
-        self.dtype = dtype
-        self.validation_split = validation_split
-        self.learning_rate = learning_rate
-        self.weight_averaging = weight_averaging
-        self.limit = limit
-        self.data_dir = data_dir
-        self.run_dir = run_dir
-
-        self.labels: list[str] = _default_labels(n_classes)
-        self.model: Any = None
-        self.training_logs: History | None = None
-        self.train_images: NDArray[Any] | None = None
-        self.train_labels: NDArray[Any] | None = None
-        self.test_images: NDArray[Any] | None = None
-        self.test_labels: NDArray[Any] | None = None
-        self.orig_test_labels: NDArray[np.int64] | None = None
-        self.evaluation: Evaluation | None = None
-        self._manifest: dict[str, object] = {}
-        self._splits: Splits | None = None
-        self._run: RunDirectory | None = None
-
     # -- data ---------------------------------------------------------------------------
 
     def import_data(self, source: str = "fashion-mnist") -> Self:
@@ -151,8 +104,9 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
                 f"img_shape={self.img_shape} were asked for. Leave both out to get what it has."
             )
         self.labels = list(dataset.class_names)
-        self.train_images, self.train_labels = dataset.train_images, dataset.train_labels
-        self.test_images, self.test_labels = dataset.test_images, dataset.test_labels
+        self.train_images = prepare.without_grey_axis(dataset.train_images)
+        self.test_images = prepare.without_grey_axis(dataset.test_images)
+        self.train_labels, self.test_labels = dataset.train_labels, dataset.test_labels
         self.orig_test_labels = dataset.test_labels
         self._manifest = {"source": dataset.source}
         print(
@@ -212,7 +166,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         Raises:
             StepOrderError: `create_model` was not called.
         """
-        model = _need(self.model, "setup_model", "create_model")
+        model = need(self.model, "setup_model", "create_model")
         train.compile_model(model, self._settings())
         return self
 
@@ -238,8 +192,8 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         if epochs is not None:
             settings = replace(settings, epochs=epochs)
         arrays = self._prepared_arrays("run_training")
-        model = _need(self.model, "run_training", "create_model")
-        _need(model.compiled, "run_training", "setup_model")
+        model = need(self.model, "run_training", "create_model")
+        need(model.compiled, "run_training", "setup_model")
         self._check_fits(arrays[0])
         splits = prepare.split(*arrays, settings=settings, manifest=self._manifest)
         number_format = backend.choose_number_format(settings.dtype)
@@ -273,7 +227,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         Raises:
             StepOrderError: `run_training` was not called.
         """
-        _need(self.training_logs, "test_model", "run_training")
+        need(self.training_logs, "test_model", "run_training")
         *_, images, one_hot_labels = self._prepared_arrays("test_model")
         self._check_fits(images)
         measures = inference.keras_measures(self.model, images, one_hot_labels)
@@ -293,7 +247,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         Raises:
             StepOrderError: `run_training` was not called.
         """
-        history = _need(self.training_logs, "plot_history", "run_training")
+        history = need(self.training_logs, "plot_history", "run_training")
         return self._show("history", plots.history_figure(history))
 
     def show_conf_matrix(self, actual: ArrayLike, predicted: ArrayLike) -> Figure:
@@ -323,7 +277,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             StepOrderError: `run_training` was not called.
             UsageError: an index lies outside the test set, or there is none.
         """
-        _need(self.training_logs, "visualize_predictions", "run_training")
+        need(self.training_logs, "visualize_predictions", "run_training")
         *_, images, one_hot_labels = self._prepared_arrays("visualize_predictions")
         self._check_fits(images)
         indices = inference.choose_samples(
@@ -349,9 +303,9 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         Raises:
             StepOrderError: `test_model` was not called.
         """
-        evaluation = _need(self.evaluation, "explain_results", "test_model")
+        evaluation = need(self.evaluation, "explain_results", "test_model")
         findings = explain.explain(evaluation, self.training_logs)
-        print(text.explanation(explain.METRICS_EXPLAINED, findings))
+        print(text.explanation(glossary.METRICS_EXPLAINED, findings))
         return findings
 
     def export_model(self, save_path: str | os.PathLike[str] = MODEL_FILE) -> Path:
@@ -365,7 +319,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             ApparelError: the file read back is not the same model.
         """
         format_of(save_path)
-        splits = _need(self._splits, "export_model", "run_training")
+        splits = need(self._splits, "export_model", "run_training")
         path = export.export(
             self.model,
             save_path,
@@ -376,105 +330,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         print(f"Model saved to {path}")
         return path
 
-    # -- scikit-learn -------------------------------------------------------------------
-
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803  # scikit-learn's name
-        """Train on arrays, with a tenth held out for validation.
-
-        The images of the steps are dropped; `limit`, `data_dir` and `run_dir` play no part.
-
-        Args:
-            X: images, shape (n, h, w), (n, h, w, c) or (n, h·w·c); whole numbers of 0-255
-                or floats of 0-1. A flat array has the shape that `img_shape` says.
-            y: shape (n,), labels of any kind; their sorted values become `classes_`.
-
-        Raises:
-            UsageError: a setting makes no sense.
-            DataError: X or y cannot be trained on.
-            KeyboardInterrupt: Ctrl-C. What was trained so far is in `model`.
-        """
-        settings = self._settings()
-        img_shape = prepare.image_shape(X, self.img_shape)
-        images = prepare.as_unit_images(X, img_shape)
-        classes, labels = prepare.encode_labels(y, n_images=len(images))
-        rows = prepare.one_hot(labels, len(classes))
-        splits = prepare.split(
-            images, rows, images[:0], rows[:0], settings=settings, manifest={"source": "arrays"}
-        )
-        self.model = models.create(
-            settings.model_name, n_classes=len(classes), img_shape=img_shape, seed=settings.seed
-        )
-        train.compile_model(self.model, settings)
-        self._forget_training()
-        self.train_images = self.train_labels = self.test_images = self.test_labels = None
-        self.orig_test_labels = None
-        self.labels = [str(name) for name in classes]
-        history = self._train(splits, settings, backend.choose_number_format(settings.dtype))
-        self.classes_ = classes
-        if history.interrupted:
-            raise KeyboardInterrupt
-        return self
-
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:  # noqa: N803  # scikit-learn's name
-        """Give every image's class probabilities.
-
-        Args:
-            X: images as in `fit`.
-
-        Returns:
-            Shape (n, k), in the order of `classes_`; rows sum to 1.
-
-        Raises:
-            StepOrderError: nothing was trained.
-            DataError: X does not fit the model.
-        """
-        _need(self.training_logs, "predict_proba", "fit() or run_training")
-        images = prepare.as_unit_images(X, self.model.input_shape[1:])
-        return inference.predict_probabilities(self.model, images)
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803  # scikit-learn's name
-        """Give every image's most probable class.
-
-        Args:
-            X: images as in `fit`.
-
-        Returns:
-            Shape (n,), values of `classes_`.
-
-        Raises:
-            StepOrderError: nothing was trained.
-            DataError: X does not fit the model.
-        """
-        _need(self.training_logs, "predict", "fit() or run_training")
-        probabilities = self.predict_proba(X)
-        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
-
     # -- inside -------------------------------------------------------------------------
-
-    def _settings(self) -> Settings:
-        """The constructor's arguments, checked."""
-        return Settings(
-            model_name=self.model_name,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            seed=self.seed,
-            dtype=self.dtype,
-            validation_split=self.validation_split,
-            learning_rate=self.learning_rate,
-            weight_averaging=self.weight_averaging,
-            limit=self.limit,
-        )
-
-    def _train(self, splits: Splits, settings: Settings, number_format: NumberFormat) -> History:
-        """Train the model and keep what came of it."""
-        self.evaluation = None
-        self.training_logs = train.fit(self.model, splits, settings, number_format)
-        self._splits = splits
-        return self.training_logs
-
-    def _forget_training(self) -> None:
-        """Drop what an earlier model's training and test left."""
-        self.training_logs = self.evaluation = self._splits = None
 
     def _check_fits(self, images: NDArray[Any]) -> None:
         """Check the model against the images and class names in use.
@@ -494,7 +350,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         """
         arrays = self._images_and_labels(step)
         for images, labels in (arrays[:2], arrays[2:]):
-            _need(prepare.is_prepared(images, labels), step, "prepare_data")
+            need(prepare.is_prepared(images, labels), step, "prepare_data")
         return arrays
 
     def _images_and_labels(self, step: str) -> tuple[NDArray[Any], ...]:
@@ -504,7 +360,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             StepOrderError: they were not imported.
         """
         arrays = (self.train_images, self.train_labels, self.test_images, self.test_labels)
-        return tuple(_need(array, step, "import_data") for array in arrays)
+        return tuple(need(array, step, "import_data") for array in arrays)
 
     def _show(self, name: str, figure: Figure) -> Figure:
         """Show a figure where somebody can see it, and keep it in the run directory."""
@@ -512,25 +368,3 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             self._run.write_figure(name, figure)
         display.show(figure)
         return figure
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        """Stay one line in a notebook, where scikit-learn would draw a diagram."""
-        return {"text/plain": repr(self)}
-
-
-def _need(value: T | None, step: str, first: str) -> T:
-    """Give `value`, or stop a step that comes too early.
-
-    Raises:
-        StepOrderError: the value is None or False.
-    """
-    if value is None or value is False:
-        raise StepOrderError(f"{step}() was called too early. Call {first}() first.")
-    return value
-
-
-def _default_labels(n_classes: int) -> list[str]:
-    """Fashion-MNIST's class names where their number fits, else numbers."""
-    if n_classes == len(data.FASHION_MNIST_LABELS):
-        return list(data.FASHION_MNIST_LABELS)
-    return [str(k) for k in range(n_classes)] if isinstance(n_classes, int) else []

@@ -112,6 +112,11 @@ def stratified_split(
     return np.setdiff1d(np.arange(len(labels)), validation), validation
 
 
+def without_grey_axis(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Lay grey images out as Keras's data sets do: (n, h, w, 1) becomes (n, h, w)."""
+    return images[..., 0] if images.shape[-1] == 1 else images
+
+
 def is_prepared(images: NDArray[Any], labels: NDArray[Any]) -> bool:
     """Whether images are scaled and labels one-hot, as `prepare` leaves them."""
     one_hot_rows = labels.ndim == 2 and labels.shape[1] > 1  # noqa: PLR2004  # n, k

@@ -1,0 +1,183 @@
+"""Train and predict on arrays, as scikit-learn's estimators do."""
+
+import os
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from apparel import backend, data, inference, models, prepare, train
+from apparel.backend import NumberFormat
+from apparel.errors import StepOrderError
+from apparel.records import Dtype, Evaluation, History, Settings, Splits
+from apparel.rundir import RunDirectory
+
+T = TypeVar("T")
+
+
+class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn publishes no types
+    """The arguments, the state and the scikit-learn side of `ApparelClassifier`."""
+
+    def __init__(
+        self,
+        n_classes: int = 10,
+        img_shape: tuple[int, int, int] = (28, 28, 1),
+        *,
+        model_name: str = "cnn",
+        epochs: int = 15,
+        batch_size: int = 128,
+        seed: int = 0,
+        dtype: Dtype = "auto",
+        validation_split: float = 0.1,
+        learning_rate: float = 1e-3,
+        weight_averaging: float = 0.1,
+        limit: int | None = None,
+        data_dir: str | os.PathLike[str] | None = None,
+        run_dir: str | os.PathLike[str] | RunDirectory | None = None,
+    ) -> None:
+        # scikit-learn clones estimators by these attributes: they stay as they were given.
+        self.n_classes = n_classes
+        self.img_shape = img_shape
+        self.model_name = model_name
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.seed = seed
+        self.dtype = dtype
+        self.validation_split = validation_split
+        self.learning_rate = learning_rate
+        self.weight_averaging = weight_averaging
+        self.limit = limit
+        self.data_dir = data_dir
+        self.run_dir = run_dir
+
+        self.labels: list[str] = _default_labels(n_classes)
+        self.model: Any = None
+        self.training_logs: History | None = None
+        self.train_images: NDArray[Any] | None = None
+        self.train_labels: NDArray[Any] | None = None
+        self.test_images: NDArray[Any] | None = None
+        self.test_labels: NDArray[Any] | None = None
+        self.orig_test_labels: NDArray[np.int64] | None = None
+        self.evaluation: Evaluation | None = None
+        self._manifest: dict[str, object] = {}
+        self._splits: Splits | None = None
+        self._run: RunDirectory | None = None
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803  # scikit-learn's name
+        """Train on arrays, with a tenth held out for validation.
+
+        The images of the steps are dropped; `limit`, `data_dir` and `run_dir` play no part.
+
+        Args:
+            X: images, shape (n, h, w), (n, h, w, c) or (n, h·w·c); whole numbers of 0-255
+                or floats of 0-1. A flat array has the shape that `img_shape` says.
+            y: shape (n,), labels of any kind; their sorted values become `classes_`.
+
+        Raises:
+            UsageError: a setting makes no sense.
+            DataError: X or y cannot be trained on.
+            KeyboardInterrupt: Ctrl-C. What was trained so far is in `model`.
+        """
+        settings = self._settings()
+        img_shape = prepare.image_shape(X, self.img_shape)
+        images = prepare.as_unit_images(X, img_shape)
+        classes, labels = prepare.encode_labels(y, n_images=len(images))
+        rows = prepare.one_hot(labels, len(classes))
+        splits = prepare.split(
+            images, rows, images[:0], rows[:0], settings=settings, manifest={"source": "arrays"}
+        )
+        self.model = models.create(
+            settings.model_name, n_classes=len(classes), img_shape=img_shape, seed=settings.seed
+        )
+        train.compile_model(self.model, settings)
+        self._forget_training()
+        self.train_images = self.train_labels = self.test_images = self.test_labels = None
+        self.orig_test_labels = None
+        self.labels = [str(name) for name in classes]
+        history = self._train(splits, settings, backend.choose_number_format(settings.dtype))
+        self.classes_ = classes
+        if history.interrupted:
+            raise KeyboardInterrupt
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:  # noqa: N803  # scikit-learn's name
+        """Give every image's class probabilities.
+
+        Args:
+            X: images as in `fit`.
+
+        Returns:
+            Shape (n, k), in the order of `classes_`; rows sum to 1.
+
+        Raises:
+            StepOrderError: nothing was trained.
+            DataError: X does not fit the model.
+        """
+        need(self.training_logs, "predict_proba", "fit() or run_training")
+        images = prepare.as_unit_images(X, self.model.input_shape[1:])
+        return inference.predict_probabilities(self.model, images)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803  # scikit-learn's name
+        """Give every image's most probable class.
+
+        Args:
+            X: images as in `fit`.
+
+        Returns:
+            Shape (n,), values of `classes_`.
+
+        Raises:
+            StepOrderError: nothing was trained.
+            DataError: X does not fit the model.
+        """
+        need(self.training_logs, "predict", "fit() or run_training")
+        probabilities = self.predict_proba(X)
+        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
+
+    def _settings(self) -> Settings:
+        """The constructor's arguments, checked."""
+        return Settings(
+            model_name=self.model_name,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            dtype=self.dtype,
+            validation_split=self.validation_split,
+            learning_rate=self.learning_rate,
+            weight_averaging=self.weight_averaging,
+            limit=self.limit,
+        )
+
+    def _train(self, splits: Splits, settings: Settings, number_format: NumberFormat) -> History:
+        """Train the model and keep what came of it."""
+        self.evaluation = None
+        self.training_logs = train.fit(self.model, splits, settings, number_format)
+        self._splits = splits
+        return self.training_logs
+
+    def _forget_training(self) -> None:
+        """Drop what an earlier model's training and test left."""
+        self.training_logs = self.evaluation = self._splits = None
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """Stay one line in a notebook, where scikit-learn would draw a diagram."""
+        return {"text/plain": repr(self)}
+
+
+def need(value: T | None, step: str, first: str) -> T:
+    """Give `value`, or stop a step that comes too early.
+
+    Raises:
+        StepOrderError: the value is None or False.
+    """
+    if value is None or value is False:
+        raise StepOrderError(f"{step}() was called too early. Call {first}() first.")
+    return value
+
+
+def _default_labels(n_classes: int) -> list[str]:
+    """Fashion-MNIST's class names where their number fits, else numbers."""
+    if n_classes == len(data.FASHION_MNIST_LABELS):
+        return list(data.FASHION_MNIST_LABELS)
+    return [str(k) for k in range(n_classes)] if isinstance(n_classes, int) else []
