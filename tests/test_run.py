@@ -252,18 +252,24 @@ def test_predict_reproduces_the_predictions_from_image_files(
 
 
 def test_ctrl_c_keeps_what_was_trained(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "apparel", "run", "--limit", "2000", "--epochs", "500",
+    # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
+    code = (
+        "import signal, sys; from apparel import cli\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.exit(cli.main(sys.argv[1:]))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "run", "--limit", "2000", "--epochs", "500",
          "--run-dir", "run"],
         cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert process.stderr is not None
-        assert process.stderr.readline().startswith("epoch 1/500")
-        process.send_signal(signal.SIGINT)
-        _, rest = process.communicate(timeout=120)
-    finally:
-        process.kill()
+    ) as process:  # fmt: skip
+        try:
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("epoch 1/500")
+            process.send_signal(signal.SIGINT)
+            _, rest = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert rest.splitlines()[-1] == "apparel: interrupted"
     run = tmp_path / "run"
