@@ -2,13 +2,14 @@
 # make test   everything that must hold; the same as make check
 # make check  style, types, and every test with warnings as errors and a coverage floor
 # make lint   style and types alone
+# make bench  accuracy and time against plain Keras and scikit-learn (hours)
 
 BIN := .venv/bin
 RUN_SETUP := .venv/.run-installed
 TEST_SETUP := .venv/.test-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run test check lint docs notebook benchmark clean
+.PHONY: run test check lint docs notebook bench clean
 
 run: $(RUN_SETUP)
 	$(BIN)/apparel run $(ARGS)
@@ -33,9 +34,10 @@ notebook: $(TEST_SETUP)
 	cd notebooks && ../$(BIN)/jupyter execute --inplace apparel_classifier.ipynb
 	rm notebooks/refactored_fashion_cnn.keras
 
-# Measure training throughput against plain Keras, side by side.
-benchmark: $(TEST_SETUP)
-	$(BIN)/python benchmarks/throughput.py
+# Measure accuracy and time of every row of the table in docs/performance.md (hours), or of
+# those that are named: make bench ROWS="accuracy_92_5 accuracy_93_5"
+bench: $(TEST_SETUP)
+	$(BIN)/python -m benchmarks $(ROWS)
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .coverage
@@ -49,5 +51,5 @@ $(RUN_SETUP): pyproject.toml constraints.txt | .venv/bin/python
 	@touch $@
 
 $(TEST_SETUP): $(RUN_SETUP)
-	$(PIP) --constraint constraints.txt --editable '.[cpu,dev]'
+	$(PIP) --constraint constraints.txt --editable '.[cpu,torch,dev]'
 	@touch $@

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -33,6 +34,21 @@ def run_command(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[st
         timeout=300,
         check=False,
     )
+
+
+def without_dropout(model: keras.Model) -> keras.Model:
+    """The same model, weights included, with dropout that drops nothing: it draws otherwise in a
+    training twin."""
+
+    def clone(layer: keras.Layer) -> keras.Layer:
+        config = layer.get_config()
+        if isinstance(layer, keras.layers.Dropout):
+            config["rate"] = 0.0
+        return layer.__class__.from_config(config)
+
+    copy = keras.models.clone_model(model, clone_function=clone)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import apparel
 
 SOURCE = Path(apparel.__file__).parent
 # May be used by every stage.
-FOUNDATIONS = {"errors", "records", "files", "formats", "backend"}
+FOUNDATIONS = {"errors", "records", "settings", "recipes", "files", "formats", "backend"}
 # What a module may import beyond the foundations that it needs.
 RULES: dict[str, set[str]] = {
     "_version": set(),
@@ -17,12 +17,20 @@ RULES: dict[str, set[str]] = {
     "files": {"errors"},
     "formats": {"errors"},
     "records": {"errors"},
-    "backend": {"errors", "records"},
+    "settings": {"errors"},
+    "recipes": {"errors", "settings"},
+    "backend": {"errors", "settings"},
     "data": FOUNDATIONS,
     "prepare": FOUNDATIONS,
     "models": FOUNDATIONS,
-    "averaging": {"backend"},
-    "train": FOUNDATIONS | {"averaging", "progress"},
+    "schedule": {"backend"},
+    "averaging": {"backend", "schedule"},
+    "augment": {"settings"},
+    "muon": {"backend"},
+    "fused": {"backend"},
+    "twin": {"backend", "fused"},
+    "train": FOUNDATIONS | {"augment", "averaging", "muon", "progress", "schedule", "twin"},
+    "budget": FOUNDATIONS | {"models", "train"},
     "inference": FOUNDATIONS,
     "evaluate": {"errors", "records"},
     "explain": {"errors", "records"},
@@ -35,14 +43,15 @@ RULES: dict[str, set[str]] = {
     "display": set(),
     "progress": {"display"},
     "rundir": FOUNDATIONS,
-    "estimator": FOUNDATIONS | {"data", "inference", "models", "prepare", "rundir", "train"},
+    "estimator": FOUNDATIONS
+    | {"budget", "data", "inference", "models", "prepare", "rundir", "train"},
     "classifier": FOUNDATIONS
     | {"data", "display", "estimator", "evaluate", "explain", "export", "glossary", "inference",
-       "models", "plots", "prepare", "rundir", "text", "train"},
+       "plots", "prepare", "rundir", "text", "train"},
     "workflow": FOUNDATIONS
     | {"classifier", "data", "display", "evaluate", "export", "inference", "predict",
        "prepare", "report", "rundir", "text"},
-    "cli": FOUNDATIONS | {"_version", "models", "rundir", "text", "workflow"},
+    "cli": FOUNDATIONS | {"_version", "rundir", "text", "workflow"},
     "__main__": {"cli", "rundir"},
     "__init__": {"_version", "errors", "classifier", "predict"},
 }  # fmt: skip

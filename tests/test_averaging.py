@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from apparel.averaging import weight_average
+from apparel.schedule import StepCourse
 
 IMAGES, BATCH, EPOCHS = 40, 10, 3
 STEPS = EPOCHS * IMAGES // BATCH
@@ -25,7 +26,11 @@ def trained(share: float | None) -> tuple[keras.Model, list[list[np.ndarray]], d
 
     callbacks: list[keras.callbacks.Callback] = [Diary()]
     if share is not None:
-        callbacks.append(weight_average(steps=STEPS, share=share))
+        course = StepCourse(STEPS)
+        count = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: course.step_ends()
+        )
+        callbacks += [count, weight_average(course, share=share)]
     log = model.fit(
         x, y, batch_size=BATCH, epochs=EPOCHS, validation_data=(x, y), verbose=0,
         callbacks=callbacks,

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from apparel import backend, models
+from apparel import backend
 from apparel.errors import ApparelError
 
 ON_TENSORFLOW = pytest.mark.skipif(
@@ -103,42 +103,6 @@ def test_the_compute_capability_of_each_gpu_is_asked_for(monkeypatch):
 def test_another_backend_reports_no_gpu(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     assert backend._compute_capabilities() == []
-
-
-# -- the twin in another format --------------------------------------------------------
-
-
-def test_a_bfloat16_twin_has_the_same_weights_and_a_float32_last_layer():
-    model = models.create("cnn", n_classes=3, img_shape=(8, 8, 1), seed=0)
-    twin = backend.clone_with_policy(model, "mixed_bfloat16")
-    assert type(twin) is type(model)
-    assert twin is not model
-    *inner, last = twin.layers
-    assert {layer.compute_dtype for layer in inner} == {"bfloat16"}
-    assert last.compute_dtype == "float32"
-    assert {weight.dtype for weight in twin.weights} == {"float32"}
-    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
-    for one, two in zip(model.get_weights(), twin.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, two)
-    twin.layers[0].bias.assign(np.ones(32, np.float32))
-    assert not np.asarray(model.layers[0].bias).any()  # nothing is shared
-
-
-def test_a_float32_twin_gives_the_same_probabilities():
-    model = models.create("cnn", n_classes=3, img_shape=(8, 8, 1), seed=0)
-    twin = backend.clone_with_policy(model, "float32")
-    images = np.random.default_rng(0).random((4, 8, 8, 1), dtype=np.float32)
-    np.testing.assert_array_equal(np.asarray(model(images)), np.asarray(twin(images)))
-
-
-def test_a_twin_drops_the_same_units_from_where_the_model_has_got_to():
-    model = models.create("cnn", n_classes=3, img_shape=(8, 8, 1), seed=0)
-    images = np.random.default_rng(0).random((4, 8, 8, 1), dtype=np.float32)
-    earlier = np.asarray(model(images, training=True))
-    twin = backend.clone_with_policy(model, "float32")
-    expected = np.asarray(model(images, training=True))
-    assert (expected != earlier).any()
-    np.testing.assert_array_equal(np.asarray(twin(images, training=True)), expected)
 
 
 # -- seeds -----------------------------------------------------------------------------

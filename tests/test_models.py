@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -72,18 +69,34 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones():
-    assert models.names() == ("cnn",)
-    with pytest.raises(UsageError, match=r"there is no model 'resnet'\. Choose one of: cnn"):
+    with pytest.raises(UsageError, match=r"there is no model 'resnet'\. Choose one of: cnn, fast"):
         models.create("resnet", n_classes=2, img_shape=(8, 8, 1), seed=0)
 
 
-def test_a_name_is_checked_without_loading_keras():
-    code = (
-        "import sys; from apparel import models; models.check_name('cnn')\n"
-        "try: models.check_name('x')\n"
-        "except ValueError: pass\n"
-        "else: sys.exit('not refused')\n"
-        "sys.exit('loaded' if {'keras', 'tensorflow', 'numpy'} & set(sys.modules) else 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+@pytest.mark.parametrize(("name", "depth", "width"), [("fast", 2, 32), ("best", 3, 64)])
+def test_fast_and_best_have_as_many_weights_as_counted_by_hand(name, depth, width):
+    model = models.create(name, n_classes=10, img_shape=(28, 28, 1), seed=0)
+    expected, before = 3 * 3 * 1 * width // 2 + 3 * width // 2, width // 2
+    for channels in (width, 2 * width, 4 * width):
+        expected += 9 * before * channels + 9 * (depth - 1) * channels**2
+        expected += 3 * depth * channels  # each normalisation's offset, mean and variance
+        before = channels
+    assert model.count_params() == expected + 10 * before
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+
+
+@pytest.mark.parametrize("name", ["fast", "best"])
+@pytest.mark.parametrize("img_shape", [(6, 6, 1), (28, 28, 1), (9, 40, 3), (64, 64, 3)])
+def test_fast_and_best_give_probabilities_for_images_of_any_size(name, img_shape):
+    model = models.create(name, n_classes=4, img_shape=img_shape, seed=0, width=4)
+    images = np.random.default_rng(0).random((5, *img_shape), dtype=np.float32)
+    probabilities = np.asarray(model(images))
+    assert probabilities.shape == (5, 4)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "width"), [("fast", 8), ("best", 16)])
+def test_the_width_is_that_of_the_first_stage(name, width):
+    model = models.create(name, n_classes=4, img_shape=(28, 28, 1), seed=0, width=width)
+    filters = [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert (filters[0], filters[1], filters[-1]) == (width // 2, width, 4 * width)

@@ -13,7 +13,8 @@ from apparel.prepare import (
     scale_pixels,
     stratified_split,
 )
-from apparel.records import Dataset, Settings
+from apparel.records import Dataset
+from apparel.settings import Settings
 
 SHAPE = (2, 3, 1)
 PIXELS = np.array([0, 51, 102, 153, 204, 255] * 2, np.uint8)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,7 +24,9 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from apparel import data
+from apparel import data, evaluate, inference, train, workflow
+from apparel.rundir import RunDirectory
+from apparel.settings import Settings
 from tests.conftest import Command, run_command
 
 Run = tuple[Path, subprocess.CompletedProcess[str]]
@@ -70,9 +73,16 @@ def test_settings_say_everything_that_decided_the_run(finished_run: Run) -> None
     settings = json.loads((finished_run[0] / "settings.json").read_text(encoding="utf-8"))
     assert settings["status"] == "complete"
     assert settings["settings"] == {
-        "model_name": "cnn", "epochs": 1, "batch_size": 100, "seed": 3, "dtype": "float32",
-        "validation_split": 0.1, "learning_rate": 0.001, "weight_averaging": 0.5, "limit": 1000,
+        "model_name": "cnn", "width": None, "epochs": 1, "budget": None, "patience": None,
+        "batch_size": 100, "seed": 3, "dtype": "float32", "validation_split": 0.1,
+        "learning_rate": None, "weight_averaging": 0.5, "flip": None, "limit": 1000,
     }  # fmt: skip
+    assert settings["recipe"] == {
+        "model_name": "cnn", "width": None, "epochs": 1, "batch_size": 100, "optimizer": "adam",
+        "learning_rate": 0.001, "schedule": "constant", "label_smoothing": 0.0,
+        "weight_averaging": 0.5, "patience": None, "flip": False, "shift": 0, "erase": 0,
+    }  # fmt: skip
+    assert settings["plan"] is None
     assert settings["dataset"]["sha256"] == data.load(limit=1000, seed=3).sha256
     assert settings["dataset"]["images_per_class"] == {
         "training": [90] * 10,
@@ -293,6 +303,88 @@ def test_python_m_apparel_is_the_run_with_all_defaults(
         runpy.run_module("apparel", run_name="__main__")
     assert stopped.value.code == 0
     (((settings, _), options),) = calls
-    assert (settings.epochs, settings.batch_size, settings.limit) == (15, 128, None)
+    assert settings == Settings()
     assert options["save_path"] == Path("refactored_fashion_cnn.keras")
     assert options["source"] == "fashion-mnist"
+
+
+@pytest.fixture(scope="module")
+def fast_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The run directory and output of a small run with a budget."""
+    folder = tmp_path_factory.mktemp("fast")
+    result = run_command(
+        "run", "--limit", 600, "--budget", "20s", "--model", "fast", "--width", 8,
+        "--run-dir", "run", cwd=folder,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return folder / "run", result
+
+
+def test_a_budget_says_what_it_chose_and_why(fast_run: Run) -> None:
+    folder, result = fast_run
+    settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    assert (settings["settings"]["budget"], settings["settings"]["width"]) == (20, 8)
+    plan = settings["plan"]
+    assert plan["model_name"] == "fast"
+    assert 0 < plan["seconds"] < 20
+    said = re.search(r"Budget of 20 s: this machine trains fast at width 8 on .*", result.stdout)
+    assert said
+    assert f"about {plan['passes']:.1f} passes" in said[0]
+    assert re.match(r"epoch 1  loss .*about \d+ s left", result.stderr)
+
+
+def test_a_trained_fast_model_reports_both_accuracies(fast_run: Run) -> None:
+    metrics = json.loads((fast_run[0] / "metrics.json").read_text(encoding="utf-8"))
+    for name in ("accuracy", "accuracy_flip_averaged"):
+        assert 0.3 < metrics[name]["low"] < metrics[name]["value"] < metrics[name]["high"]
+    assert "Flip-averaged acc." in fast_run[1].stdout
+    again = run_command("evaluate", "run", cwd=fast_run[0].parent)
+    value = metrics["accuracy_flip_averaged"]["value"]
+    assert f"Flip-averaged acc. {value:.4f}" in again.stdout
+
+
+def test_a_fast_model_opens_without_apparel_and_gives_the_same_probabilities(
+    fast_run: Run, test_images: np.ndarray, tmp_path: Path
+) -> None:
+    code = (
+        "import sys; sys.modules['apparel'] = None\n"
+        "import keras, numpy as np\n"
+        "model = keras.models.load_model(sys.argv[1], safe_mode=True)\n"
+        "images = np.load('images.npy') / np.float32(255)\n"
+        "np.save('found.npy', model.predict(images, verbose=0))\n"
+        "assert {type(layer).__module__.split('.')[0] for layer in model.layers} == {'keras'}\n"
+    )
+    with (fast_run[0] / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    expected = np.array([[float(row[f"p_{k}"]) for k in range(10)] for row in rows])
+    images = data.load(limit=600, seed=0).test_images
+    np.save(tmp_path / "images.npy", images)
+    done = subprocess.run(
+        [sys.executable, "-c", code, fast_run[0] / "refactored_fashion_cnn.keras"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, atol=1e-5)
+
+
+def test_the_test_images_are_scored_once_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def counted(module: Any, name: str) -> None:
+        original = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda *a, **k: (calls.append(name), original(*a, **k))[1]
+        )
+
+    counted(evaluate, "evaluate")
+    counted(inference, "keras_measures")
+    counted(train, "fit")
+    directory = RunDirectory.create(tmp_path / "run", name="cnn")
+    settings = Settings(limit=100, epochs=1)
+    workflow.run(settings, directory, source="fashion-mnist")
+    assert calls == ["fit", "keras_measures", "evaluate"]

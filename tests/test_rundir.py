@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+from dataclasses import asdict
 from datetime import datetime
 
 import numpy as np
@@ -11,8 +12,10 @@ from PIL import Image
 from apparel import evaluate, rundir
 from apparel.backend import NumberFormat
 from apparel.errors import ModelFileError, UsageError
-from apparel.records import History, Settings
+from apparel.recipes import RECIPES
+from apparel.records import History
 from apparel.rundir import RunDirectory
+from apparel.settings import Settings
 
 NAMES = ("T-shirt/top", "b, \"c\"", "é")  # fmt: skip
 
@@ -23,6 +26,8 @@ def create(path, **options):
 
 def write_settings(run, **changes):
     parts = {
+        "recipe": RECIPES["cnn"],
+        "plan": None,
         "number_format": NumberFormat("float32", "asked for"),
         "dataset": {"source": "made up", "sha256": "abc"},
         "class_names": NAMES,
@@ -165,10 +170,9 @@ def test_a_folder_that_takes_no_file_is_named(tmp_path, monkeypatch):
 def test_the_settings_say_what_decided_the_run(run):
     write_settings(run)
     read = run.settings()
-    assert read["settings"] == {
-        "model_name": "cnn", "epochs": 15, "batch_size": 128, "seed": 5, "dtype": "auto",
-        "validation_split": 0.1, "learning_rate": 0.001, "weight_averaging": 0.1, "limit": None,
-    }  # fmt: skip
+    assert read["settings"] == asdict(Settings(seed=5))
+    assert read["recipe"] == asdict(RECIPES["cnn"])
+    assert read["plan"] is None
     assert read["status"] == "running"
     assert read["number_format"] == {"policy": "float32", "reason": "asked for"}
     assert read["dataset"] == {"source": "made up", "sha256": "abc"}

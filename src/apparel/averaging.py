@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from apparel import backend
+from apparel.schedule import Course
 
 
-def weight_average(*, steps: int, share: float) -> Any:
+def weight_average(course: Course, *, share: float) -> Any:
     """Make a callback that ends training with the mean weights of its last steps.
 
     The mean is in place before the last epoch is validated, so the last validation figures are
@@ -22,38 +23,37 @@ def weight_average(*, steps: int, share: float) -> Any:
     statistics.
 
     Args:
-        steps: training steps in all.
-        share: of the steps, those at the end; in (0, 1]. At least one step counts.
+        course: of the training; a callback before this one tells it of the steps.
+        share: of the training, at its end; in (0, 1]. At least one step counts.
 
     Returns:
         A `keras.callbacks.Callback`.
     """
     keras = backend.load_keras()
-    skipped = steps - max(round(share * steps), 1)
 
     class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc, name-defined]  # Keras publishes no types
         """Keeps a running mean of the weights."""
 
         def on_train_begin(self, logs: object = None) -> None:  # noqa: ARG002  # Keras's signature
-            self._step = 0
+            self._count = 0
+            self._means: list[Any] = []
 
         def on_train_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002  # Keras's signature
-            self._step += 1
-            count = self._step - skipped
-            if count < 1:
+            # A hair's breadth for rounding: a half of 12 steps is 6 steps.
+            if course.progress <= 1 - share + 1e-9:
                 return
+            self._count += 1
             weights = [np.asarray(v, np.float64) for v in self.model.trainable_variables]
-            if count == 1:
-                self._means = weights
-            else:
-                for k, weight in enumerate(weights):
-                    self._means[k] += (weight - self._means[k]) / count
-            if self._step == steps:
+            self._means = self._means or weights
+            for k, weight in enumerate(weights):
+                self._means[k] += (weight - self._means[k]) / self._count
+            if course.progress >= 1:
                 self._put_in_place()
 
         def on_train_end(self, logs: object = None) -> None:  # noqa: ARG002  # Keras's signature
             # Once more: JAX writes its own state back after an epoch.
-            self._put_in_place()
+            if self._means:
+                self._put_in_place()
 
         def _put_in_place(self) -> None:
             for variable, mean in zip(self.model.trainable_variables, self._means, strict=True):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from apparel.errors import ApparelError
-from apparel.records import Dtype
+from apparel.settings import Dtype
 
 CPU_INFO = Path("/proc/cpuinfo")
 # bfloat16 needs tensor cores of NVIDIA's Ampere generation (compute capability 8.0) or newer.
@@ -88,37 +88,6 @@ def seed_everything(seed: int) -> None:
         import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
 
         tf.config.experimental.enable_op_determinism()
-
-
-def clone_with_policy(model: Any, policy: str) -> Any:
-    """Copy a Sequential or functional model, weights included, into another number format.
-
-    The last layer stays as it is, float32: softmax and loss need its precision.
-
-    Args:
-        model: a built `keras.Model` of standard layers.
-        policy: a Keras dtype policy, "float32" or "mixed_bfloat16".
-
-    Returns:
-        A new model of the same class, uncompiled, with the same weights.
-    """
-    config = model.get_config()
-    for layer in config["layers"][:-1]:
-        if layer["class_name"] != "InputLayer":
-            layer["config"]["dtype"] = policy
-    twin = type(model).from_config(config)
-    copy_variables(model, twin)
-    return twin
-
-
-def copy_variables(source: Any, target: Any) -> None:
-    """Give a model the weights of another of the same layers, and its random state.
-
-    Dropout draws from a state of its own, which `set_weights` leaves out.
-    """
-    for giver, taker in zip(source.layers, target.layers, strict=True):
-        for given, taken in zip(giver.variables, taker.variables, strict=True):
-            taken.assign(given)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from apparel import (
     export,
     glossary,
     inference,
-    models,
     plots,
     prepare,
     text,
@@ -31,6 +30,7 @@ from apparel import (
 from apparel.errors import DataError
 from apparel.estimator import ArrayClassifier, need
 from apparel.formats import format_of
+from apparel.recipes import recipe_of
 from apparel.records import Evaluation, Finding, History, Prediction
 from apparel.rundir import MODEL_FILE, RunDirectory
 
@@ -45,15 +45,23 @@ class ApparelClassifier(ArrayClassifier):
     Args:
         n_classes: how many classes the data have.
         img_shape: height, width and channels of one image.
-        model_name: the architecture.
+        model_name: the architecture, "cnn", "fast" or "best"; "auto" is what fits `budget` best,
+            and "cnn" without one.
+        width: channels of the first stage of "fast" and "best".
         epochs: passes over the training images.
+        budget: how long training may take, in seconds or as "60s", "10m", "1h", instead of
+            `epochs`. Model and width are chosen for it unless they are given.
+        patience: stop after so many epochs without a higher validation accuracy, and keep the
+            weights of the best epoch.
         batch_size: images in one training step.
         seed: of everything random.
         dtype: the number format of training: "auto", "float32" or "mixed_bfloat16".
         validation_split: the share of the training images held out.
-        learning_rate: Adam's step size.
-        weight_averaging: the share of the training steps, those at the end, whose weights are
-            averaged; 0 keeps the weights of the last step.
+        learning_rate: the optimiser's largest step size.
+        weight_averaging: the share of the training, at its end, over which the weights of "cnn"
+            are averaged; 0 keeps the weights of the last step.
+        flip: whether "fast" and "best" train on mirrored images as well; say False where a
+            mirrored image means something else, as a digit does.
         limit: take at most so many images of each split, stratified; None for all.
         data_dir: a folder with the data set's files.
         run_dir: where to keep every figure and record; None keeps none.
@@ -144,19 +152,19 @@ class ApparelClassifier(ArrayClassifier):
     def create_model(self) -> Self:
         """Build the model with fresh weights and print its summary.
 
+        With a budget, this machine is measured first, and model and width chosen for it.
+
         Raises:
+            StepOrderError: there is a budget, and `import_data` was not called.
             UsageError: the model is unknown, or a setting makes no sense.
         """
-        settings = self._settings()
-        self.model = models.create(
-            settings.model_name,
-            n_classes=self.n_classes,
-            img_shape=self.img_shape,
-            seed=settings.seed,
-        )
+        n_images = 0
+        if self.budget is not None:
+            n_images = len(need(self.train_images, "create_model", "import_data"))
+        self.model = self._new_model(self.n_classes, self.img_shape, n_images=n_images)
         self._forget_training()
         self.model.summary()
-        chosen = backend.choose_number_format(settings.dtype)
+        chosen = backend.choose_number_format(self._settings().dtype)
         print(f"Number format of training: {chosen.policy} ({chosen.reason})")
         return self
 
@@ -174,8 +182,9 @@ class ApparelClassifier(ArrayClassifier):
         """Train, with a tenth of the training images held out for validation.
 
         Args:
-            batch_size: images in one step; by default what the classifier was made with, 128.
-            epochs: passes over the images; by default what the classifier was made with, 15.
+            batch_size: images in one step; by default what the classifier was made with, or
+                the model's own: 128 for "cnn".
+            epochs: passes over the images; likewise: 15 for "cnn".
 
         Returns:
             The history, also in `training_logs`.
@@ -194,12 +203,15 @@ class ApparelClassifier(ArrayClassifier):
         arrays = self._prepared_arrays("run_training")
         model = need(self.model, "run_training", "create_model")
         need(model.compiled, "run_training", "setup_model")
+        need(self._plan or settings.budget is None, "run_training", "create_model")
         self._check_fits(arrays[0])
         splits = prepare.split(*arrays, settings=settings, manifest=self._manifest)
         number_format = backend.choose_number_format(settings.dtype)
         if self._run:
             self._run.write_settings(
                 settings,
+                recipe=recipe_of(settings),
+                plan=self._plan,
                 number_format=number_format,
                 dataset=splits.manifest,
                 class_names=self.labels,
@@ -232,8 +244,15 @@ class ApparelClassifier(ArrayClassifier):
         self._check_fits(images)
         measures = inference.keras_measures(self.model, images, one_hot_labels)
         probabilities = inference.predict_probabilities(self.model, images)
+        mirrored = (
+            inference.predict_probabilities(self.model, inference.mirrored(images))
+            if recipe_of(self._settings()).flip
+            else None
+        )
         labels = one_hot_labels.argmax(axis=1)
-        self.evaluation = evaluate.evaluate(probabilities, labels, tuple(self.labels))
+        self.evaluation = evaluate.evaluate(
+            probabilities, labels, tuple(self.labels), mirrored=mirrored
+        )
         print(text.test_summary(self.evaluation, measures))
         if self._run:
             self._run.write_evaluation(self.evaluation)

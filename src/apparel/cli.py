@@ -9,17 +9,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
-from apparel import models
+from apparel import recipes
 from apparel._version import __version__
 from apparel.errors import ApparelError
 from apparel.files import check_writable
 from apparel.formats import SUFFIXES, format_of
-from apparel.records import DTYPES, Settings
+from apparel.settings import DTYPES, Settings, parse_budget
 
 Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"  # noqa: SLF001  # it has no other name
 
 INTERRUPTED = 130
 _SHOWN = "(default: %(default)s)"
+_MODEL_HELP = (
+    "architecture: the small cnn, fast (better in a fraction of the time), best (the most "
+    "accurate), or auto, what fits --budget best, and cnn without one (default: %(default)s)"
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -89,23 +93,27 @@ def _add_run(commands: "Commands", common: _Parser) -> None:
         "Every figure, picture and file lands in a run directory.",
     )
     add = command.add_argument
-    add(
-        "--model", choices=models.names(), default=default.model_name, help=f"architecture {_SHOWN}"
-    )
+    add("--model", choices=("auto", *recipes.RECIPES), default=default.model_name, help=_MODEL_HELP)
     _add_data(command, default="fashion-mnist", shown=_SHOWN)
+    add("--width", type=int, metavar="N", help="channels of the first stage of fast and best")
+    add("--epochs", type=int, metavar="N", help=f"passes over the images {_of_model('epochs')}")
     add(
-        "--epochs",
+        "--budget",
+        type=_budget,
+        metavar="TIME",
+        help="train for so long instead, for example 60s, 10m or 1h",
+    )
+    add(
+        "--patience",
         type=int,
-        default=default.epochs,
         metavar="N",
-        help=f"passes over the images {_SHOWN}",
+        help="stop after N epochs without a higher validation accuracy, keep the best epoch",
     )
     add(
         "--batch-size",
         type=int,
-        default=default.batch_size,
         metavar="N",
-        help=f"images in a training step {_SHOWN}",
+        help=f"images in a training step {_of_model('batch_size')}",
     )
     add(
         "--seed", type=int, default=default.seed, metavar="N", help=f"of everything random {_SHOWN}"
@@ -116,9 +124,16 @@ def _add_run(commands: "Commands", common: _Parser) -> None:
     add(
         "--weight-averaging",
         type=float,
-        default=default.weight_averaging,
         metavar="SHARE",
-        help=f"average the weights over this share of the steps, at the end {_SHOWN}",
+        help="average the weights of cnn over this share of training, at its end "
+        f"(default: {recipes.RECIPES['cnn'].weight_averaging})",
+    )
+    add(
+        "--no-flip",
+        action="store_false",
+        dest="flip",
+        default=None,
+        help="do not train fast and best on mirrored images, for example of digits",
     )
     add(
         "--limit",
@@ -135,6 +150,20 @@ def _add_run(commands: "Commands", common: _Parser) -> None:
     add("--overwrite", action="store_true", help="replace the run that is in --run-dir")
     add("--save", type=Path, metavar="FILE", help="save the model here too, as .keras or .onnx")
     command.set_defaults(handler=_run)
+
+
+def _of_model(setting: str) -> str:
+    """Say each model's own value of a setting."""
+    values = ", ".join(f"{name} {getattr(r, setting)}" for name, r in recipes.RECIPES.items())
+    return f"(default: {values})"
+
+
+def _budget(text: str) -> float:
+    """Read `--budget`; what is wrong with it is argparse's to say."""
+    try:
+        return parse_budget(text)
+    except ApparelError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _add_evaluate(commands: "Commands", common: _Parser) -> None:
@@ -191,13 +220,18 @@ def _add_data(command: argparse.ArgumentParser, *, default: str | None, shown: s
 def _run(parsed: argparse.Namespace) -> None:
     settings = Settings(
         model_name=parsed.model,
+        width=parsed.width,
         epochs=parsed.epochs,
+        budget=parsed.budget,
+        patience=parsed.patience,
         batch_size=parsed.batch_size,
         seed=parsed.seed,
         dtype=parsed.dtype,
         weight_averaging=parsed.weight_averaging,
+        flip=parsed.flip,
         limit=parsed.limit,
     )
+    recipes.check(settings)
     if parsed.save:
         format_of(parsed.save)
         check_writable(parsed.save)

@@ -1,17 +1,20 @@
 """Train and predict on arrays, as scikit-learn's estimators do."""
 
 import os
+from dataclasses import replace
 from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from apparel import backend, data, inference, models, prepare, train
+from apparel import backend, budget, data, inference, models, prepare, train
 from apparel.backend import NumberFormat
 from apparel.errors import StepOrderError
-from apparel.records import Dtype, Evaluation, History, Settings, Splits
+from apparel.recipes import recipe_of
+from apparel.records import Evaluation, History, Splits
 from apparel.rundir import RunDirectory
+from apparel.settings import Dtype, Plan, Settings, parse_budget
 
 T = TypeVar("T")
 
@@ -24,14 +27,18 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         n_classes: int = 10,
         img_shape: tuple[int, int, int] = (28, 28, 1),
         *,
-        model_name: str = "cnn",
-        epochs: int = 15,
-        batch_size: int = 128,
+        model_name: str = "auto",
+        width: int | None = None,
+        epochs: int | None = None,
+        budget: float | str | None = None,
+        patience: int | None = None,
+        batch_size: int | None = None,
         seed: int = 0,
         dtype: Dtype = "auto",
         validation_split: float = 0.1,
-        learning_rate: float = 1e-3,
-        weight_averaging: float = 0.1,
+        learning_rate: float | None = None,
+        weight_averaging: float | None = None,
+        flip: bool | None = None,
         limit: int | None = None,
         data_dir: str | os.PathLike[str] | None = None,
         run_dir: str | os.PathLike[str] | RunDirectory | None = None,
@@ -40,13 +47,17 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.n_classes = n_classes
         self.img_shape = img_shape
         self.model_name = model_name
+        self.width = width
         self.epochs = epochs
+        self.budget = budget
+        self.patience = patience
         self.batch_size = batch_size
         self.seed = seed
         self.dtype = dtype
         self.validation_split = validation_split
         self.learning_rate = learning_rate
         self.weight_averaging = weight_averaging
+        self.flip = flip
         self.limit = limit
         self.data_dir = data_dir
         self.run_dir = run_dir
@@ -62,6 +73,7 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.evaluation: Evaluation | None = None
         self._manifest: dict[str, object] = {}
         self._splits: Splits | None = None
+        self._plan: Plan | None = None
         self._run: RunDirectory | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803  # scikit-learn's name
@@ -79,6 +91,7 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             DataError: X or y cannot be trained on.
             KeyboardInterrupt: Ctrl-C. What was trained so far is in `model`.
         """
+        self._plan = None
         settings = self._settings()
         img_shape = prepare.image_shape(X, self.img_shape)
         images = prepare.as_unit_images(X, img_shape)
@@ -87,9 +100,8 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         splits = prepare.split(
             images, rows, images[:0], rows[:0], settings=settings, manifest={"source": "arrays"}
         )
-        self.model = models.create(
-            settings.model_name, n_classes=len(classes), img_shape=img_shape, seed=settings.seed
-        )
+        self.model = self._new_model(len(classes), img_shape, n_images=len(images))
+        settings = self._settings()
         train.compile_model(self.model, settings)
         self._forget_training()
         self.train_images = self.train_labels = self.test_images = self.test_labels = None
@@ -136,23 +148,60 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return np.asarray(self.classes_[probabilities.argmax(axis=1)])
 
     def _settings(self) -> Settings:
-        """The constructor's arguments, checked."""
-        return Settings(
+        """The constructor's arguments, checked, and what was chosen for a budget."""
+        settings = Settings(
             model_name=self.model_name,
+            width=self.width,
             epochs=self.epochs,
+            budget=parse_budget(self.budget) if isinstance(self.budget, str) else self.budget,
+            patience=self.patience,
             batch_size=self.batch_size,
             seed=self.seed,
             dtype=self.dtype,
             validation_split=self.validation_split,
             learning_rate=self.learning_rate,
             weight_averaging=self.weight_averaging,
+            flip=self.flip,
             limit=self.limit,
+        )
+        if self._plan is None:
+            return settings
+        return replace(settings, model_name=self._plan.model_name, width=self._plan.width)
+
+    def _new_model(self, n_classes: int, img_shape: tuple[int, int, int], *, n_images: int) -> Any:
+        """Choose a model, for the budget if there is one, and build it.
+
+        Raises:
+            UsageError: the model is unknown, or a setting makes no sense.
+            DataError: the images are too small for the model.
+        """
+        self._plan = None
+        settings = self._settings()
+        if settings.budget is not None:
+            held_out = round(settings.validation_split * n_images)
+            self._plan = budget.plan(
+                settings,
+                n_classes=n_classes,
+                img_shape=img_shape,
+                n_training=n_images - held_out,
+                n_validation=held_out,
+                number_format=backend.choose_number_format(settings.dtype),
+            )
+            settings = self._settings()
+            print(f"Budget of {settings.budget:.0f} s: {self._plan}")
+        recipe = recipe_of(settings)
+        return models.create(
+            recipe.model_name,
+            n_classes=n_classes,
+            img_shape=img_shape,
+            seed=settings.seed,
+            width=recipe.width,
         )
 
     def _train(self, splits: Splits, settings: Settings, number_format: NumberFormat) -> History:
         """Train the model and keep what came of it."""
         self.evaluation = None
-        self.training_logs = train.fit(self.model, splits, settings, number_format)
+        self.training_logs = train.fit(self.model, splits, settings, number_format, plan=self._plan)
         self._splits = splits
         return self.training_logs
 

@@ -20,7 +20,11 @@ _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 def evaluate(
-    probabilities: NDArray[np.float32], labels: NDArray[np.int64], class_names: tuple[str, ...]
+    probabilities: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    class_names: tuple[str, ...],
+    *,
+    mirrored: NDArray[np.float32] | None = None,
 ) -> Evaluation:
     """Score probabilities against labels.
 
@@ -28,6 +32,7 @@ def evaluate(
         probabilities: shape (n, k), rows sum to 1.
         labels: shape (n,), 0 to k - 1.
         class_names: k names.
+        mirrored: probabilities of the mirrored images, for the accuracy of the mean of both.
 
     Returns:
         Every figure with its interval. A class never predicted has precision 0, as in
@@ -53,6 +58,10 @@ def evaluate(
     confusion = count_confusions(labels, predicted, n_classes)
     per_class, macro = _scores(confusion, class_names)
     correct = int(np.trace(confusion))
+    with_mirror = {}
+    if mirrored is not None:
+        hits = int(((probabilities + mirrored).argmax(axis=1) == labels).sum())
+        with_mirror["accuracy_flip_averaged"] = wilson_interval(hits, len(labels))
     return Evaluation(
         true=labels,
         predicted=predicted,
@@ -63,6 +72,7 @@ def evaluate(
             "accuracy": wilson_interval(correct, len(labels)),
             **macro,
             "log_loss": _log_loss(probabilities, labels),
+            **with_mirror,
         },
         per_class=per_class,
         report=classification_report(

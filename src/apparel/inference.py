@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apparel.errors import ModelFileError, UsageError
-from apparel.records import Splits, whole_number
+from apparel.records import Splits
+from apparel.settings import whole_number
 
 # Large enough to keep two cores busy, small enough for 24 x 24 x 64 float32 maps in memory.
 BATCH_SIZE = 500
@@ -26,6 +27,11 @@ def predict_probabilities(model: Any, images: NDArray[np.float32]) -> NDArray[np
         Shape (n, k), rows sum to 1.
     """
     return np.asarray(model.predict(images, batch_size=BATCH_SIZE, verbose=0), np.float32)
+
+
+def mirrored(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Swap left and right, in images of shape (n, h, w, c)."""
+    return np.ascontiguousarray(images[:, :, ::-1])
 
 
 def keras_measures(

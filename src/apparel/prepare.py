@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from apparel.errors import DataError
-from apparel.records import Dataset, Settings, Splits
+from apparel.records import Dataset, Splits
+from apparel.settings import Settings
 
 MAX_PIXEL = 255
 

@@ -14,14 +14,16 @@ class EpochEnd:
 
     Attributes:
         epoch: counted from 1.
-        epochs: how many are planned.
+        epochs: how many are planned; None where time ends training.
         seconds: wall time of this epoch.
+        left: seconds to the end of training, about.
         measures: loss, accuracy and the like, by Keras's names.
     """
 
     epoch: int
-    epochs: int
+    epochs: int | None
     seconds: float
+    left: float
     measures: Mapping[str, float]
 
     def __str__(self) -> str:
@@ -30,11 +32,8 @@ class EpochEnd:
         shown = "  ".join(
             f"{name} {self.measures[name]:.4f}" for name in names if name in self.measures
         )
-        left = f", about {_duration((self.epochs - self.epoch) * self.seconds)} left"
-        return (
-            f"epoch {self.epoch}/{self.epochs}  {shown}  ({_duration(self.seconds)}"
-            f"{left if self.epoch < self.epochs else ''})"
-        )
+        left = f", about {_duration(self.left)} left" if self.left else ""
+        return f"{_epoch_name(self.epoch, self.epochs)}  {shown}  ({_duration(self.seconds)}{left})"
 
 
 class EpochReporter(Protocol):
@@ -43,8 +42,8 @@ class EpochReporter(Protocol):
     def epoch_begins(self, epoch: int) -> None:
         """Take note of an epoch, counted from 1."""
 
-    def step_ends(self, step: int, measures: Mapping[str, float]) -> None:
-        """Take note of a step, counted from 1 in its epoch."""
+    def step_ends(self, progress: float, measures: Mapping[str, float]) -> None:
+        """Take note of a step, and of the share of training that is finished with it."""
 
     def epoch_ends(self, end: EpochEnd) -> None:
         """Take note of an epoch's figures."""
@@ -53,21 +52,20 @@ class EpochReporter(Protocol):
         """Leave the terminal as it was."""
 
 
-def epoch_reporter(*, epochs: int, steps: int) -> EpochReporter:
+def epoch_reporter(epochs: int | None) -> EpochReporter:
     """Choose the reporter for where the progress goes.
 
     Results belong to standard output and progress to standard error; a notebook, which
     paints standard error red, gets both on standard output.
 
     Args:
-        epochs: how many are planned.
-        steps: training steps in an epoch.
+        epochs: how many are planned; None where time ends training.
 
     Returns:
         A bar where standard error is a terminal, lines elsewhere.
     """
     stream = sys.stdout if in_notebook() else sys.stderr
-    return BarReporter(epochs, steps, stream) if stream.isatty() else LineReporter(stream)
+    return BarReporter(epochs, stream) if stream.isatty() else LineReporter(stream)
 
 
 class LineReporter:
@@ -79,7 +77,7 @@ class LineReporter:
     def epoch_begins(self, epoch: int) -> None:
         """Say nothing yet."""
 
-    def step_ends(self, step: int, measures: Mapping[str, float]) -> None:
+    def step_ends(self, progress: float, measures: Mapping[str, float]) -> None:
         """Say nothing yet."""
 
     def epoch_ends(self, end: EpochEnd) -> None:
@@ -93,7 +91,7 @@ class LineReporter:
 class BarReporter:
     """A line for each finished epoch and, beneath, a bar for all of training."""
 
-    def __init__(self, epochs: int, steps: int, stream: TextIO) -> None:
+    def __init__(self, epochs: int | None, stream: TextIO) -> None:
         from rich.console import Console  # noqa: PLC0415  # only where there is a terminal
         from rich.progress import (  # noqa: PLC0415  # as above
             BarColumn,
@@ -102,7 +100,7 @@ class BarReporter:
             TimeRemainingColumn,
         )
 
-        self._epochs, self._steps = epochs, steps
+        self._epochs = epochs
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -113,18 +111,17 @@ class BarReporter:
             console=Console(file=stream, highlight=False),
             transient=True,
         )
-        self._task = self._progress.add_task("", total=epochs * steps, measures="")
+        self._task = self._progress.add_task("", total=1.0, measures="")
         self._progress.start()
 
     def epoch_begins(self, epoch: int) -> None:
         """Name the epoch beside the bar."""
-        self._done = (epoch - 1) * self._steps
-        self._progress.update(self._task, description=f"epoch {epoch}/{self._epochs}")
+        self._progress.update(self._task, description=_epoch_name(epoch, self._epochs))
 
-    def step_ends(self, step: int, measures: Mapping[str, float]) -> None:
+    def step_ends(self, progress: float, measures: Mapping[str, float]) -> None:
         """Move the bar."""
         shown = "  ".join(f"{name} {measures[name]:.4f}" for name in ("loss", "accuracy"))
-        self._progress.update(self._task, completed=self._done + step, measures=shown)
+        self._progress.update(self._task, completed=progress, measures=shown)
 
     def epoch_ends(self, end: EpochEnd) -> None:
         """Print the epoch's line above the bar."""
@@ -133,6 +130,11 @@ class BarReporter:
     def close(self) -> None:
         """Take the bar away."""
         self._progress.stop()
+
+
+def _epoch_name(epoch: int, epochs: int | None) -> str:
+    """An epoch's number, of how many where that is known."""
+    return f"epoch {epoch}/{epochs}" if epochs else f"epoch {epoch}"
 
 
 def _duration(seconds: float) -> str:

@@ -6,12 +6,10 @@ No stage imports another; each takes and gives the records defined here.
 from __future__ import annotations
 
 import math
-import operator
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from apparel.errors import DataError, UsageError
+from apparel.errors import DataError
 
 if TYPE_CHECKING:  # the command's --help has no time to load NumPy
     from collections.abc import Mapping
@@ -20,111 +18,6 @@ if TYPE_CHECKING:  # the command's --help has no time to load NumPy
     from numpy.typing import NDArray
 
 Images: TypeAlias = "NDArray[np.uint8] | NDArray[np.float32]"
-Dtype: TypeAlias = Literal["auto", "float32", "mixed_bfloat16"]
-
-DTYPES = ("auto", "float32", "mixed_bfloat16")
-
-
-def whole_number(name: str, value: object, *, minimum: int) -> int:
-    """Return `value` as a plain `int`.
-
-    Raises:
-        UsageError: it is not a whole number, or is below `minimum`.
-    """
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]  # any object may be tried
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool) or number < minimum:
-        raise UsageError(
-            f"{name} must be a whole number of at least {minimum}, but is {value!r}. "
-            f"Give a whole number, for example {name}={max(minimum, 1)}."
-        )
-    return number
-
-
-def real_number(name: str, value: object) -> float:
-    """Return `value` as a plain `float`.
-
-    Raises:
-        UsageError: it is not a number.
-    """
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise UsageError(f"{name} must be a number, but is {value!r}. Give one, such as 0.1.")
-    return float(value)
-
-
-def checked_seed(seed: object) -> int:
-    """Return a seed as a plain `int`.
-
-    Raises:
-        UsageError: it is no whole number of 0 to 2**32 - 1, which NumPy's seeds are.
-    """
-    number = whole_number("seed", seed, minimum=0)
-    if number >= 2**32:
-        raise UsageError(f"seed must be below 2**32, but is {number}. Give a smaller one.")
-    return number
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Everything that decides how a run goes.
-
-    Attributes:
-        model_name: the architecture, a name known to `apparel.models`.
-        epochs: passes over the training images, at least 1.
-        batch_size: images in one training step, at least 1.
-        seed: of everything random, 0 to 2**32 - 1.
-        dtype: the number format of training; "auto" chooses for the processor.
-        validation_split: the share of the training images held out, in (0, 1).
-        learning_rate: Adam's step size, above 0.
-        weight_averaging: the share of the training steps, those at the end, whose weights are
-            averaged, in [0, 1]; 0 keeps the weights of the last step.
-        limit: at most so many images of each split, or None for all.
-    """
-
-    model_name: str = "cnn"
-    epochs: int = 15
-    batch_size: int = 128
-    seed: int = 0
-    dtype: Dtype = "auto"
-    validation_split: float = 0.1
-    learning_rate: float = 1e-3
-    weight_averaging: float = 0.1
-    limit: int | None = None
-
-    def __post_init__(self) -> None:
-        """Check every value once, early.
-
-        Raises:
-            UsageError: a value is outside its range.
-        """
-        for name in ("epochs", "batch_size"):
-            object.__setattr__(self, name, whole_number(name, getattr(self, name), minimum=1))
-        object.__setattr__(self, "seed", checked_seed(self.seed))
-        if self.limit is not None:
-            object.__setattr__(self, "limit", whole_number("limit", self.limit, minimum=1))
-        if self.dtype not in DTYPES:
-            raise UsageError(
-                f"dtype must be one of {', '.join(DTYPES)}, but is {self.dtype!r}. Choose one."
-            )
-        for name in ("validation_split", "learning_rate", "weight_averaging"):
-            object.__setattr__(self, name, real_number(name, getattr(self, name)))
-        if not 0 < self.validation_split < 1:
-            raise UsageError(
-                "validation_split must lie between 0 and 1, both excluded, "
-                f"but is {self.validation_split!r}. 0.1 holds out a tenth."
-            )
-        if not 0 < self.learning_rate < math.inf:
-            raise UsageError(
-                "learning_rate must be above 0 and finite, "
-                f"but is {self.learning_rate!r}. 0.001 is usual."
-            )
-        if not 0 <= self.weight_averaging <= 1:
-            raise UsageError(
-                f"weight_averaging must lie in 0 to 1, but is {self.weight_averaging!r}. "
-                "0.1 averages the last tenth of the steps, 0 averages nothing."
-            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -221,12 +114,14 @@ class History:
         seconds: wall time of each epoch.
         dtype: the number format that training used.
         interrupted: whether training was stopped before its last epoch.
+        restored_epoch: the epoch, counted from 1, whose weights were kept; None for the last.
     """
 
     history: Mapping[str, tuple[float, ...]]
     seconds: tuple[float, ...]
     dtype: str
     interrupted: bool = False
+    restored_epoch: int | None = None
 
     @property
     def epochs(self) -> int:
@@ -281,7 +176,9 @@ class Evaluation:
         probabilities: float32, shape (n, k), rows sum to 1.
         class_names: one name a class.
         confusion: int64, shape (k, k); row: true class, column: predicted class.
-        metrics: accuracy, the macro averages precision, recall and f1, and log_loss.
+        metrics: accuracy, the macro averages precision, recall and f1, log_loss and, for a model
+            trained on mirrored images, accuracy_flip_averaged: with the mean of the probabilities
+            of each image and its mirror image.
         per_class: scores of each class, in the order of `class_names`.
         report: scikit-learn's classification report.
     """

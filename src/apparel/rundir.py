@@ -19,7 +19,8 @@ from apparel.backend import NumberFormat, processor_name
 from apparel.errors import ModelFileError, UsageError
 from apparel.files import atomic_path, write_text
 from apparel.formats import SUFFIXES
-from apparel.records import Evaluation, History, Settings
+from apparel.records import Evaluation, History
+from apparel.settings import Plan, Recipe, Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -137,6 +138,8 @@ class RunDirectory:
         self,
         settings: Settings,
         *,
+        recipe: Recipe,
+        plan: Plan | None,
         number_format: NumberFormat,
         dataset: Mapping[str, object],
         class_names: Sequence[str],
@@ -151,6 +154,8 @@ class RunDirectory:
                 "status": "running",
                 "started": datetime.now().astimezone().isoformat(timespec="seconds"),
                 "settings": asdict(settings),
+                "recipe": asdict(recipe),
+                "plan": asdict(plan) if plan else None,
                 "number_format": asdict(number_format),
                 "dataset": dataset,
                 "class_names": list(class_names),

@@ -12,6 +12,7 @@ METRIC_NAMES = {
     "recall": "Recall (macro)",
     "f1": "F1 (macro)",
     "log_loss": "Log loss",
+    "accuracy_flip_averaged": "Flip-averaged acc.",
 }
 
 

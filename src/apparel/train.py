@@ -1,13 +1,31 @@
 """Model + Splits + Settings → History, and the weights in the model."""
 
+import statistics
 import time
 from typing import Any
 
+import numpy as np
+
 from apparel import backend
+from apparel.augment import augmented_batches
 from apparel.averaging import weight_average
 from apparel.backend import NumberFormat
+from apparel.muon import muon
 from apparel.progress import EpochEnd, epoch_reporter
-from apparel.records import History, Settings, Splits
+from apparel.recipes import recipe_of
+from apparel.records import History, Splits
+from apparel.schedule import Course, StepCourse, TimeCourse, triangular_schedule
+from apparel.settings import Plan, Recipe, Settings
+from apparel.twin import copy_optimizer, copy_variables, training_optimizer, training_twin
+
+# The layers that Adam trains in a network that Muon trains: the first and the last one.
+ENDS = ("stem", "head")
+ADAM_LR_RATIO = 0.25
+# Keras's fit wants a number of epochs; where time ends training, one that is never reached.
+MOST_EPOCHS = 1_000_000
+# Steps, and seconds with them, that the machine's speed is measured by.
+LEAST_STEPS = 6
+MEASURING_SECONDS = 3.0
 
 
 def compile_model(model: Any, settings: Settings) -> None:
@@ -15,12 +33,17 @@ def compile_model(model: Any, settings: Settings) -> None:
 
     Args:
         model: an uncompiled `keras.Model`.
-        settings: gives `learning_rate`.
+        settings: give the step size and label smoothing.
     """
     keras = backend.load_keras()
+    recipe = recipe_of(settings)
     model.compile(
-        optimizer=keras.optimizers.Adam(settings.learning_rate),
-        loss="categorical_crossentropy",
+        optimizer=keras.optimizers.Adam(recipe.learning_rate),
+        loss=(
+            keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
+            if recipe.label_smoothing
+            else "categorical_crossentropy"
+        ),
         # Named, because Keras numbers the default names: precision_1, precision_2, …
         metrics=[
             "accuracy",
@@ -30,42 +53,46 @@ def compile_model(model: Any, settings: Settings) -> None:
     )
 
 
-def fit(model: Any, splits: Splits, settings: Settings, number_format: NumberFormat) -> History:
+def fit(
+    model: Any,
+    splits: Splits,
+    settings: Settings,
+    number_format: NumberFormat,
+    *,
+    plan: Plan | None = None,
+) -> History:
     """Train a compiled model in the chosen number format.
 
-    A twin of the model trains, and its weights and optimiser state are copied back: the
-    model itself stays float32, for evaluation and export. Ctrl-C ends training early and
-    keeps what was learnt.
+    A twin of the model trains, and its weights are copied back: the model itself stays float32
+    and of standard layers, for evaluation and export. Ctrl-C ends training early and keeps what
+    was learnt.
 
     Args:
         model: a compiled float32 `keras.Model`; its weights change.
         splits: images, labels, and which of them are held out for validation.
-        settings: gives `epochs`, `batch_size`, `seed` and `weight_averaging`.
+        settings: give the seed and, with the model's recipe, all else.
         number_format: of the twin.
+        plan: end when its time is up instead of after the recipe's epochs.
 
     Returns:
         The measures of every finished epoch; `interrupted` is set after Ctrl-C.
     """
-    twin = _training_twin(model, number_format.policy)
+    recipe = recipe_of(settings)
+    steps = _steps(len(splits.training), recipe)
+    course: Course = StepCourse(recipe.epochs * steps)
+    if plan:
+        course = TimeCourse(plan.seconds)
+        course.set_aside(plan.validation_seconds)
+    twin = _compiled_twin(model, recipe, number_format)
     backend.seed_everything(settings.seed)
-    steps = _steps(len(splits.training), settings.batch_size)
-    log = _epoch_log(settings.epochs, steps)
-    callbacks = [log]
-    if settings.weight_averaging:
-        total = settings.epochs * steps
-        callbacks.append(weight_average(steps=total, share=settings.weight_averaging))
-    held_out = splits.validation
-    validation_data = (
-        (splits.train_images[held_out], splits.train_labels[held_out]) if len(held_out) else None
-    )
+    epochs = None if plan else recipe.epochs
+    log = _epoch_log(course, epochs)
+    callbacks = [log, *_callbacks(recipe, course)]
     interrupted = False
     try:
         twin.fit(
-            splits.train_images[splits.training],
-            splits.train_labels[splits.training],
-            validation_data=validation_data,
-            batch_size=settings.batch_size,
-            epochs=settings.epochs,
+            **_data(splits, recipe, settings.seed),
+            epochs=epochs or MOST_EPOCHS,
             verbose=0,
             callbacks=callbacks,
         )
@@ -73,32 +100,100 @@ def fit(model: Any, splits: Splits, settings: Settings, number_format: NumberFor
         interrupted = True
     finally:
         log.reporter.close()
-    backend.copy_variables(twin, model)
-    _copy_optimizer(twin.optimizer, model)
+    copy_variables(twin, model)
+    if recipe.optimizer == "adam":
+        copy_optimizer(twin.optimizer, model)
     return History(
         history={name: tuple(log.measures[name]) for name in sorted(log.measures, key=_order)},
         seconds=tuple(log.seconds),
         dtype=number_format.policy,
         interrupted=interrupted,
+        restored_epoch=_restored_epoch(callbacks),
     )
 
 
-def _training_twin(model: Any, policy: str) -> Any:
-    """A copy of a compiled model in another number format, optimiser state included."""
-    twin = backend.clone_with_policy(model, policy)
+def images_per_second(model: Any, settings: Settings, number_format: NumberFormat) -> float:
+    """Measure how fast this machine trains a model; its weights stay as they are.
+
+    Args:
+        model: a compiled float32 `keras.Model`.
+        settings: give, with the model's recipe, the batch size and the optimiser.
+        number_format: of training.
+
+    Returns:
+        Images a second, in the median of a few steps on noise.
+    """
+    recipe = recipe_of(settings)
+    twin = _compiled_twin(model, recipe, number_format)
+    random = np.random.default_rng(0)
+    images = random.random((recipe.batch_size, *model.input_shape[1:]), dtype=np.float32)
+    labels = np.eye(model.output_shape[-1], dtype=np.float32)[
+        random.integers(0, model.output_shape[-1], recipe.batch_size)
+    ]
+    times: list[float] = []
+    begin = time.perf_counter()
+    while len(times) < LEAST_STEPS or time.perf_counter() - begin < MEASURING_SECONDS:
+        start = time.perf_counter()
+        twin.train_on_batch(images, labels)
+        times.append(time.perf_counter() - start)
+    return recipe.batch_size / statistics.median(times[1:])  # the first one builds the graph
+
+
+def _compiled_twin(model: Any, recipe: Recipe, number_format: NumberFormat) -> Any:
+    """A copy of a compiled model for training, with the optimiser's state where it is the same."""
+    twin = training_twin(model, number_format.policy)
     twin.compile_from_config(model.get_compile_config())
-    if model.optimizer.built:
-        _copy_optimizer(model.optimizer, twin)
+    if recipe.optimizer == "adam":
+        twin.optimizer = training_optimizer(model.optimizer)
+        if model.optimizer.built:
+            copy_optimizer(model.optimizer, twin)
+    else:
+        twin.optimizer = muon(
+            recipe.learning_rate,
+            adam_lr_ratio=ADAM_LR_RATIO,
+            exclude_layers=ENDS,
+            dtype="bfloat16" if number_format.policy == "mixed_bfloat16" else "float32",
+        )
     return twin
 
 
-def _copy_optimizer(optimizer: Any, model: Any) -> None:
-    """Give a model's optimiser the state of another."""
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
-    state: dict[str, Any] = {}
-    optimizer.save_own_variables(state)
-    model.optimizer.load_own_variables(state)
+def _data(splits: Splits, recipe: Recipe, seed: int) -> dict[str, Any]:
+    """What Keras's `fit` is told of the images."""
+    images, labels = splits.train_images, splits.train_labels
+    training, held_out = splits.training, splits.validation
+    told: dict[str, Any] = {"batch_size": recipe.batch_size}
+    if len(held_out):
+        told["validation_data"] = images[held_out], labels[held_out]
+    if not recipe.augments:
+        return {**told, "x": images[training], "y": labels[training]}
+    batches = augmented_batches(images[training], labels[training], recipe, seed=seed)
+    told["validation_batch_size"] = told.pop("batch_size")
+    steps = _steps(len(training), recipe)
+    return {**told, "x": batches, "steps_per_epoch": steps, "shuffle": False}
+
+
+def _callbacks(recipe: Recipe, course: Course) -> list[Any]:
+    """What a recipe wants done beside the steps."""
+    callbacks = []
+    if recipe.schedule == "triangular":
+        callbacks.append(triangular_schedule(course, recipe.learning_rate))
+    if recipe.weight_averaging:
+        callbacks.append(weight_average(course, share=recipe.weight_averaging))
+    if recipe.patience is not None:
+        stopping = backend.load_keras().callbacks.EarlyStopping(
+            monitor="val_accuracy",
+            mode="max",
+            patience=recipe.patience,
+            restore_best_weights=True,
+        )
+        callbacks.append(stopping)
+    return callbacks
+
+
+def _restored_epoch(callbacks: list[Any]) -> int | None:
+    """The epoch, counted from 1, whose weights early stopping brought back."""
+    stopping = backend.load_keras().callbacks.EarlyStopping
+    return next((int(c.best_epoch) + 1 for c in callbacks if isinstance(c, stopping)), None)
 
 
 def _order(measure: str) -> tuple[bool, bool]:
@@ -106,13 +201,18 @@ def _order(measure: str) -> tuple[bool, bool]:
     return measure.startswith("val_"), not measure.endswith("loss")
 
 
-def _steps(n_images: int, batch_size: int) -> int:
-    """Training steps in an epoch; the last batch may be smaller."""
-    return -(-n_images // batch_size)
+def _steps(n_images: int, recipe: Recipe) -> int:
+    """Training steps in an epoch; without augmentation, the last batch may be smaller."""
+    if recipe.augments:
+        return max(n_images // recipe.batch_size, 1)
+    return -(-n_images // recipe.batch_size)
 
 
-def _epoch_log(epochs: int, steps: int) -> Any:
-    """A Keras callback that keeps each epoch's measures and seconds, and reports progress."""
+def _epoch_log(course: Course, epochs: int | None) -> Any:
+    """A Keras callback that keeps each epoch's measures and seconds, and reports progress.
+
+    It tells the course of every step, and ends training when the course is over.
+    """
     keras = backend.load_keras()
 
     class EpochLog(keras.callbacks.Callback):  # type: ignore[misc, name-defined]  # Keras publishes no types
@@ -122,20 +222,33 @@ def _epoch_log(epochs: int, steps: int) -> Any:
             super().__init__()
             self.measures: dict[str, list[float]] = {}
             self.seconds: list[float] = []
-            self.reporter = epoch_reporter(epochs=epochs, steps=steps)
+            self.reporter = epoch_reporter(epochs)
+            self._training_start = time.perf_counter()
 
         def on_epoch_begin(self, epoch: int, logs: object = None) -> None:  # noqa: ARG002  # Keras's signature
             self._start = time.perf_counter()
             self.reporter.epoch_begins(epoch + 1)
 
-        def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-            self.reporter.step_ends(batch + 1, logs or {})
+        def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002  # Keras's signature
+            course.step_ends()
+            self.reporter.step_ends(course.progress, logs or {})
+            if course.progress >= 1:
+                self.model.stop_training = True
+
+        def on_test_begin(self, logs: object = None) -> None:  # noqa: ARG002  # Keras's signature
+            self._test_start = time.perf_counter()
+
+        def on_test_end(self, logs: object = None) -> None:  # noqa: ARG002  # Keras's signature
+            course.set_aside(time.perf_counter() - self._test_start)
 
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-            seconds = time.perf_counter() - self._start
+            now = time.perf_counter()
             for name, value in (logs or {}).items():
                 self.measures.setdefault(name, []).append(float(value))
-            self.seconds.append(seconds)
-            self.reporter.epoch_ends(EpochEnd(epoch + 1, epochs, seconds, logs or {}))
+            self.seconds.append(now - self._start)
+            spent = now - self._training_start
+            left = spent / course.progress - spent
+            end = EpochEnd(epoch + 1, epochs, self.seconds[-1], max(left, 0.0), logs or {})
+            self.reporter.epoch_ends(end)
 
     return EpochLog()

@@ -10,8 +10,10 @@ from apparel import display, report, text
 from apparel.errors import UsageError
 from apparel.files import write_text
 from apparel.formats import SUFFIXES, format_of
-from apparel.records import Evaluation, Finding, Prediction, Settings
+from apparel.recipes import recipe_of
+from apparel.records import Evaluation, Finding, Prediction
 from apparel.rundir import MODEL_FILE, ONNX_FILE, RunDirectory
+from apparel.settings import Settings
 
 if TYPE_CHECKING:
     from apparel.classifier import ApparelClassifier
@@ -83,7 +85,7 @@ def write_report(
     """Write `report.html` and the model card, `README.md`."""
     settings = directory.settings()
     facts = _facts(settings)
-    title = f"{settings['settings']['model_name']} on {settings['dataset']['source']}"
+    title = f"{settings['recipe']['model_name']} on {settings['dataset']['source']}"
     plots = {
         caption: directory.path / "plots" / f"{name}.png" for name, caption in CAPTIONS.items()
     }
@@ -120,7 +122,14 @@ def evaluate_run(
     inference.check_fits(model, n_classes=dataset.n_classes, img_shape=dataset.img_shape)
     images = prepare.scale_pixels(dataset.test_images)
     probabilities = inference.predict_probabilities(model, images)
-    return evaluate.evaluate(probabilities, dataset.test_labels, dataset.class_names)
+    mirrored = (
+        inference.predict_probabilities(model, inference.mirrored(images))
+        if recipe_of(settings).flip
+        else None
+    )
+    return evaluate.evaluate(
+        probabilities, dataset.test_labels, dataset.class_names, mirrored=mirrored
+    )
 
 
 def export_run(path: Path, kind: str, output: Path | None) -> Path:
@@ -181,12 +190,17 @@ def predict_files(
     return predictions
 
 
+def _listed(values: dict[str, Any]) -> str:
+    """Names and values in a line, without those that say nothing."""
+    return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
+
+
 def _facts(settings: dict[str, Any]) -> dict[str, str]:
     """The lines of a report that say how a run was made."""
     chosen, versions = settings["number_format"], settings["versions"]
     return {
         "Started": settings["started"],
-        "Settings": ", ".join(f"{key} {value}" for key, value in settings["settings"].items()),
+        "Settings": _listed(settings["settings"] | settings["recipe"]),
         "Number format of training": f"{chosen['policy']} ({chosen['reason']})",
         "Data": f"{settings['dataset']['source']}, SHA-256 {settings['dataset']['sha256']}",
         "Versions": ", ".join(f"{key} {value}" for key, value in versions.items()),

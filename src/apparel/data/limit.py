@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from apparel.data.arrays import from_arrays
 from apparel.errors import DataError, UsageError
-from apparel.records import Dataset, checked_seed, whole_number
+from apparel.records import Dataset
+from apparel.settings import checked_seed, whole_number
 
 
 def limit_images(dataset: Dataset, limit: int, seed: int) -> Dataset:

@@ -1,0 +1,229 @@
+"""One measured training in a process of its own: what the rows of the benchmark are made of.
+
+    python -m benchmarks.measure plain SEED            the first program in plain Keras
+    python -m benchmarks.measure plain-speed           its images a second, on a few images
+    python -m benchmarks.measure apparel SEED OPTIONS  apparel, OPTIONS as JSON
+    python -m benchmarks.measure forest|svm SEED       scikit-learn
+    python -m benchmarks.measure ceiling               TFLOP/s of the processor
+
+Prints one line of JSON. The test images are scored once, after the clock has stopped.
+"""
+
+import contextlib
+import io
+import json
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from apparel import ApparelClassifier, backend, data
+
+BATCH_SIZE = 128
+EPOCHS = 15
+SPEED_IMAGES = 12_800
+SVM_IMAGES = 20_000
+Measured = dict[str, Any]
+
+
+def plain_model() -> Any:
+    """The first program's network, compiled as it compiles it."""
+    keras = backend.load_keras()
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            layers.Conv2D(32, (3, 3), activation="relu", kernel_initializer="he_normal"),
+            layers.Conv2D(64, (3, 3), activation="relu"),
+            layers.MaxPooling2D((2, 2)),
+            layers.Dropout(0.25),
+            layers.Flatten(),
+            layers.Dense(128, activation="relu", kernel_initializer="he_normal"),
+            layers.Dense(64, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    metrics = ["accuracy", keras.metrics.Precision(), keras.metrics.Recall()]
+    model.compile(keras.optimizers.Adam(1e-3), "categorical_crossentropy", metrics=metrics)
+    return model
+
+
+def plain_images() -> tuple[Any, ...]:
+    """Images scaled and labels one-hot, as the first program prepares them."""
+    keras = backend.load_keras()
+    data.load()  # so that Keras finds the files in its cache
+    (images, labels), (test_images, test_labels) = keras.datasets.fashion_mnist.load_data()
+    return (
+        images[..., None].astype("float32") / 255,
+        keras.utils.to_categorical(labels, 10),
+        test_images[..., None].astype("float32") / 255,
+        test_labels,
+    )
+
+
+def plain(seed: int) -> Measured:
+    """Plain Keras: float32, 15 epochs, a tenth held out."""
+    keras = backend.load_keras()
+    keras.utils.set_random_seed(seed)
+    images, labels, test_images, test_labels = plain_images()
+    model = plain_model()
+    start = time.perf_counter()
+    model.fit(images, labels, batch_size=BATCH_SIZE, epochs=EPOCHS, validation_split=0.1, verbose=0)
+    seconds = time.perf_counter() - start
+    memory = peak_memory()
+    right = model.predict(test_images, verbose=0).argmax(axis=1) == test_labels
+    return {
+        "accuracy": float(right.mean()),
+        "seconds": seconds,
+        "images_per_second": EPOCHS * 0.9 * len(images) / seconds,
+        "peak_memory_mb": memory,
+        "dtype": "float32",
+        **size_of(model),
+    }
+
+
+def plain_speed() -> Measured:
+    """Images a second of plain Keras, in the second epoch of two short ones."""
+    keras = backend.load_keras()
+    keras.utils.set_random_seed(0)
+    images, labels, *_ = plain_images()
+    model = plain_model()
+    starts: list[float] = []
+    clock = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda _epoch, _logs: starts.append(time.perf_counter())
+    )
+    model.fit(
+        images[:SPEED_IMAGES],
+        labels[:SPEED_IMAGES],
+        batch_size=BATCH_SIZE,
+        epochs=2,
+        validation_split=0.1,
+        verbose=0,
+        callbacks=[clock],
+    )
+    return {"images_per_second": 0.9 * SPEED_IMAGES / (time.perf_counter() - starts[-1])}
+
+
+def apparel(seed: int, options: dict[str, Any]) -> Measured:
+    """A classifier with these options, from its first layer to its last step."""
+    classifier = ApparelClassifier(seed=seed, **options)
+    classifier.import_data().prepare_data()
+    start = time.perf_counter()
+    classifier.create_model().setup_model()
+    history = classifier.run_training()
+    seconds = time.perf_counter() - start
+    memory = peak_memory()
+    metrics = classifier.test_model().metrics
+    trained = 0.9 * len(classifier.train_images) / statistics.median(history.seconds)
+    return {
+        "accuracy": metrics["accuracy"].value,
+        "flip_averaged": getattr(metrics.get("accuracy_flip_averaged"), "value", None),
+        "seconds": seconds,
+        "images_per_second": trained,
+        "epochs": history.epochs,
+        "peak_memory_mb": memory,
+        "dtype": history.dtype,
+        "validation_accuracy": history.history["val_accuracy"][-1],
+        **size_of(classifier.model),
+    }
+
+
+def forest(seed: int) -> Measured:
+    """Histogram gradient boosting, as scikit-learn sets it up, on all training images."""
+    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415  # one way of five
+
+    return sklearn_measured(HistGradientBoostingClassifier(random_state=seed), seed, 60_000)
+
+
+def svm(seed: int) -> Measured:
+    """A support vector machine with an RBF kernel, on a stratified third of the images."""
+    from sklearn.svm import SVC  # noqa: PLC0415  # one way of five
+
+    return sklearn_measured(SVC(C=10), seed, SVM_IMAGES)
+
+
+def sklearn_measured(estimator: Any, seed: int, n_images: int) -> Measured:
+    """Fit on so many training images, score on all test images."""
+    dataset = data.load()
+    order = np.random.default_rng(seed).permutation(len(dataset.train_images))[:n_images]
+    images = dataset.train_images.reshape(len(dataset.train_images), -1)[order] / 255
+    start = time.perf_counter()
+    estimator.fit(images, dataset.train_labels[order])
+    seconds = time.perf_counter() - start
+    memory = peak_memory()
+    test_images = dataset.test_images.reshape(len(dataset.test_images), -1) / 255
+    return {
+        "accuracy": float(estimator.score(test_images, dataset.test_labels)),
+        "seconds": seconds,
+        "peak_memory_mb": memory,
+        "training_images": n_images,
+    }
+
+
+def ceiling() -> Measured:
+    """What the processor reaches on a large matrix product and a wide convolution."""
+    import tensorflow as tf  # noqa: PLC0415  # seconds, and only here
+
+    backend.load_keras()
+    found: Measured = {}
+    for dtype in (tf.float32, tf.bfloat16):
+        matrix = tf.cast(tf.random.normal((2048, 2048)), dtype)
+        product = tf.function(lambda a: tf.matmul(a, a))
+        images = tf.cast(tf.random.normal((256, 14, 14, 256)), dtype)
+        kernel = tf.cast(tf.random.normal((3, 3, 256, 256)), dtype)
+        convolution = tf.function(lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"))
+        found[f"{dtype.name}_matmul_tflops"] = 2 * 2048**3 / fastest(product, matrix) / 1e12
+        flops = 2 * 9 * 256 * 256 * 14 * 14 * 256
+        found[f"{dtype.name}_conv_tflops"] = flops / fastest(convolution, images, kernel) / 1e12
+    return found
+
+
+def fastest(function: Callable[..., Any], *arguments: Any) -> float:
+    """Seconds of the fastest of ten calls."""
+    times = []
+    for _ in range(11):
+        start = time.perf_counter()
+        function(*arguments).numpy()
+        times.append(time.perf_counter() - start)
+    return min(times[1:])
+
+
+def size_of(model: Any) -> Measured:
+    """Weights, and floating-point operations of a forward pass of one image.
+
+    A multiplication and an addition are two operations; only convolutions and dense layers
+    count. Training takes three times as many: a step back costs two forward ones.
+    """
+    layers = backend.load_keras().layers
+    flops = 0
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2D):
+            flops += 2 * int(np.prod(layer.kernel.shape)) * int(np.prod(layer.output.shape[1:3]))
+        elif isinstance(layer, layers.Dense):
+            flops += 2 * int(np.prod(layer.kernel.shape))
+    return {"parameters": model.count_params(), "flops_per_image": flops}
+
+
+def peak_memory() -> float:
+    """Highest resident memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+WAYS: dict[str, Callable[..., Measured]] = {
+    "plain": plain,
+    "plain-speed": plain_speed,
+    "apparel": apparel,
+    "forest": forest,
+    "svm": svm,
+    "ceiling": ceiling,
+}
+
+if __name__ == "__main__":
+    way, *arguments = sys.argv[1:]
+    with contextlib.redirect_stdout(io.StringIO()):
+        measured = WAYS[way](*map(json.loads, arguments))
+    print(json.dumps(measured))

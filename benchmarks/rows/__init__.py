@@ -1,0 +1,1 @@
+"""One script a row of the table in docs/performance.md."""

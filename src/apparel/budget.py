@@ -1,0 +1,98 @@
+"""A time budget → the model, its size and how long it trains.
+
+The machine is measured, not guessed: a few training steps of `fast` say how many times it could
+see all images in the given time, and a table says what is best at that many.
+"""
+
+import time
+from dataclasses import replace
+
+from apparel import models, train
+from apparel.backend import NumberFormat
+from apparel.errors import UsageError
+from apparel.recipes import recipe_of
+from apparel.settings import Plan, Settings
+
+# From so many passes of `fast` at its own width on, which model and width are best; found on
+# Fashion-MNIST's validation images, see docs/performance.md.
+TIERS = ((0.0, "fast", 32), (8.0, "fast", 64), (30.0, "best", 64))
+# Beyond, training only repeats itself: a small data set does not use up a large budget.
+MOST_PASSES = 200
+# What one validation takes beside its images, mostly to build the graph the first time.
+VALIDATION_START_SECONDS = 1.0
+# Without gradients, an image takes less than half the time.
+VALIDATION_SPEEDUP = 2.0
+
+
+def plan(
+    settings: Settings,
+    *,
+    n_classes: int,
+    img_shape: tuple[int, int, int],
+    n_training: int,
+    n_validation: int,
+    number_format: NumberFormat,
+) -> Plan:
+    """Measure this machine and choose.
+
+    Args:
+        settings: give `budget`, which must be set, and the model, unless it is "auto".
+        n_classes: of the data.
+        img_shape: of the data.
+        n_training: images to train on.
+        n_validation: images held out.
+        number_format: of training.
+
+    Raises:
+        UsageError: the budget is used up before training could begin.
+    """
+    start = time.perf_counter()
+    budget = settings.budget or 0.0
+
+    def speed(candidate: Settings) -> float:
+        recipe = recipe_of(candidate)
+        model = models.create(
+            recipe.model_name,
+            n_classes=n_classes,
+            img_shape=img_shape,
+            seed=settings.seed,
+            width=recipe.width,
+        )
+        train.compile_model(model, candidate)
+        return train.images_per_second(model, candidate, number_format)
+
+    if settings.model_name == "auto":
+        first = replace(settings, model_name="fast")
+        rate = speed(first)
+        name, width = _tier(budget * rate / n_training)
+        chosen = replace(settings, model_name=name, width=settings.width or width)
+        if recipe_of(chosen) != recipe_of(first):
+            rate = speed(chosen)
+    else:
+        chosen = settings
+        rate = speed(chosen)
+    recipe = recipe_of(chosen)
+    validation = VALIDATION_START_SECONDS + n_validation / (VALIDATION_SPEEDUP * rate)
+    seconds = budget - (time.perf_counter() - start)
+    if seconds <= validation:
+        raise UsageError(
+            f"a budget of {budget:.0f} s is too short: measuring this machine took "
+            f"{budget - seconds:.0f} s, and validation needs {validation:.0f} s. Give more time."
+        )
+    passes = (seconds - validation) * rate / n_training
+    if passes > MOST_PASSES:
+        seconds = validation + MOST_PASSES * n_training / rate
+        passes = MOST_PASSES
+    return Plan(
+        model_name=recipe.model_name,
+        width=recipe.width,
+        images_per_second=rate,
+        passes=passes,
+        seconds=seconds,
+        validation_seconds=validation,
+    )
+
+
+def _tier(passes: float) -> tuple[str, int]:
+    """The best model and width for so many passes of `fast` at its own width."""
+    return next((name, width) for least, name, width in reversed(TIERS) if passes >= least)

@@ -1,0 +1,267 @@
+"""What a user decides about a run, what a recipe adds, and what a budget buys: frozen, checked.
+
+Foundations: free of NumPy, so that the command's `--help` stays quick.
+"""
+
+import math
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
+from typing import Literal, TypeAlias
+
+from apparel.errors import UsageError
+
+Dtype: TypeAlias = Literal["auto", "float32", "mixed_bfloat16"]
+
+DTYPES = ("auto", "float32", "mixed_bfloat16")
+UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def whole_number(name: str, value: object, *, minimum: int) -> int:
+    """Return `value` as a plain `int`.
+
+    Raises:
+        UsageError: it is not a whole number, or is below `minimum`.
+    """
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]  # any object may be tried
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool) or number < minimum:
+        raise UsageError(
+            f"{name} must be a whole number of at least {minimum}, but is {value!r}. "
+            f"Give a whole number, for example {name}={max(minimum, 1)}."
+        )
+    return number
+
+
+def real_number(name: str, value: object) -> float:
+    """Return `value` as a plain `float`.
+
+    Raises:
+        UsageError: it is not a number.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise UsageError(f"{name} must be a number, but is {value!r}. Give one, such as 0.1.")
+    return float(value)
+
+
+def checked_seed(seed: object) -> int:
+    """Return a seed as a plain `int`.
+
+    Raises:
+        UsageError: it is no whole number of 0 to 2**32 - 1, which NumPy's seeds are.
+    """
+    number = whole_number("seed", seed, minimum=0)
+    if number >= 2**32:
+        raise UsageError(f"seed must be below 2**32, but is {number}. Give a smaller one.")
+    return number
+
+
+def checked_share(name: str, value: object, advice: str) -> float:
+    """Return a share of 0 to 1, both included, as a plain `float`.
+
+    Raises:
+        UsageError: it is no number in that range.
+    """
+    number = real_number(name, value)
+    if not 0 <= number <= 1:
+        raise UsageError(f"{name} must lie in 0 to 1, but is {number!r}. {advice}")
+    return number
+
+
+def checked_positive(name: str, value: object, advice: str) -> float:
+    """Return a finite number above 0 as a plain `float`.
+
+    Raises:
+        UsageError: it is no such number.
+    """
+    number = real_number(name, value)
+    if not 0 < number < math.inf:
+        raise UsageError(f"{name} must be above 0 and finite, but is {number!r}. {advice}")
+    return number
+
+
+def parse_budget(text: str) -> float:
+    """Read a time such as 60s, 10m, 1h or 1.5h.
+
+    Returns:
+        Seconds, above 0.
+
+    Raises:
+        UsageError: it is no such time.
+    """
+    number, unit = text.strip()[:-1], text.strip()[-1:]
+    try:
+        seconds = float(number) * UNITS[unit]
+    except (KeyError, ValueError):
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(
+            f"the budget must be a time above 0 with its unit, but is {text!r}. "
+            "For example 60s, 10m or 1h."
+        )
+    return seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that a user decides about a run. None leaves a choice to the model's recipe.
+
+    Attributes:
+        model_name: the architecture, a name known to `apparel.models`, or "auto": with a
+            budget, what fits it best; without one it becomes "cnn".
+        width: channels of the model's first stage, at least 1.
+        epochs: passes over the training images, at least 1.
+        budget: seconds that training may take, above 0; None for as long as `epochs` takes.
+        patience: stop after so many epochs without a higher validation accuracy, at least 1,
+            and keep the weights of the best epoch; None trains to the end.
+        batch_size: images in one training step, at least 1.
+        seed: of everything random, 0 to 2**32 - 1.
+        dtype: the number format of training; "auto" chooses for the processor.
+        validation_split: the share of the training images held out, in (0, 1).
+        learning_rate: the optimiser's largest step size, above 0.
+        weight_averaging: the share of training, at its end, over which weights are averaged,
+            in [0, 1]; 0 keeps the weights of the last step.
+        flip: whether mirrored images are trained on as well.
+        limit: at most so many images of each split, or None for all.
+    """
+
+    model_name: str = "auto"
+    width: int | None = None
+    epochs: int | None = None
+    budget: float | None = None
+    patience: int | None = None
+    batch_size: int | None = None
+    seed: int = 0
+    dtype: Dtype = "auto"
+    validation_split: float = 0.1
+    learning_rate: float | None = None
+    weight_averaging: float | None = None
+    flip: bool | None = None
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check every value once, early.
+
+        Raises:
+            UsageError: a value is outside its range, or two contradict each other.
+        """
+        for name in ("width", "epochs", "patience", "batch_size", "limit"):
+            self._check(name, lambda n, v: whole_number(n, v, minimum=1))
+        object.__setattr__(self, "seed", checked_seed(self.seed))
+        if self.dtype not in DTYPES:
+            raise UsageError(
+                f"dtype must be one of {', '.join(DTYPES)}, but is {self.dtype!r}. Choose one."
+            )
+        self._check("validation_split", real_number)
+        if not 0 < self.validation_split < 1:
+            raise UsageError(
+                "validation_split must lie between 0 and 1, both excluded, "
+                f"but is {self.validation_split!r}. 0.1 holds out a tenth."
+            )
+        self._check("budget", lambda n, v: checked_positive(n, v, "600 is ten minutes."))
+        self._check("learning_rate", lambda n, v: checked_positive(n, v, "0.001 is usual."))
+        self._check(
+            "weight_averaging",
+            lambda n, v: checked_share(
+                n, v, "0.1 averages the last tenth of the steps, 0 averages nothing."
+            ),
+        )
+        self._check_together()
+        if self.model_name == "auto" and self.budget is None:
+            object.__setattr__(self, "model_name", "cnn")
+
+    def _check(self, name: str, check: Callable[[str, object], object]) -> None:
+        """Check a value that is given, and keep it as the check returns it."""
+        if getattr(self, name) is not None:
+            object.__setattr__(self, name, check(name, getattr(self, name)))
+
+    def _check_together(self) -> None:
+        """Check the values that exclude each other.
+
+        Raises:
+            UsageError: two contradict each other.
+        """
+        if self.budget is not None and self.epochs is not None:
+            raise UsageError(
+                "epochs and budget were both given, but each decides how long training takes. "
+                "Leave one out."
+            )
+        if self.patience is not None and self.weight_averaging:
+            raise UsageError(
+                "patience keeps the weights of one epoch and weight_averaging the mean of many. "
+                "Leave one out."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a model is built and trained: every choice made.
+
+    Attributes:
+        model_name: the architecture.
+        width: channels of the model's first stage; None where the model has one size.
+        epochs: passes over the training images.
+        batch_size: images in one training step.
+        optimizer: "adam", or "muon" for the convolutions with Adam for all else.
+        learning_rate: the largest step size.
+        schedule: "constant", or "triangular": up to `learning_rate` in the first tenth of
+            training and down to 0 at its end, each in a straight line.
+        label_smoothing: the share of each label spread evenly over all classes, in [0, 1).
+        weight_averaging: the share of training, at its end, over which weights are averaged.
+        patience: epochs to wait for a higher validation accuracy; None trains to the end.
+        flip: whether images are mirrored, each in every other epoch.
+        shift: images move by at most so many pixels each way.
+        erase: side of a square of each image that is blanked out, in pixels; 0 for none.
+    """
+
+    model_name: str
+    width: int | None
+    epochs: int
+    batch_size: int
+    optimizer: Literal["adam", "muon"]
+    learning_rate: float
+    schedule: Literal["constant", "triangular"]
+    label_smoothing: float
+    weight_averaging: float
+    patience: int | None = None
+    flip: bool = False
+    shift: int = 0
+    erase: int = 0
+
+    @property
+    def augments(self) -> bool:
+        """Whether images are changed at random while training."""
+        return self.flip or self.shift > 0 or self.erase > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a budget buys on this machine.
+
+    Attributes:
+        model_name: the architecture.
+        width: channels of its first stage; None where it has one size.
+        images_per_second: that it trains on, here and now.
+        passes: over the training images that the budget should allow.
+        seconds: that remain for training after the measurement.
+        validation_seconds: of these, what the validation after the last step takes.
+    """
+
+    model_name: str
+    width: int | None
+    images_per_second: float
+    passes: float
+    seconds: float
+    validation_seconds: float
+
+    def __str__(self) -> str:
+        """What was chosen and why, for people."""
+        size = f" at width {self.width}" if self.width else ""
+        return (
+            f"this machine trains {self.model_name}{size} on {self.images_per_second:,.0f} images "
+            f"a second, about {self.passes:.1f} passes over the training images in "
+            f"{self.seconds:.0f} s"
+        )

@@ -1,0 +1,115 @@
+"""Augmented batches: every image once an epoch, moved, mirrored and erased as asked."""
+
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from apparel.augment import augmented_batches, erase_squares, shifted
+from apparel.recipes import RECIPES
+
+PLAIN = replace(RECIPES["fast"], batch_size=4, flip=False, shift=0, erase=0)
+N = 10
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).random((N, 5, 6, 2), dtype=np.float32)
+
+
+LABELS = np.eye(N, dtype=np.float32)  # each image's label is its number
+
+
+def epochs(images, recipe, count, seed=0):
+    """Images and numbers of each epoch."""
+    steps = N // recipe.batch_size
+    batches = list(islice(augmented_batches(images, LABELS, recipe, seed=seed), count * steps))
+    for k in range(count):
+        part = batches[k * steps : (k + 1) * steps]
+        numbers = np.concatenate([labels.argmax(axis=1) for _, labels in part])
+        yield np.concatenate([batch for batch, _ in part]), numbers
+
+
+def test_each_epoch_shows_images_once_in_another_order_with_their_labels(images):
+    orders = []
+    for shown, numbers in epochs(images, PLAIN, 3):
+        np.testing.assert_array_equal(shown, images[numbers])
+        assert len(set(numbers)) == len(numbers) == 8
+        orders.append(tuple(numbers))
+    assert len(set(orders)) == 3
+
+
+def test_two_epochs_show_both_sides_of_an_image(images):
+    recipe = replace(PLAIN, flip=True, batch_size=5)
+    sides = np.zeros((2, N), int)
+    for epoch, (shown, numbers) in enumerate(epochs(images, recipe, 2)):
+        for image, number in zip(shown, numbers, strict=True):
+            straight = np.array_equal(image, images[number])
+            assert straight or np.array_equal(image, images[number, :, ::-1])
+            sides[epoch, number] = straight
+    np.testing.assert_array_equal(sides.sum(axis=0), 1)
+    assert 0 < sides[0].sum() < N
+
+
+def test_the_users_images_stay_as_they_are(images):
+    before = images.copy()
+    recipe = replace(PLAIN, flip=True, shift=2, erase=3)
+    list(epochs(images, recipe, 2))
+    np.testing.assert_array_equal(images, before)
+
+
+def test_the_seed_decides(images):
+    recipe = replace(PLAIN, flip=True, shift=2, erase=3)
+    first, again, other = (
+        np.concatenate([shown for shown, _ in epochs(images, recipe, 2, seed)])
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_images_move_by_each_distance_and_black_comes_in():
+    random = np.random.default_rng(0)
+    image = random.random((1, 5, 6, 1), dtype=np.float32) + 1
+    found = set()
+    for moved in shifted(np.repeat(image, 300, axis=0), 1, random):
+        ways = [
+            (down, right)
+            for down in (-1, 0, 1)
+            for right in (-1, 0, 1)
+            if np.array_equal(moved, rolled(image[0], down, right))
+        ]
+        assert len(ways) == 1
+        found.add(ways[0])
+    assert len(found) == 9
+
+
+def rolled(image, down, right):
+    """Shift by rolling, then blacken what came round."""
+    moved = np.roll(image, (down, right), (0, 1))
+    if down:
+        moved[0 if down > 0 else -1] = 0
+    if right:
+        moved[:, 0 if right > 0 else -1] = 0
+    return moved
+
+
+def test_a_square_of_each_image_takes_the_mean(images):
+    images = np.repeat(images, 50, axis=0)
+    before, mean = images.copy(), images.mean()
+    erase_squares(images, 3, np.random.default_rng(0))
+    changed = (images != before).any(axis=-1)
+    sizes = set()
+    for mask, image in zip(changed, images, strict=True):
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        assert mask.sum() == len(rows) * len(columns)  # a rectangle
+        sizes.add((len(rows), len(columns)))
+        np.testing.assert_array_equal(image[mask], mean)
+    # The centre lies in the image, so that at most one row and column of three is cut off.
+    assert sizes == {(2, 2), (2, 3), (3, 2), (3, 3)}
+
+
+def test_few_images_make_one_small_batch(images):
+    batch, labels = next(augmented_batches(images[:3], LABELS[:3], PLAIN, seed=0))
+    assert (len(batch), len(labels)) == (3, 3)

@@ -1,0 +1,51 @@
+"""Settings and a model's own recipe together."""
+
+import pytest
+
+from apparel.errors import UsageError
+from apparel.recipes import RECIPES, check, recipe_of
+from apparel.settings import Settings
+
+
+def test_the_small_cnn_is_trained_as_its_first_program_did():
+    recipe = recipe_of(Settings())
+    assert (recipe.model_name, recipe.epochs, recipe.batch_size) == ("cnn", 15, 128)
+    assert (recipe.optimizer, recipe.learning_rate) == ("adam", 1e-3)
+    assert (recipe.schedule, recipe.label_smoothing, recipe.augments) == ("constant", 0, False)
+
+
+@pytest.mark.parametrize("name", ["fast", "best"])
+def test_what_a_user_says_goes_before_the_recipe(name):
+    settings = Settings(
+        model_name=name, epochs=3, width=24, batch_size=99, learning_rate=0.3, flip=False
+    )
+    recipe = recipe_of(settings)
+    assert (recipe.epochs, recipe.width, recipe.batch_size) == (3, 24, 99)
+    assert (recipe.learning_rate, recipe.flip) == (0.3, False)
+    assert recipe.label_smoothing == RECIPES[name].label_smoothing
+
+
+def test_patience_switches_averaging_off():
+    assert recipe_of(Settings()).weight_averaging == 0.1
+    recipe = recipe_of(Settings(patience=2))
+    assert (recipe.patience, recipe.weight_averaging) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model_name": "vgg"}, "there is no model 'vgg'. Choose one of: cnn, fast, best."),
+        ({"width": 8}, "the model cnn has one size"),
+        ({"model_name": "fast", "weight_averaging": 0.1}, "keeps batch statistics"),
+    ],
+)
+def test_what_a_model_does_not_have_is_refused(settings, message):
+    with pytest.raises(UsageError) as caught:
+        recipe_of(Settings(**settings))
+    assert message in str(caught.value)
+
+
+def test_settings_of_a_model_that_a_budget_will_choose_are_checked_as_well():
+    check(Settings(model_name="auto", budget=60, width=8))
+    with pytest.raises(UsageError, match="keeps batch statistics"):
+        check(Settings(model_name="auto", budget=60, weight_averaging=0.1))
