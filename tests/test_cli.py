@@ -312,3 +312,16 @@ def test_the_documentation_shows_the_help_as_it_is(command: str) -> None:
         COLUMNS="80",
     ).stdout  # fmt: skip
     assert f"```text\n{shown}```" in documentation.read_text(encoding="utf-8")
+
+
+def test_a_budget_chooses_the_model_unless_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("apparel.workflow.run", lambda settings, *a, **k: seen.append(settings))
+    for arguments in ("", "--budget 10m", "--budget 1h --model best"):
+        assert cli.main(["run", *arguments.split()]) == 0
+    assert [(s.model_name, s.budget) for s in seen] == [
+        ("cnn", None), ("auto", 600.0), ("best", 3600.0),
+    ]  # fmt: skip

@@ -169,7 +169,7 @@ class ApparelClassifier(ArrayClassifier):
         return self
 
     def setup_model(self) -> Self:
-        """Compile: Adam, categorical cross-entropy, accuracy, precision and recall.
+        """Compile: categorical cross-entropy, accuracy, precision, recall, and for "cnn" Adam.
 
         Raises:
             StepOrderError: `create_model` was not called.

@@ -93,7 +93,7 @@ def _add_run(commands: "Commands", common: _Parser) -> None:
         "Every figure, picture and file lands in a run directory.",
     )
     add = command.add_argument
-    add("--model", choices=("auto", *recipes.RECIPES), default=default.model_name, help=_MODEL_HELP)
+    add("--model", choices=("auto", *recipes.RECIPES), default="auto", help=_MODEL_HELP)
     _add_data(command, default="fashion-mnist", shown=_SHOWN)
     add("--width", type=int, metavar="N", help="channels of the first stage of fast and best")
     add("--epochs", type=int, metavar="N", help=f"passes over the images {_of_model('epochs')}")
