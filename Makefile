@@ -35,7 +35,7 @@ notebook: $(TEST_SETUP)
 	rm notebooks/refactored_fashion_cnn.keras
 
 # Measure accuracy and time of every row of the table in docs/performance.md (hours), or of
-# those that are named: make bench ROWS="accuracy_92_5 accuracy_93_5"
+# those that are named: make bench ROWS="within_t_8 svm"
 bench: $(TEST_SETUP)
 	$(BIN)/python -m benchmarks $(ROWS)
 

@@ -32,9 +32,8 @@ class Row:
         title: for people.
         way: a way of `measure.py`.
         options: of the classifier.
-        target: accuracy that the mean over the seeds must reach; None where none is promised.
-        must: time to reach it in, in T.
-        aim: the time hoped for, in T.
+        target: accuracy that the mean over the seeds is to reach; None where there is none.
+        limit: time to reach it in, in T. The options were chosen to fit in this time.
         seeds: one run each.
     """
 
@@ -43,8 +42,7 @@ class Row:
     way: str = "apparel"
     options: dict[str, Any] = field(default_factory=dict)
     target: float | None = None
-    must: float | None = None
-    aim: float | None = None
+    limit: float | None = None
     seeds: tuple[int, ...] = SEEDS
 
 

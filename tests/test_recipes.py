@@ -4,7 +4,7 @@ import pytest
 
 from apparel.errors import UsageError
 from apparel.recipes import RECIPES, check, recipe_of
-from apparel.settings import Settings
+from apparel.settings import Plan, Settings
 
 
 def test_the_small_cnn_is_trained_as_its_first_program_did():
@@ -23,6 +23,21 @@ def test_what_a_user_says_goes_before_the_recipe(name):
     assert (recipe.epochs, recipe.width, recipe.batch_size) == (3, 24, 99)
     assert (recipe.learning_rate, recipe.flip) == (0.3, False)
     assert recipe.label_smoothing == RECIPES[name].label_smoothing
+
+
+@pytest.mark.parametrize(
+    ("epochs", "shift", "erase"),
+    [(1, 0, 0), (7, 0, 0), (8, 1, 0), (17, 1, 0), (18, 1, 6), (99, 1, 6)],
+)
+def test_longer_training_gets_more_variety(epochs, shift, erase):
+    recipe = recipe_of(Settings(model_name="fast", epochs=epochs))
+    assert (recipe.shift, recipe.erase) == (shift, erase)
+    plan = Plan(
+        model_name="fast", width=32, images_per_second=1, passes=epochs + 0.3, seconds=1,
+        validation_seconds=1,
+    )  # fmt: skip
+    assert recipe_of(Settings(model_name="fast", budget=60), plan) == recipe
+    assert not recipe_of(Settings(epochs=epochs)).augments
 
 
 def test_patience_switches_averaging_off():

@@ -210,7 +210,7 @@ class ApparelClassifier(ArrayClassifier):
         if self._run:
             self._run.write_settings(
                 settings,
-                recipe=recipe_of(settings),
+                recipe=recipe_of(settings, self._plan),
                 plan=self._plan,
                 number_format=number_format,
                 dataset=splits.manifest,

@@ -136,6 +136,13 @@ def _add_run(commands: "Commands", common: _Parser) -> None:
         help="do not train fast and best on mirrored images, for example of digits",
     )
     add(
+        "--validation-split",
+        type=float,
+        default=default.validation_split,
+        metavar="SHARE",
+        help=f"share of the training images that is held out {_SHOWN}",
+    )
+    add(
         "--limit",
         type=int,
         metavar="N",
@@ -227,6 +234,7 @@ def _run(parsed: argparse.Namespace) -> None:
         batch_size=parsed.batch_size,
         seed=parsed.seed,
         dtype=parsed.dtype,
+        validation_split=parsed.validation_split,
         weight_averaging=parsed.weight_averaging,
         flip=parsed.flip,
         limit=parsed.limit,

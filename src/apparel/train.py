@@ -86,7 +86,7 @@ def fit(
     Returns:
         The measures of every finished epoch; `interrupted` is set after Ctrl-C.
     """
-    recipe = recipe_of(settings)
+    recipe = recipe_of(settings, plan)
     steps = _steps(len(splits.training), recipe)
     course: Course = StepCourse(recipe.epochs * steps)
     if plan:
