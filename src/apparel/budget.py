@@ -15,7 +15,7 @@ from apparel.settings import Plan, Settings
 
 # From so many passes of `fast` at its own width on, which model and width are best; found on
 # Fashion-MNIST's validation images, see docs/performance.md.
-TIERS = ((0.0, "fast", 32), (6.0, "fast", 48), (14.0, "fast", 64), (60.0, "best", 96))
+TIERS = ((0.0, "fast", 16), (3.0, "fast", 32), (12.0, "fast", 64), (120.0, "best", 96))
 # Beyond, training only repeats itself: a small data set does not use up a large budget.
 MOST_PASSES = 200
 # What one validation takes beside its images, mostly to build the graph the first time.

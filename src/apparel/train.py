@@ -163,6 +163,8 @@ def _compiled_twin(model: Any, recipe: Recipe, number_format: NumberFormat) -> A
             exclude_layers=ENDS,
             dtype="bfloat16" if number_format.policy == "mixed_bfloat16" else "float32",
         )
+    # TensorFlow traces a step twice where the first time makes variables.
+    twin.optimizer.build(twin.trainable_variables)
     return twin
 
 
