@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from apparel.augment import augmented_batches, erase_squares, shifted
+from apparel.pruning import LossFeedback
 from apparel.recipes import RECIPES
+from apparel.schedule import StepCourse
 
 PLAIN = replace(RECIPES["fast"], batch_size=4, flip=False, shift=0, erase=0)
 N = 10
@@ -21,14 +23,21 @@ def images():
 LABELS = np.eye(N, dtype=np.float32)  # each image's label is its number
 
 
+def drawn(images, recipe, seed=0, feedback=None, course=None):
+    return augmented_batches(
+        images, LABELS[: len(images)], recipe, seed=seed, course=course or StepCourse(1000),
+        feedback=feedback or LossFeedback(len(images)),
+    )  # fmt: skip
+
+
 def epochs(images, recipe, count, seed=0):
     """Images and numbers of each epoch."""
     steps = N // recipe.batch_size
-    batches = list(islice(augmented_batches(images, LABELS, recipe, seed=seed), count * steps))
+    batches = list(islice(drawn(images, recipe, seed), count * steps))
     for k in range(count):
         part = batches[k * steps : (k + 1) * steps]
-        numbers = np.concatenate([labels.argmax(axis=1) for _, labels in part])
-        yield np.concatenate([batch for batch, _ in part]), numbers
+        numbers = np.concatenate([labels.argmax(axis=1) for _, labels, _ in part])
+        yield np.concatenate([batch for batch, *_ in part]), numbers
 
 
 def test_each_epoch_shows_images_once_in_another_order_with_their_labels(images):
@@ -111,5 +120,51 @@ def test_a_square_of_each_image_takes_the_mean(images):
 
 
 def test_few_images_make_one_small_batch(images):
-    batch, labels = next(augmented_batches(images[:3], LABELS[:3], PLAIN, seed=0))
+    batch, labels, weights = next(drawn(images[:3], PLAIN))
     assert (len(batch), len(labels)) == (3, 3)
+    np.testing.assert_array_equal(weights, 1)
+
+
+def test_half_of_what_is_easy_is_skipped_and_the_rest_counts_twice(images):
+    recipe = replace(PLAIN, batch_size=1, prune=0.5)
+    feedback = LossFeedback(N)
+    batches = drawn(images, recipe, feedback=feedback, course=StepCourse(10**9))
+    shown, losses = [], np.where(np.arange(N) < 2, 5.0, 0.1).astype(np.float32)
+    for _ in range(2000):
+        _, labels, weights = next(batches)
+        number = int(labels.argmax())
+        shown.append((number, float(weights[0])))
+        feedback.measured(losses[[number]])
+    late = shown[100:]
+    counts = np.bincount([number for number, _ in late], minlength=N)
+    hard, easy = counts[:2].mean(), counts[2:].mean()
+    assert easy / hard == pytest.approx(0.5, abs=0.06)
+    # What each image weighs in all is the same, hard or easy.
+    weighed = np.zeros(N)
+    for number, weight in late:
+        weighed[number] += weight
+    assert weighed[2:].mean() / weighed[:2].mean() == pytest.approx(1, abs=0.1)
+
+
+def test_the_end_of_training_sees_all_images(images):
+    recipe = replace(PLAIN, batch_size=1, prune=0.5)
+    feedback = LossFeedback(N)
+    batches = drawn(images, recipe, feedback=feedback, course=StepCourse(100))
+    last = []
+    for step in range(110):
+        _, labels, weights = next(batches)
+        number = int(labels.argmax())
+        feedback.measured(np.array([0.1 if number else 5.0], np.float32))
+        if step >= 100:
+            last.append(number)
+            assert weights[0] == 1
+    assert len(set(last)) > 6
+
+
+def test_a_thread_that_waits_is_let_go(images):
+    feedback = LossFeedback(N)
+    batches = drawn(images, replace(PLAIN, batch_size=1), feedback=feedback)
+    taken = list(islice(batches, 16))
+    feedback.close()
+    assert len(taken) == 16
+    assert list(batches) == []

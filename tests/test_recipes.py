@@ -11,7 +11,7 @@ def test_the_small_cnn_is_trained_as_its_first_program_did():
     recipe = recipe_of(Settings())
     assert (recipe.model_name, recipe.epochs, recipe.batch_size) == ("cnn", 15, 128)
     assert (recipe.optimizer, recipe.learning_rate) == ("adam", 1e-3)
-    assert (recipe.schedule, recipe.label_smoothing, recipe.augments) == ("constant", 0, False)
+    assert (recipe.schedule, recipe.label_smoothing, recipe.prune) == ("constant", 0, 0)
 
 
 @pytest.mark.parametrize("name", ["fast", "best"])
@@ -37,7 +37,7 @@ def test_longer_training_gets_more_variety(epochs, shift, erase):
         validation_seconds=1,
     )  # fmt: skip
     assert recipe_of(Settings(model_name="fast", budget=60), plan) == recipe
-    assert not recipe_of(Settings(epochs=epochs)).augments
+    assert recipe_of(Settings(epochs=epochs)).shift == 0
 
 
 def test_patience_switches_averaging_off():

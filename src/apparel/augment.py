@@ -10,35 +10,51 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from apparel.pruning import ALL_IMAGES_AT_END, LossFeedback
+from apparel.schedule import Course
 from apparel.settings import Recipe
 
-Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
 def augmented_batches(
-    images: NDArray[np.float32], labels: NDArray[np.float32], recipe: Recipe, *, seed: int
+    images: NDArray[np.float32],
+    labels: NDArray[np.float32],
+    recipe: Recipe,
+    *,
+    seed: int,
+    course: Course,
+    feedback: LossFeedback,
 ) -> Iterator[Batch]:
-    """Shuffle, mirror, shift and erase, epoch after epoch without end.
+    """Shuffle, skip, mirror, shift and erase, pass after pass without end.
 
-    Half the images, drawn once, are mirrored in even epochs and the other half in odd ones, so
-    that two epochs show both sides of every image.
+    Half the images, drawn once, are mirrored in even passes and the other half in odd ones, so
+    that two passes show both sides of every image.
 
     Args:
         images: shape (n, h, w, c), in [0, 1]; not changed.
         labels: shape (n, k), one-hot.
-        recipe: gives `batch_size`, `flip`, `shift` and `erase`.
+        recipe: gives `batch_size`, `prune`, `flip`, `shift` and `erase`.
         seed: of order and changes.
+        course: of the training, which ends with all images.
+        feedback: is told of every batch, and knows which images are easy.
 
     Yields:
-        Images and labels, `batch_size` of them; all n where there are fewer. The images that
-        are left over after the last whole batch of an epoch sit it out.
+        Images, labels and weights, `batch_size` of them; all n where there are fewer. What is
+        left over after the last whole batch of a pass sits it out.
     """
     random = np.random.default_rng(seed)
     size = min(recipe.batch_size, len(images))
     mirrored = recipe.flip & random.integers(0, 2, len(images)).astype(bool)
+    batches = 0
     while True:
+        weights = np.ones(len(images), np.float32)
         order = random.permutation(len(images))
-        for start in range(0, len(images) - size + 1, size):
+        if course.forecast(batches) < 1 - ALL_IMAGES_AT_END:
+            kept, weights = feedback.keep(recipe.prune, random)
+            pruned = order[kept[order]]
+            order = pruned if len(pruned) >= size else order
+        for start in range(0, len(order) - size + 1, size):
             chosen = order[start : start + size]
             batch = images[chosen]
             if recipe.shift:
@@ -47,7 +63,10 @@ def augmented_batches(
             batch[flip] = batch[flip, :, ::-1]
             if recipe.erase:
                 erase_squares(batch, recipe.erase, random)
-            yield batch, labels[chosen]
+            if not feedback.drawn(chosen):
+                return
+            batches += 1
+            yield batch, labels[chosen], weights[chosen]
         if recipe.flip:
             mirrored = ~mirrored
 

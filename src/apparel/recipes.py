@@ -7,6 +7,8 @@ were chosen on validation images alone, from what is known to train small networ
   networks", 2024), after the network of K. Jordan, "94 % on CIFAR-10 in 3.29 Seconds on a Single
   GPU", 2024, arXiv 2404.00498, which also gives the mirroring of every image in every other epoch;
 - a triangular schedule (L. N. Smith and N. Topin, "Super-Convergence", 2017, arXiv 1708.07120);
+- skipping half of the easy images (Z. Qin et al., "InfoBatch: Lossless Training Speed Up by
+  Unbiased Dynamic Data Pruning", 2023, arXiv 2303.04947);
 - label smoothing (C. Szegedy et al., "Rethinking the Inception Architecture for Computer Vision",
   2015, arXiv 1512.00567);
 - erasing (T. DeVries and G. W. Taylor, "Improved Regularization of Convolutional Neural Networks
@@ -39,6 +41,7 @@ _FAST = Recipe(
     schedule="triangular",
     label_smoothing=0.1,
     weight_averaging=0.0,
+    prune=0.5,
     flip=True,
 )
 _BEST = replace(_FAST, model_name="best", width=96, epochs=45)

@@ -22,6 +22,9 @@ class Course(Protocol):
     def progress(self) -> float:
         """The finished share of training: 0 at its start, at least 1 at its end."""
 
+    def forecast(self, steps: int) -> float:
+        """The share that will be finished after so many steps, as far as is known."""
+
 
 class StepCourse:
     """Training that ends after a number of steps."""
@@ -41,6 +44,10 @@ class StepCourse:
     def progress(self) -> float:
         """The finished share of the steps."""
         return self._done / self._steps
+
+    def forecast(self, steps: int) -> float:
+        """The share that so many steps are, of all."""
+        return steps / self._steps
 
 
 class TimeCourse:
@@ -64,6 +71,10 @@ class TimeCourse:
     @property
     def progress(self) -> float:
         """The spent share of the time, as of the last step."""
+        return self._progress
+
+    def forecast(self, steps: int) -> float:  # noqa: ARG002  # only the clock knows
+        """The spent share of the time: steps to come are drawn only a little ahead."""
         return self._progress
 
 

@@ -212,7 +212,8 @@ class Recipe:
         label_smoothing: the share of each label spread evenly over all classes, in [0, 1).
         weight_averaging: the share of training, at its end, over which weights are averaged.
         patience: epochs to wait for a higher validation accuracy; None trains to the end.
-        flip: whether images are mirrored, each in every other epoch.
+        prune: the share of the easy images that each pass over them leaves out, in [0, 1).
+        flip: whether images are mirrored, each in every other pass.
         shift: images move by at most so many pixels each way.
         erase: side of a square of each image that is blanked out, in pixels; 0 for none.
     """
@@ -227,14 +228,10 @@ class Recipe:
     label_smoothing: float
     weight_averaging: float
     patience: int | None = None
+    prune: float = 0.0
     flip: bool = False
     shift: int = 0
     erase: int = 0
-
-    @property
-    def augments(self) -> bool:
-        """Whether images are changed at random while training."""
-        return self.flip or self.shift > 0 or self.erase > 0
 
 
 @dataclass(frozen=True, kw_only=True)

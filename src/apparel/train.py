@@ -12,6 +12,7 @@ from apparel.averaging import weight_average
 from apparel.backend import NumberFormat
 from apparel.muon import muon
 from apparel.progress import EpochEnd, epoch_reporter
+from apparel.pruning import LossFeedback, loss_reader, recording
 from apparel.recipes import recipe_of
 from apparel.records import History, Splits
 from apparel.schedule import Course, StepCourse, TimeCourse, triangular_schedule
@@ -92,15 +93,16 @@ def fit(
     if plan:
         course = TimeCourse(plan.seconds)
         course.set_aside(plan.validation_seconds)
-    twin = _compiled_twin(model, recipe, number_format)
+    twin = _compiled_twin(model, recipe, number_format, _batch_size(splits, recipe))
+    feedback = LossFeedback(len(splits.training))
     backend.seed_everything(settings.seed)
     epochs = None if plan else recipe.epochs
     log = _epoch_log(course, epochs)
-    callbacks = [log, *_callbacks(recipe, course)]
+    callbacks = [log, *_callbacks(recipe, course, feedback)]
     interrupted = False
     try:
         twin.fit(
-            **_data(splits, recipe, settings.seed),
+            **_data(splits, recipe, settings.seed, course, feedback),
             epochs=epochs or MOST_EPOCHS,
             verbose=0,
             callbacks=callbacks,
@@ -108,6 +110,7 @@ def fit(
     except KeyboardInterrupt:
         interrupted = True
     finally:
+        feedback.close()
         log.reporter.close()
     copy_variables(twin, model)
     if recipe.optimizer == "adam":
@@ -133,7 +136,7 @@ def images_per_second(model: Any, settings: Settings, number_format: NumberForma
         Images a second, in the median of a few steps on noise.
     """
     recipe = recipe_of(settings)
-    twin = _compiled_twin(model, recipe, number_format)
+    twin = _compiled_twin(model, recipe, number_format, recipe.batch_size)
     random = np.random.default_rng(0)
     images = random.random((recipe.batch_size, *model.input_shape[1:]), dtype=np.float32)
     labels = np.eye(model.output_shape[-1], dtype=np.float32)[
@@ -148,9 +151,11 @@ def images_per_second(model: Any, settings: Settings, number_format: NumberForma
     return recipe.batch_size / statistics.median(times[1:])  # the first one builds the graph
 
 
-def _compiled_twin(model: Any, recipe: Recipe, number_format: NumberFormat) -> Any:
+def _compiled_twin(model: Any, recipe: Recipe, number_format: NumberFormat, batch_size: int) -> Any:
     """A copy of a compiled model for training, with the optimiser's state where it is the same."""
     twin = training_twin(model, number_format.policy)
+    if recipe.prune:
+        twin = recording(twin, batch_size, recipe.label_smoothing)
     twin.compile_from_config(model.get_compile_config())
     if recipe.optimizer == "adam":
         twin.optimizer = training_optimizer(model.optimizer)
@@ -168,24 +173,36 @@ def _compiled_twin(model: Any, recipe: Recipe, number_format: NumberFormat) -> A
     return twin
 
 
-def _data(splits: Splits, recipe: Recipe, seed: int) -> dict[str, Any]:
+def _data(
+    splits: Splits, recipe: Recipe, seed: int, course: Course, feedback: LossFeedback
+) -> dict[str, Any]:
     """What Keras's `fit` is told of the images."""
     images, labels = splits.train_images, splits.train_labels
     training, held_out = splits.training, splits.validation
-    told: dict[str, Any] = {"batch_size": recipe.batch_size}
+    told: dict[str, Any] = {}
     if len(held_out):
         told["validation_data"] = images[held_out], labels[held_out]
-    if not recipe.augments:
-        return {**told, "x": images[training], "y": labels[training]}
-    batches = augmented_batches(images[training], labels[training], recipe, seed=seed)
-    told["validation_batch_size"] = told.pop("batch_size")
-    steps = _steps(len(training), recipe)
-    return {**told, "x": batches, "steps_per_epoch": steps, "shuffle": False}
+    images, labels = images[training], labels[training]
+    if not recipe.prune:
+        return {**told, "x": images, "y": labels, "batch_size": recipe.batch_size}
+    batches = augmented_batches(images, labels, recipe, seed=seed, course=course, feedback=feedback)
+    return {
+        **told,
+        "x": batches,
+        "steps_per_epoch": _steps(len(training), recipe),
+        "validation_batch_size": recipe.batch_size,
+        "shuffle": False,
+    }
 
 
-def _callbacks(recipe: Recipe, course: Course) -> list[Any]:
+def _batch_size(splits: Splits, recipe: Recipe) -> int:
+    """Images in a step, where every batch is whole."""
+    return min(recipe.batch_size, len(splits.training))
+
+
+def _callbacks(recipe: Recipe, course: Course, feedback: LossFeedback) -> list[Any]:
     """What a recipe wants done beside the steps."""
-    callbacks = []
+    callbacks = [loss_reader(feedback)] if recipe.prune else []
     if recipe.schedule == "triangular":
         callbacks.append(triangular_schedule(course, recipe.learning_rate))
     if recipe.weight_averaging:
@@ -213,8 +230,11 @@ def _order(measure: str) -> tuple[bool, bool]:
 
 
 def _steps(n_images: int, recipe: Recipe) -> int:
-    """Training steps in an epoch; without augmentation, the last batch may be smaller."""
-    if recipe.augments:
+    """Training steps in an epoch, as if no image were skipped.
+
+    Where batches are not all whole, the last one of an epoch is smaller.
+    """
+    if recipe.prune:
         return max(n_images // recipe.batch_size, 1)
     return -(-n_images // recipe.batch_size)
 
