@@ -47,7 +47,7 @@ _FAST = Recipe(
 _BEST = replace(_FAST, model_name="best", width=96, epochs=45)
 # The longer training lasts, the more variety it needs, and the less it suffers from it: from so
 # many epochs on, by how many pixels images shift, and how large a square of each is erased.
-_AUGMENTATION = ((18, 1, 6), (8, 1, 0), (1, 0, 0))
+_AUGMENTATION = ((40, 1, 6), (8, 1, 0), (1, 0, 0))
 
 RECIPES = {recipe.model_name: recipe for recipe in (_CNN, _FAST, _BEST)}
 
