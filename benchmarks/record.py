@@ -1,10 +1,7 @@
 """What the rows of the benchmark share: seeds one after the other, results kept as they come."""
 
 import argparse
-import importlib.metadata
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -13,14 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from apparel import backend
 from apparel.files import write_text
 
 FOLDER = Path(__file__).parent
 SEEDS = (0, 1, 2, 3, 4)
 # The first program trains 15 epochs on 54,000 images.
 PLAIN_IMAGES = 15 * 54_000
-PACKAGES = ("apparel", "keras", "tensorflow-cpu", "numpy", "scikit-learn")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +52,9 @@ def main(row: Row) -> None:
     described = {key: value for key, value in asdict(row).items() if key != "seeds"}
     entry |= {**described, "command": f"python -m benchmarks.rows.{row.name}"}
     done = {run["seed"] for run in entry["runs"]}
-    for seed in asked.seeds:
-        if seed in done:
-            continue
+    missing = [seed for seed in asked.seeds if seed not in done]
+    machine = measure("machine") if missing else {}
+    for seed in missing:
         speeds = [measure("plain-speed")["images_per_second"]]
         options = [row.options] if row.way == "apparel" else []
         run = measure(row.way, seed, *options)
@@ -71,6 +66,7 @@ def main(row: Row) -> None:
             "t_seconds": t,
             "ratio_to_t": run["seconds"] / t,
             "plain_images_per_second": statistics.mean(speeds),
+            "machine": machine,
         }
         entry["runs"].append(run)
         save(asked.results, results)
@@ -95,21 +91,10 @@ def measure(way: str, *arguments: object) -> dict[str, Any]:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read the results so far, or begin with the machine's description."""
+    """Read the results so far, if there are any."""
     if path.exists():
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    return {
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "processor": backend.processor_name(),
-        "instruction_sets": sorted(
-            {"avx2", "avx512f", "avx512_bf16", "amx_bf16"} & backend.processor_flags()
-        ),
-        "cores": os.cpu_count(),
-        "platform": platform.platform(),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "ceiling": measure("ceiling"),
-        "rows": {},
-    }
+    return {"date": f"{datetime.now(UTC):%Y-%m-%d}", "rows": {}}
 
 
 def save(path: Path, results: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +11,62 @@ from scipy.stats import t as student
 from apparel.files import write_text
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+RESULTS = Path(__file__).parent / "results"
 BEGIN, END = "<!-- the table, made by `make bench` -->", "<!-- end of the table -->"
 HEADER = (
     "| row | accuracy, mean (95 % interval) | with flip averaging | each seed | seconds | in T "
-    "| to reach | memory | weights | MFLOP an image | of the ceiling |"
+    "| to reach | memory | weights | MFLOP an image | of the ceiling | processor, day |"
 )
 
 
-def write_table(results_file: str) -> None:
-    """Replace the table in the page by that of a results file."""
-    results = json.loads(Path(results_file).read_text(encoding="utf-8"))
+def write_table(names: Sequence[str]) -> None:
+    """Replace the table in the page by the newest results of each row.
+
+    Args:
+        names: of the rows, in the table's order.
+    """
     page = PAGE.read_text(encoding="utf-8")
     head, rest = page.split(BEGIN)
     _, tail = rest.split(END)
-    lines = [HEADER, "|" + "---|" * (HEADER.count("|") - 1)]
-    lines += [_line(row, results["ceiling"]) for row in results["rows"].values() if row["runs"]]
+    newest = _newest_rows()
+    rows = [newest[name] for name in names if name in newest]
+    lines = [HEADER, "|" + "---|" * (HEADER.count("|") - 1), *map(_line, rows), ""]
+    lines += ["Measured with:", "", *_machines(rows)]
     write_text(PAGE, "\n".join([head + BEGIN, "", *lines, "", END + tail]))
 
 
-def _line(row: dict[str, Any], ceiling: dict[str, float]) -> str:
+def _newest_rows() -> dict[str, dict[str, Any]]:
+    """Each row's results in the newest file that has any, with the day of that file."""
+    newest: dict[str, dict[str, Any]] = {}
+    for path in sorted(RESULTS.glob("*.json")):
+        results = json.loads(path.read_text(encoding="utf-8"))
+        for name, row in results["rows"].items():
+            if row["runs"]:
+                newest[name] = {**row, "date": results["date"]}
+    return newest
+
+
+def _machines(rows: list[dict[str, Any]]) -> list[str]:
+    """A line for each machine and set of versions."""
+    lines = {}
+    for row in rows:
+        for run in row["runs"]:
+            machine = run["machine"]
+            versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items())
+            lines[
+                f"- {machine['processor']}, {machine['cores']} virtual cores, "
+                f"{' '.join(machine['instruction_sets'])}, {machine['platform']}; {versions}"
+            ] = None
+    return list(lines)
+
+
+def _line(row: dict[str, Any]) -> str:
     """One row of the table."""
     runs = sorted(row["runs"], key=lambda run: int(run["seed"]))
     accuracies = [run["accuracy"] for run in runs]
     flipped = [run["flip_averaged"] for run in runs if run.get("flip_averaged")]
     cells = [
-        row["title"],
+        f"{row['title']} (`{row['name']}`)",
         _mean_and_interval(accuracies),
         _mean_and_interval(flipped) if flipped else "",
         " ".join(f"{100 * accuracy:.2f}" for accuracy in accuracies),
@@ -44,7 +76,8 @@ def _line(row: dict[str, Any], ceiling: dict[str, float]) -> str:
         f"{max(run['peak_memory_mb'] for run in runs):,.0f} MB",
         f"{runs[0]['parameters']:,}" if "parameters" in runs[0] else "",
         f"{runs[0]['flops_per_image'] / 1e6:.1f}" if "flops_per_image" in runs[0] else "",
-        _share_of_ceiling(runs, ceiling),
+        _share_of_ceiling(runs),
+        f"{', '.join({run['machine']['processor']: None for run in runs})}, {row['date']}",
     ]
     return "| " + " | ".join(cells) + " |"
 
@@ -65,11 +98,17 @@ def _promise(row: dict[str, Any]) -> str:
     return f"{100 * row['target']:.1f} % in {row['limit']:.3g} T"
 
 
-def _share_of_ceiling(runs: list[dict[str, Any]], ceiling: dict[str, float]) -> str:
+def _share_of_ceiling(runs: list[dict[str, Any]]) -> str:
     """Operations a second as a share of the fastest convolution in the number format used."""
     if "flops_per_image" not in runs[0]:
         return ""
-    speed = statistics.mean(run["images_per_second"] for run in runs)
-    tflops = 3 * runs[0]["flops_per_image"] * speed / 1e12
-    name = "float32" if runs[0].get("dtype") == "float32" else "bfloat16"
-    return f"{100 * tflops / ceiling[f'{name}_conv_tflops']:.0f} % ({name})"
+    name = "float32" if runs[0]["dtype"] == "float32" else "bfloat16"
+    shares = [
+        3
+        * run["flops_per_image"]
+        * run["images_per_second"]
+        / 1e12
+        / run["machine"]["ceiling"][f"{name}_conv_tflops"]
+        for run in runs
+    ]
+    return f"{100 * statistics.mean(shares):.0f} % ({name})"

@@ -1,4 +1,5 @@
 import importlib
+import itertools
 import os
 import random
 import re
@@ -37,20 +38,45 @@ def cpu(tmp_path, monkeypatch):
 # -- number format ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("flags", "policy", "reason"),
-    [
-        ("fpu amx_bf16 avx512_bf16", "mixed_bfloat16", "this processor has AMX"),
-        ("fpu amx_bf16", "mixed_bfloat16", "this processor has AMX"),
-        ("fpu avx512_bf16 sse", "mixed_bfloat16", "this processor has AVX512-BF16"),
-        ("fpu avx512f amx_tile", "float32", "this processor has neither AMX nor AVX512-BF16"),
-        ("", "float32", "this processor has neither AMX nor AVX512-BF16"),
-    ],
-)
-def test_the_number_format_follows_the_processors_flags(cpu, flags, policy, reason):
+@pytest.mark.parametrize("flags", ["fpu amx_bf16 avx512_bf16", "fpu amx_bf16", "avx512_bf16 sse"])
+@pytest.mark.parametrize(("speedup", "policy"), [(1.94, "mixed_bfloat16"), (0.56, "float32")])
+def test_a_processor_with_bfloat16_is_measured(cpu, monkeypatch, flags, speedup, policy):
     cpu(flags)
+    monkeypatch.setattr(backend, "bfloat16_speedup", lambda: speedup)
     chosen = backend.choose_number_format("auto")
-    assert (chosen.policy, chosen.reason) == (policy, reason)
+    assert chosen.policy == policy
+    assert f"{speedup:.1f} times as fast in bfloat16" in chosen.reason
+
+
+@pytest.mark.parametrize("flags", ["fpu avx512f amx_tile", ""])
+def test_a_processor_without_bfloat16_gets_float32_unmeasured(cpu, monkeypatch, flags):
+    cpu(flags)
+    monkeypatch.setattr(backend, "bfloat16_speedup", pytest.fail)
+    chosen = backend.choose_number_format("auto")
+    assert chosen.policy == "float32"
+    assert chosen.reason == "this processor has neither AMX nor AVX512-BF16"
+
+
+@pytest.mark.parametrize("slow", ["float32", "bfloat16"])
+def test_the_measured_speedup_is_of_the_fastest_convolution(monkeypatch, slow):
+    convolve, clock = keras.ops.conv, itertools.count()
+    calls = []
+
+    def slowed(x, kernel, **options):
+        dtype = keras.backend.standardize_dtype(x.dtype)
+        calls.append(dtype)
+        # One hiccup of either format must not decide.
+        ticks = 50 if len(calls) < 3 else 4 if dtype == slow else 1
+        for _ in range(ticks):
+            next(clock)
+        return convolve(x, kernel, **options)
+
+    monkeypatch.setattr(keras.ops, "conv", slowed)
+    monkeypatch.setattr(backend.time, "perf_counter", lambda: next(clock))
+    speedup = backend.bfloat16_speedup.__wrapped__()
+    # A reading of the clock is a tick, too.
+    assert speedup == (5 / 2 if slow == "float32" else 2 / 5)
+    assert calls.count("float32") == calls.count("bfloat16") == backend.MEASUREMENTS
 
 
 def test_a_processor_that_cannot_be_read_gets_float32(cpu, monkeypatch, tmp_path):

@@ -1,6 +1,7 @@
 """Hand-made results, for which the right sentences are known."""
 
 import re
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -337,6 +338,36 @@ def test_the_gap_is_that_of_the_last_epoch():
     course = History(history=measures, seconds=(1.0, 1.0), dtype="float32")
 
     assert "lies 5.0 percentage points above" in say("gap", evaluation(TYPICAL), course)
+
+
+def test_the_gap_is_that_of_the_epoch_whose_weights_were_kept():
+    course = history(falling(3), falling(3))
+    measures = {**course.history, "accuracy": (0.9, 0.95, 0.99), "val_accuracy": (0.85, 0.93, 0.9)}
+    kept = replace(course, history=measures, restored_epoch=2)
+    text = say("gap", evaluation(TYPICAL), kept)
+    assert text.startswith("In epoch 2 the training accuracy (95.0 %) lies 2.0 percentage points")
+
+
+@pytest.mark.parametrize("accuracy", [0.7, 0.9, 0.99])
+def test_harder_training_images_tell_nothing_by_the_gap(accuracy):
+    level = [1.0, 0.5, 0.52, 0.51, 0.52]
+    course = history(falling(5), level, accuracy=accuracy, val_accuracy=0.9)
+    text = say("gap", evaluation(TYPICAL), replace(course, harder=True))
+    assert text.endswith(
+        "images were changed at random and easy ones left out, which makes them harder."
+    )
+    step = say("next_step", evaluation(TYPICAL), replace(course, harder=True))
+    assert step.startswith("Look at the images of")
+
+
+def test_kept_weights_are_told_and_end_the_advice_to_stop_earlier():
+    course = history(falling(9), [0.5, 0.45, 0.4, 0.41, 0.42, 0.5, 0.6, 0.7, 0.8])
+    assert say("next_step", evaluation(TYPICAL), course).startswith("Train for 3 epochs instead")
+    kept = replace(course, restored_epoch=4)
+    assert say("overfitting", evaluation(TYPICAL), kept).endswith(
+        "The weights of epoch 4 were kept."
+    )
+    assert say("next_step", evaluation(TYPICAL), kept).startswith("Look at the images of")
 
 
 @pytest.mark.parametrize("course", [None, history(falling(3)), history([], interrupted=True)])

@@ -1,6 +1,7 @@
 """Figures are read back: text, labels, colours, lengths; each renders without a warning."""
 
 import io
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -132,6 +133,10 @@ def test_one_epoch_is_visible_and_has_one_tick():
         (
             history(1, interrupted=True),
             "Training, interrupted after 1 epoch; best by validation loss: epoch 1",
+        ),
+        (
+            replace(history(15), restored_epoch=5),
+            "Training, 15 epochs; the weights of epoch 5 were kept",
         ),
     ],
 )

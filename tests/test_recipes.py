@@ -51,6 +51,7 @@ def test_patience_switches_averaging_off():
     [
         ({"model_name": "vgg"}, "there is no model 'vgg'. Choose one of: cnn, fast, best."),
         ({"width": 8}, "the model cnn has one size"),
+        ({"flip": True}, "the model cnn is not trained on mirrored images"),
         ({"model_name": "fast", "weight_averaging": 0.1}, "keeps batch statistics"),
     ],
 )

@@ -259,6 +259,14 @@ def test_the_history_is_restored_exactly(run):
     assert b"\r" not in (run.path / "history.csv").read_bytes()
 
 
+@pytest.mark.parametrize("epoch", [None, 7])
+def test_the_epoch_whose_weights_were_kept_is_on_record(run, epoch):
+    before = json.loads((run.path / "settings.json").read_text())
+    run.write_history(History(history={}, seconds=(), dtype="float32", restored_epoch=epoch))
+    after = json.loads((run.path / "settings.json").read_text())
+    assert after == {**before, "restored_epoch": epoch}
+
+
 def test_a_history_without_epochs_has_a_header_only(run):
     run.write_history(History(history={}, seconds=(), dtype="float32", interrupted=True))
     assert (run.path / "history.csv").read_text() == "epoch,seconds\n"

@@ -5,6 +5,7 @@ see all images in the given time, and a table says what is best at that many.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from apparel import models, train
@@ -61,17 +62,7 @@ def plan(
         train.compile_model(model, candidate)
         return train.images_per_second(model, candidate, number_format)
 
-    if settings.model_name == "auto":
-        first = replace(settings, model_name="fast")
-        rate = speed(first)
-        name, width = _tier(budget * rate / n_training)
-        chosen = replace(settings, model_name=name, width=settings.width or width)
-        if recipe_of(chosen) != recipe_of(first):
-            rate = speed(chosen)
-    else:
-        chosen = settings
-        rate = speed(chosen)
-    recipe = recipe_of(chosen)
+    chosen, rate = _fitting(settings, speed, n_training=n_training)
     validation = VALIDATION_START_SECONDS + n_validation / (VALIDATION_SPEEDUP * rate)
     seconds = budget - (time.perf_counter() - start)
     if seconds <= validation:
@@ -83,6 +74,7 @@ def plan(
     if passes > MOST_PASSES:
         seconds = validation + MOST_PASSES * n_training / rate
         passes = MOST_PASSES
+    recipe = recipe_of(chosen)
     return Plan(
         model_name=recipe.model_name,
         width=recipe.width,
@@ -93,6 +85,17 @@ def plan(
     )
 
 
-def _tier(passes: float) -> tuple[str, int]:
-    """The best model and width for so many passes of `fast` at its own width."""
-    return next((name, width) for least, name, width in reversed(TIERS) if passes >= least)
+def _fitting(
+    settings: Settings, speed: Callable[[Settings], float], *, n_training: int
+) -> tuple[Settings, float]:
+    """What fits the budget best, unless the user has chosen, and its images a second."""
+    if settings.model_name != "auto":
+        return settings, speed(settings)
+    # The table counts in passes of this one, whatever width the user wants.
+    reference = replace(settings, model_name="fast", width=None)
+    rate = speed(reference)
+    passes = (settings.budget or 0.0) * rate / n_training
+    name, width = next((name, w) for least, name, w in reversed(TIERS) if passes >= least)
+    chosen = replace(settings, model_name=name, width=settings.width or width)
+    same = recipe_of(chosen) == recipe_of(reference)
+    return chosen, rate if same else speed(chosen)

@@ -244,11 +244,7 @@ class ApparelClassifier(ArrayClassifier):
         self._check_fits(images)
         measures = inference.keras_measures(self.model, images, one_hot_labels)
         probabilities = inference.predict_probabilities(self.model, images)
-        mirrored = (
-            inference.predict_probabilities(self.model, inference.mirrored(images))
-            if recipe_of(self._settings()).flip
-            else None
-        )
+        mirrored = inference.predict_mirrored(self.model, images, recipe_of(self._settings()))
         labels = one_hot_labels.argmax(axis=1)
         self.evaluation = evaluate.evaluate(
             probabilities, labels, tuple(self.labels), mirrored=mirrored

@@ -68,7 +68,7 @@ def explain(evaluation: Evaluation, history: History | None) -> tuple[Finding, .
         Finding("overall", _overall(evaluation)),
         Finding("hardest_class", _hardest_class(evaluation)),
         Finding("confused_pair", _confused_pair(evaluation)),
-        Finding("overfitting", _overfitting(course)),
+        Finding("overfitting", _overfitting(course, history)),
         Finding("gap", _gap(history)),
         Finding("next_step", _next_step(evaluation, history, course)),
     )
@@ -180,26 +180,38 @@ def _confused_pair(evaluation: Evaluation) -> str:
     return text
 
 
-def _overfitting(course: _Course) -> str:
+def _overfitting(course: _Course, history: History | None) -> str:
     if not course.epochs:
         return "Whether training overfits cannot be said: no finished epoch is on record."
     after, count = course.best + 1, _count(course.epochs, "epoch")
-    return _COURSES[course.verdict].format(**asdict(course), after=after, count=count)
+    text = _COURSES[course.verdict].format(**asdict(course), after=after, count=count)
+    if history and history.restored_epoch:
+        text += f" The weights of epoch {history.restored_epoch} were kept."
+    return text
 
 
-def _final_gap(history: History | None) -> float | None:
-    """Return training minus validation accuracy after the last epoch, in percentage points."""
+def _final_accuracies(history: History | None) -> tuple[float, float] | None:
+    """Return training and validation accuracy of the epoch whose weights the model has."""
     measures = history.history if history else {}
     training, validation = measures.get("accuracy"), measures.get("val_accuracy")
-    return 100 * (training[-1] - validation[-1]) if training and validation else None
+    if not (history and training and validation):
+        return None
+    kept = (history.restored_epoch or history.epochs) - 1
+    return training[kept], validation[kept]
 
 
 def _gap(history: History | None) -> str:
-    gap = _final_gap(history)
-    if history is None or gap is None:
+    final = _final_accuracies(history)
+    if history is None or final is None:
         return "How far training and validation accuracy lie apart is not on record."
-    last = [_percent(history.history[name][-1]) for name in ("accuracy", "val_accuracy")]
-    if abs(gap) < SMALL_GAP:
+    gap = 100 * (final[0] - final[1])
+    epoch = f"epoch {history.restored_epoch}" if history.restored_epoch else "the last epoch"
+    if history.harder:
+        meaning = (
+            "this says little, as the training images were changed at random and easy ones left "
+            "out, which makes them harder"
+        )
+    elif abs(gap) < SMALL_GAP:
         meaning = "next to nothing, so what the model learns carries over to new images"
     elif gap > 0:
         meaning = "that much of what it gets right in training does not carry over to new images"
@@ -209,9 +221,9 @@ def _gap(history: History | None) -> str:
             "was still learning, and with dropout switched on"
         )
     return (
-        f"In the last epoch the training accuracy ({last[0]}) lies {abs(gap):.1f} percentage "
-        f"points {'below' if gap < 0 else 'above'} the validation accuracy ({last[1]}): "
-        f"{meaning}."
+        f"In {epoch} the training accuracy ({_percent(final[0])}) lies {abs(gap):.1f} percentage "
+        f"points {'below' if gap < 0 else 'above'} the validation accuracy "
+        f"({_percent(final[1])}): {meaning}."
     )
 
 
@@ -233,23 +245,36 @@ def _next_step(evaluation: Evaluation, history: History | None, course: _Course)
 
 def _train_otherwise(history: History | None, course: _Course) -> str | None:
     """Choose a change to the training, or None if the history suggests none."""
-    epochs, best = course.epochs, course.best
+    epochs = course.epochs
     if history and history.interrupted:
         return f"Let training finish: it was interrupted after {_count(epochs, 'epoch')}."
-    if course.verdict == "overfits" and best < EPOCHS_FOR_A_TREND:
-        return (
-            f"Try more dropout: training overfits from epoch {best + 1} on, too soon to just stop."
-        )
     if course.verdict == "overfits":
-        return f"Train for {best} epochs instead of {epochs}: after that, the model overfits."
+        return _stop_earlier(history, course)
     if course.verdict == "improving" or 0 < epochs < EPOCHS_FOR_A_TREND:
         return f"Train longer, for example {2 * epochs} epochs: the model has not levelled off yet."
-    gap = _final_gap(history)
-    if course.verdict != "level" or gap is None or gap >= SMALL_GAP:
+    final = _final_accuracies(history)
+    if course.verdict != "level" or final is None or (history and history.harder):
+        return None
+    if 100 * (final[0] - final[1]) >= SMALL_GAP:
         return None
     return (
         "Try a larger model, for example with twice the filters: training has levelled off "
         "and does no better on the images it learns from than on new ones."
+    )
+
+
+def _stop_earlier(history: History | None, course: _Course) -> str | None:
+    """Choose a way out of overfitting, or None if the best weights were kept anyway."""
+    if history and history.restored_epoch:
+        return None
+    if course.best < EPOCHS_FOR_A_TREND:
+        return (
+            f"Try more dropout: training overfits from epoch {course.best + 1} on, too soon to "
+            "just stop."
+        )
+    return (
+        f"Train for {course.best} epochs instead of {course.epochs}: after that, the model "
+        "overfits."
     )
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from apparel.errors import ModelFileError, UsageError
 from apparel.records import Splits
-from apparel.settings import whole_number
+from apparel.settings import Recipe, whole_number
 
 # Large enough to keep two cores busy, small enough for 24 x 24 x 64 float32 maps in memory.
 BATCH_SIZE = 500
@@ -29,9 +29,22 @@ def predict_probabilities(model: Any, images: NDArray[np.float32]) -> NDArray[np
     return np.asarray(model.predict(images, batch_size=BATCH_SIZE, verbose=0), np.float32)
 
 
-def mirrored(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Swap left and right, in images of shape (n, h, w, c)."""
-    return np.ascontiguousarray(images[:, :, ::-1])
+def predict_mirrored(
+    model: Any, images: NDArray[np.float32], recipe: Recipe
+) -> NDArray[np.float32] | None:
+    """Give the class probabilities of every mirrored image, of a model that was trained on such.
+
+    Args:
+        model: a `keras.Model` ending in softmax.
+        images: shape (n, h, w, c), in [0, 1].
+        recipe: that the model was trained by.
+
+    Returns:
+        Shape (n, k), rows sum to 1; None where training knew no mirrored images.
+    """
+    if not recipe.flip:
+        return None
+    return predict_probabilities(model, np.ascontiguousarray(images[:, :, ::-1]))
 
 
 def keras_measures(

@@ -15,13 +15,11 @@ from typing import Any
 
 from apparel import backend
 from apparel.errors import DataError, UsageError
-from apparel.recipes import check_name
+from apparel.recipes import HEAD, STEM, check_name
 from apparel.settings import whole_number
 
 # Two 3 x 3 convolutions take four pixels, and pooling needs two.
 SMALLEST_SIDE = 6
-# The first and the last layer of `fast` and `best`.
-STEM, HEAD = "stem", "head"
 
 
 def create(

@@ -43,6 +43,8 @@ def history_figure(history: History) -> Figure:
 def _history_title(history: History) -> str:
     count, interrupted = history.epochs, "interrupted after " if history.interrupted else ""
     title = f"Training, {interrupted}{count} {'epoch' if count == 1 else 'epochs'}"
+    if history.restored_epoch:
+        return f"{title}; the weights of epoch {history.restored_epoch} were kept"
     if history.best_epoch is None:
         return title
     return f"{title}; best by validation loss: epoch {history.best_epoch}"

@@ -45,6 +45,8 @@ _FAST = Recipe(
     flip=True,
 )
 _BEST = replace(_FAST, model_name="best", width=96, epochs=45)
+# The first and the last layer of `fast` and `best`, which Adam trains.
+STEM, HEAD = "stem", "head"
 # The longer training lasts, the more variety it needs, and the less it suffers from it: from so
 # many epochs on, by how many pixels images shift, and how large a square of each is erased.
 _AUGMENTATION = ((40, 1, 6), (8, 1, 0), (1, 0, 0))
@@ -92,6 +94,11 @@ def recipe_of(settings: Settings, plan: Plan | None = None) -> Recipe:
     }
     if default.width is None and "width" in given:
         raise UsageError(f"the model {name} has one size. Leave width out, or choose fast or best.")
+    if default.optimizer == "adam" and given.get("flip"):
+        raise UsageError(
+            f"the model {name} is not trained on mirrored images. Leave flip out, or choose fast "
+            "or best."
+        )
     if default.optimizer == "muon" and given.get("weight_averaging"):
         raise UsageError(
             f"the model {name} keeps batch statistics, which averaged weights do not fit, and its "

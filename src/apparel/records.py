@@ -115,6 +115,8 @@ class History:
         dtype: the number format that training used.
         interrupted: whether training was stopped before its last epoch.
         restored_epoch: the epoch, counted from 1, whose weights were kept; None for the last.
+        harder: whether the training images were changed at random and easy ones left out, which
+            makes their measures worse than those of the images as they are.
     """
 
     history: Mapping[str, tuple[float, ...]]
@@ -122,6 +124,7 @@ class History:
     dtype: str
     interrupted: bool = False
     restored_epoch: int | None = None
+    harder: bool = False
 
     @property
     def epochs(self) -> int:

@@ -176,8 +176,7 @@ class RunDirectory:
         """
         path = self.path / SETTINGS_FILE
         if self._started:
-            settings = json.loads(path.read_text(encoding="utf-8"))
-            self._write_json(SETTINGS_FILE, {**settings, "status": status})
+            self._record(status=status)
             return
         if self._claimed:
             path.unlink(missing_ok=True)
@@ -185,11 +184,12 @@ class RunDirectory:
             self.path.rmdir()
 
     def write_history(self, history: History) -> None:
-        """Write `history.csv`: one row an epoch."""
+        """Write `history.csv`, one row an epoch, and which epoch's weights were kept."""
         names = list(history.history)
         columns = (history.history[name] for name in names)
         rows = zip(range(1, history.epochs + 1), *columns, history.seconds, strict=True)
         self._write_csv("history.csv", ["epoch", *names, "seconds"], rows)
+        self._record(restored_epoch=history.restored_epoch)
 
     def write_evaluation(self, evaluation: Evaluation) -> None:
         """Write `metrics.json` and `predictions.csv`."""
@@ -221,6 +221,11 @@ class RunDirectory:
     def write_text(self, name: str, text: str) -> None:
         """Write a text file."""
         write_text(self.path / name, text)
+
+    def _record(self, **values: object) -> None:
+        """Add values to `settings.json`, or replace them."""
+        settings = json.loads((self.path / SETTINGS_FILE).read_text(encoding="utf-8"))
+        self._write_json(SETTINGS_FILE, {**settings, **values})
 
     def _write_json(self, name: str, value: object) -> None:
         write_text(self.path / name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

@@ -13,14 +13,12 @@ from apparel.backend import NumberFormat
 from apparel.muon import muon
 from apparel.progress import EpochEnd, epoch_reporter
 from apparel.pruning import LossFeedback, loss_reader, recording
-from apparel.recipes import recipe_of
+from apparel.recipes import HEAD, STEM, recipe_of
 from apparel.records import History, Splits
 from apparel.schedule import Course, StepCourse, TimeCourse, triangular_schedule
 from apparel.settings import Plan, Recipe, Settings
 from apparel.twin import copy_optimizer, copy_variables, training_optimizer, training_twin
 
-# The layers that Adam trains in a network that Muon trains: the first and the last one.
-ENDS = ("stem", "head")
 ADAM_LR_RATIO = 0.25
 # Keras's fit wants a number of epochs; where time ends training, one that is never reached.
 MOST_EPOCHS = 1_000_000
@@ -121,6 +119,7 @@ def fit(
         dtype=number_format.policy,
         interrupted=interrupted,
         restored_epoch=_restored_epoch(callbacks),
+        harder=recipe.prune > 0,
     )
 
 
@@ -165,7 +164,7 @@ def _compiled_twin(model: Any, recipe: Recipe, number_format: NumberFormat, batc
         twin.optimizer = muon(
             recipe.learning_rate,
             adam_lr_ratio=ADAM_LR_RATIO,
-            exclude_layers=ENDS,
+            exclude_layers=(STEM, HEAD),
             dtype="bfloat16" if number_format.policy == "mixed_bfloat16" else "float32",
         )
     # TensorFlow traces a step twice where the first time makes variables.

@@ -122,11 +122,7 @@ def evaluate_run(
     inference.check_fits(model, n_classes=dataset.n_classes, img_shape=dataset.img_shape)
     images = prepare.scale_pixels(dataset.test_images)
     probabilities = inference.predict_probabilities(model, images)
-    mirrored = (
-        inference.predict_probabilities(model, inference.mirrored(images))
-        if recipe_of(settings).flip
-        else None
-    )
+    mirrored = inference.predict_mirrored(model, images, recipe_of(settings))
     return evaluate.evaluate(
         probabilities, dataset.test_labels, dataset.class_names, mirrored=mirrored
     )

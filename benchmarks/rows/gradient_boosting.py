@@ -2,7 +2,11 @@
 
 from benchmarks.record import Row, main
 
-ROW = Row(name="forest", title="scikit-learn HistGradientBoosting", way="forest")
+ROW = Row(
+    name="gradient_boosting",
+    title="scikit-learn HistGradientBoosting",
+    way="gradient_boosting",
+)
 
 if __name__ == "__main__":
     main(ROW)
