@@ -23,6 +23,7 @@ ROWS = (
     "within_t_3",
     "within_0_8_t",
     "within_1_5_t",
+    "budget_10m",
     "svm",
     "gradient_boosting",
 )

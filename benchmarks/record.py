@@ -28,7 +28,8 @@ class Row:
         way: a way of `measure.py`.
         options: of the classifier.
         target: accuracy that the mean over the seeds is to reach; None where there is none.
-        limit: time to reach it in, in T. The options were chosen to fit in this time.
+        limit: time to reach it in, in T, which the options were chosen to fit in; None where
+            they name the time themselves.
         seeds: one run each.
     """
 

@@ -95,7 +95,8 @@ def _promise(row: dict[str, Any]) -> str:
     """The accuracy to reach, and the time to reach it in."""
     if row["target"] is None:
         return ""
-    return f"{100 * row['target']:.1f} % in {row['limit']:.3g} T"
+    within = f" in {row['limit']:.3g} T" if row["limit"] else ""
+    return f"{100 * row['target']:.1f} %{within}"
 
 
 def _share_of_ceiling(runs: list[dict[str, Any]]) -> str:

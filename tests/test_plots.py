@@ -147,6 +147,12 @@ def test_history_title(record, title):
     assert render(figure).startswith(PNG)
 
 
+def test_the_epoch_whose_weights_were_kept_is_marked():
+    for ax in history_figure(replace(history(15), restored_epoch=5)).axes:
+        kept = lines(ax)["kept epoch: 5"]
+        assert list(kept.get_xdata()) == [5, 5]
+
+
 def test_history_without_validation_marks_no_best_epoch():
     ax = history_figure(history(4, validation=False)).axes[1]
 

@@ -206,15 +206,18 @@ def _gap(history: History | None) -> str:
         return "How far training and validation accuracy lie apart is not on record."
     gap = 100 * (final[0] - final[1])
     epoch = f"epoch {history.restored_epoch}" if history.restored_epoch else "the last epoch"
-    if history.harder:
+    if gap >= SMALL_GAP:
+        least = "at least " if history.harder else ""
+        meaning = (
+            f"{least}that much of what it gets right in training does not carry over to new images"
+        )
+    elif history.harder:
         meaning = (
             "this says little, as the training images were changed at random and easy ones left "
             "out, which makes them harder"
         )
     elif abs(gap) < SMALL_GAP:
         meaning = "next to nothing, so what the model learns carries over to new images"
-    elif gap > 0:
-        meaning = "that much of what it gets right in training does not carry over to new images"
     else:
         meaning = (
             "common, as the training figure is a mean over an epoch in which the model "

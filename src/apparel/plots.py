@@ -76,9 +76,10 @@ def draw_curves(history: History, measure: str, *, ax: Axes | None = None) -> Ax
         if history.history.get(key):
             (line,) = ax.plot(epochs, history.history[key], style, color=colour, label=label)
             line.set(markersize=4, markevery=math.ceil(history.epochs / 20))
-    if history.best_epoch is not None:
-        best = f"best epoch: {history.best_epoch}"
-        ax.axvline(history.best_epoch, color=GREY, linestyle=":", linewidth=1.8, label=best)
+    marked = history.restored_epoch or history.best_epoch
+    if marked is not None:
+        label = f"{'kept' if history.restored_epoch else 'best'} epoch: {marked}"
+        ax.axvline(marked, color=GREY, linestyle=":", linewidth=1.8, label=label)
     if ax.get_lines():
         ax.legend()
     else:
