@@ -74,14 +74,13 @@ def test_what_the_user_chose_is_what_is_measured(machine):
     assert (chosen.model_name, chosen.width) == ("best", 16)
 
 
-def test_a_width_of_ones_own_does_not_change_how_the_machine_is_measured(machine):
+@pytest.mark.parametrize("width", [None, 16])
+def test_the_machine_is_measured_once_by_fast_at_its_own_width(machine, width):
     measured = machine(6000)
-    free = plan(600)
-    assert measured == [("fast", "fast", None), ("fast", "fast", free.width)]
-    measured = machine(6000)
-    own = plan(600, width=16)
-    assert measured == [("fast", "fast", None), ("fast", "fast", 16)]
-    assert (own.model_name, own.width) == (free.model_name, 16)
+    chosen = plan(600, width=width)
+    assert measured == [("fast", "fast", None)]
+    assert chosen.width == (width or 64)
+    assert chosen.images_per_second == pytest.approx(6000 * (32 / chosen.width) ** 1.7)
 
 
 def test_few_images_do_not_use_up_a_large_budget(machine):

@@ -77,7 +77,7 @@ def test_an_unknown_model_is_refused_with_the_known_ones():
 def test_fast_and_best_have_as_many_weights_as_counted_by_hand(name, width):
     model = models.create(name, n_classes=10, img_shape=(28, 28, 1), seed=0)
     stem = width // 2
-    expected, before = (3 * 3 * 1 + 3) * stem, stem
+    expected, before = (3 * 3 * 1 + 3) * stem + (3 * 3 * stem + 3) * stem, stem
     for channels in (width, 2 * width, 4 * width):
         expected += 9 * before * channels + 9 * channels**2
         expected += 3 * 2 * channels  # each normalisation's offset, mean and variance
@@ -100,4 +100,4 @@ def test_fast_and_best_give_probabilities_for_images_of_any_size(name, img_shape
 def test_the_width_is_that_of_the_first_stage(name, width, stem):
     model = models.create(name, n_classes=4, img_shape=(28, 28, 1), seed=0, width=width)
     filters = [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
-    assert (filters[0], filters[1], filters[-1]) == (stem, width, 4 * width)
+    assert filters == [stem, stem, *(n * width for n in (1, 1, 2, 2, 4, 4))]

@@ -113,6 +113,6 @@ def test_a_plan_says_what_was_chosen():
         validation_seconds=2,
     )  # fmt: skip
     assert str(plan) == (
-        "this machine trains fast at width 32 on 6,123 images a second, about 5.0 passes over "
+        "this machine trains fast at width 32 on about 6,123 images a second, 5.0 passes over "
         "the training images in 57 s"
     )

@@ -3,11 +3,11 @@
 `cnn` is the small CNN that apparel started from. `fast` and `best` follow the networks that
 train quickest to a given accuracy on CIFAR-10 (K. Jordan, "94 % on CIFAR-10 in 3.29 Seconds on a
 Single GPU", 2024, arXiv 2404.00498, and the networks of D. Page, "How to Train Your ResNet", 2018,
-before it): three stages of two 3 x 3 convolutions without bias, batch normalisation (S. Ioffe and
+before it): stages of two 3 x 3 convolutions without bias, batch normalisation (S. Ioffe and
 C. Szegedy, 2015, arXiv 1502.03167) without scale, pooling before the normalisation, a global
-maximum and one dense layer. The activation is ReLU: on a CPU in bfloat16, GELU costs as much as a
-convolution. `best` is `fast`, wider. A third convolution in each stage with a shortcut around it
-was no better for the same time.
+maximum and one dense layer. The first stage sees the images at full resolution, with few channels.
+The activation is ReLU: on a CPU in bfloat16, GELU costs as much as a convolution. `best` is
+`fast`, wider. docs/performance.md says what else was tried.
 """
 
 from collections.abc import Callable, Sequence
@@ -107,7 +107,7 @@ def _best(n_classes: int, img_shape: tuple[int, int, int], width: int | None) ->
 
 
 def _convnet(name: str, n_classes: int, img_shape: tuple[int, int, int], width: int) -> Any:
-    """A stem, three stages of two convolutions, and a dense layer."""
+    """Two convolutions at full resolution, three stages of two, and a dense layer."""
     keras = backend.load_keras()
     layers = keras.layers
     plain = {"dtype": "float32"}
@@ -136,7 +136,9 @@ def _convnet(name: str, n_classes: int, img_shape: tuple[int, int, int], width: 
 
     inputs = x = layers.Input(img_shape, **plain)
     # A multiple of 16 channels, which the kernels take whole: 12 are slower than 16.
-    x = activated(normalized(pooled(convolved(x, max(width // 32, 1) * 16, STEM))))
+    narrow = max(width // 32, 1) * 16
+    x = activated(normalized(convolved(x, narrow, STEM)))
+    x = activated(normalized(pooled(convolved(x, narrow, "stage0_conv2"))))
     for stage, channels in enumerate((width, 2 * width, 4 * width), start=1):
         x = convolved(x, channels, f"stage{stage}_conv1")
         x = activated(normalized(pooled(x) if stage > 1 else x))

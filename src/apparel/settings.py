@@ -241,7 +241,7 @@ class Plan:
     Attributes:
         model_name: the architecture.
         width: channels of its first stage; None where it has one size.
-        images_per_second: that it trains on, here and now.
+        images_per_second: that it trains on here and now, about.
         passes: over the training images that the budget should allow.
         seconds: that remain for training after the measurement.
         validation_seconds: of these, what the validation after the last step takes.
@@ -258,7 +258,7 @@ class Plan:
         """What was chosen and why, for people."""
         size = f" at width {self.width}" if self.width else ""
         return (
-            f"this machine trains {self.model_name}{size} on {self.images_per_second:,.0f} images "
-            f"a second, about {self.passes:.1f} passes over the training images in "
+            f"this machine trains {self.model_name}{size} on about {self.images_per_second:,.0f} "
+            f"images a second, {self.passes:.1f} passes over the training images in "
             f"{self.seconds:.0f} s"
         )
