@@ -18,6 +18,10 @@ mpl.use("agg")  # a developer's screen must not fill with windows
 
 SMALL = (8, 9, 1)  # sides of different length, so that no swap goes unseen
 
+ON_TENSORFLOW = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="is about the TensorFlow backend"
+)
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -13,10 +13,7 @@ import pytest
 
 from apparel import backend
 from apparel.errors import ApparelError
-
-ON_TENSORFLOW = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="is about the TensorFlow backend"
-)
+from tests.conftest import ON_TENSORFLOW
 
 
 @pytest.fixture

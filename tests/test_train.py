@@ -13,7 +13,7 @@ from apparel.backend import NumberFormat
 from apparel.records import History, Splits
 from apparel.schedule import StepCourse
 from apparel.settings import Plan, Settings
-from tests.conftest import without_dropout
+from tests.conftest import ON_TENSORFLOW, without_dropout
 
 FLOAT32 = NumberFormat("float32", "asked for")
 BFLOAT16 = NumberFormat("mixed_bfloat16", "asked for")
@@ -163,6 +163,26 @@ def test_no_test_image_has_a_part_in_training(splits: Splits) -> None:
     (first, history), (second, other_history) = trained_fast(splits), trained_fast(other)
     assert same(first, second)
     assert history.history == other_history.history
+
+
+@ON_TENSORFLOW
+@pytest.mark.parametrize("name", ["cnn", "fast"])
+def test_a_training_step_is_traced_once(
+    splits: Splits, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    calls = []
+    step = keras.Model.train_step
+
+    def counted(model: keras.Model, batch: object) -> object:
+        calls.append(model.name)
+        return step(model, batch)
+
+    monkeypatch.setattr(keras.Model, "train_step", counted)
+    settings = Settings(model_name=name, width=4 if name == "fast" else None, epochs=2)
+    model = models.create(name, n_classes=10, img_shape=(28, 28, 1), seed=0, width=settings.width)
+    train.compile_model(model, settings)
+    train.fit(model, splits, settings, FLOAT32)
+    assert len(calls) == 1
 
 
 def test_patience_ends_training_and_brings_the_best_epoch_back(splits: Splits) -> None:

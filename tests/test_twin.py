@@ -6,11 +6,7 @@ import pytest
 
 from apparel import models
 from apparel.twin import copy_variables, training_optimizer, training_twin
-from tests.conftest import without_dropout
-
-ON_TENSORFLOW = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="is about TensorFlow's fused kernels"
-)
+from tests.conftest import ON_TENSORFLOW, without_dropout
 
 
 def test_a_bfloat16_twin_has_the_same_weights_and_a_float32_last_layer():

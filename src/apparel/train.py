@@ -167,9 +167,21 @@ def _compiled_twin(model: Any, recipe: Recipe, number_format: NumberFormat, batc
             exclude_layers=(STEM, HEAD),
             dtype="bfloat16" if number_format.policy == "mixed_bfloat16" else "float32",
         )
-    # TensorFlow traces a step twice where the first time makes variables.
-    twin.optimizer.build(twin.trainable_variables)
+    _make_variables(twin, batch_size)
     return twin
+
+
+def _make_variables(model: Any, batch_size: int) -> None:
+    """Make the variables of optimiser, loss and measures now, which leaves the weights alone.
+
+    TensorFlow traces a step a second time, for a second or more, where the first one made any.
+    """
+    model.optimizer.build(model.trainable_variables)
+    n_classes = model.output_shape[-1]
+    rows = np.full((batch_size, n_classes), 1 / n_classes, np.float32)
+    model.compute_loss(y=rows, y_pred=rows)
+    model.compute_metrics(None, rows, rows)
+    model.reset_metrics()
 
 
 def _data(
