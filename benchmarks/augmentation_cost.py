@@ -1,60 +1,79 @@
-"""What changing the images costs: the time of training with and without, in turns.
+"""What changing the images costs: the time of drawing a batch, as a share of a training step.
 
     python -m benchmarks.augmentation_cost
 
-Batches are mirrored, shifted and erased in a thread of their own while a step computes, but two
-cores do both. For each width, trains a number of steps with all changes and with none, in turns,
-and prints the median of the pairs' ratios, less 1.
+Batches are drawn in a thread of their own while a step computes, so training pays less than this:
+at most what is printed, where no core is idle meanwhile.
 """
 
+import itertools
 import statistics
+import time
 from dataclasses import replace
-from unittest.mock import patch
 
-from apparel import ApparelClassifier, backend, models, prepare, train
-from apparel.backend import NumberFormat
+import numpy as np
+
+from apparel import backend, data, models, prepare, train
+from apparel.augment import augmented_batches
+from apparel.pruning import LossFeedback
 from apparel.recipes import recipe_of
 from apparel.records import Splits
+from apparel.schedule import StepCourse
 from apparel.settings import Recipe, Settings
 
-PAIRS = 7
-IMAGES = 20_000
-EPOCHS = 2
+WIDTHS = (16, 32, 64)
+BATCHES = 300
 
 
-def training_seconds(splits: Splits, recipe: Recipe, number_format: NumberFormat) -> float:
-    """Seconds of the last epoch of a training by this recipe."""
-    settings = Settings(model_name=recipe.model_name, width=recipe.width)
-    model = models.create(
-        recipe.model_name, n_classes=10, img_shape=(28, 28, 1), seed=0, width=recipe.width
+def seconds_a_batch(splits: Splits, recipe: Recipe) -> float:
+    """Median seconds of drawing a batch."""
+    feedback = LossFeedback(len(splits.training))
+    batches = augmented_batches(
+        splits.train_images[splits.training],
+        splits.train_labels[splits.training],
+        recipe,
+        seed=0,
+        course=StepCourse(BATCHES),
+        feedback=feedback,
     )
+    times = []
+    for _ in range(BATCHES):
+        # As a training step would.
+        feedback.measured(np.ones(recipe.batch_size, np.float32))
+        start = time.perf_counter()
+        next(batches)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def seconds_a_step(width: int) -> float:
+    """Seconds of a training step of `fast`."""
+    settings = Settings(model_name="fast", width=width)
+    model = models.create("fast", n_classes=10, img_shape=(28, 28, 1), seed=0, width=width)
     train.compile_model(model, settings)
-    with patch.object(train, "recipe_of", lambda *_, **__: recipe):
-        history = train.fit(model, splits, settings, number_format)
-    return history.seconds[-1]
+    number_format = backend.choose_number_format("auto")
+    rate = train.images_per_second(model, settings, number_format)
+    return recipe_of(settings).batch_size / rate
 
 
 def main() -> None:
-    """Print a line for each width."""
+    """Print a line for each width and each set of changes."""
     settings = Settings(model_name="fast")
-    number_format = backend.choose_number_format("auto")
-    classifier = ApparelClassifier(limit=IMAGES).import_data().prepare_data()
-    arrays = (classifier.train_images, classifier.train_labels)
-    splits = prepare.split(*arrays, *arrays, settings=settings, manifest={})
-    for width in (16, 32, 64):
-        # All images in every epoch, so that both ways take the same number of steps.
-        plain = replace(recipe_of(settings), width=width, epochs=EPOCHS, prune=1e-9, flip=False)
-        changed = replace(plain, flip=True, shift=1, erase=6)
-        ratios = []
-        for pair in range(PAIRS):
-            ways = (plain, changed) if pair % 2 else (changed, plain)
-            seconds = {way: training_seconds(splits, way, number_format) for way in ways}
-            ratios.append(seconds[changed] / seconds[plain])
-        cost = 100 * (statistics.median(ratios) - 1)
-        low, high = (100 * (r - 1) for r in (min(ratios), max(ratios)))
+    splits = prepare.prepare(data.load(), settings)
+    plain = replace(recipe_of(settings), flip=False)
+    changes = {
+        "mirroring": replace(plain, flip=True),
+        "mirroring, shifts": replace(plain, flip=True, shift=1),
+        "mirroring, shifts, erasing": replace(plain, flip=True, shift=1, erase=6),
+    }
+    steps = {width: seconds_a_step(width) for width in WIDTHS}
+    base = seconds_a_batch(splits, plain)
+    print(backend.processor_name())
+    for (name, recipe), (width, step) in itertools.product(changes.items(), steps.items()):
+        cost = seconds_a_batch(splits, recipe) - base
         print(
-            f"width {width}: {cost:+.1f} % of a step ({low:+.1f} to {high:+.1f} in {PAIRS} pairs), "
-            f"{backend.processor_name()}, {number_format.policy}",
+            f"{name}: {1000 * cost:.1f} ms a batch; width {width}: "
+            f"{100 * cost / step:.1f} % of a step of {1000 * step:.0f} ms",
             flush=True,
         )
 

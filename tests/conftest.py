@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import matplotlib as mpl
 import numpy as np
 import pytest
 
-from apparel import models
+from apparel import backend, models
+
+# Before any test imports it: TensorFlow's kernels are chosen at the import.
+keras = backend.load_keras()
 
 mpl.use("agg")  # a developer's screen must not fill with windows
 

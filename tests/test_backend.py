@@ -194,6 +194,20 @@ def test_loading_keras_in_a_new_process_says_nothing():
     assert (done.stdout, done.stderr) == ("keras\n", "")
 
 
+@pytest.mark.parametrize(("given", "used"), [(None, "1"), ("0", "0"), ("1", "1")])
+def test_onednns_kernels_are_used_on_any_x86_unless_the_user_says_otherwise(
+    monkeypatch, given, used
+):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if given:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", given)
+    monkeypatch.setattr(backend.platform, "machine", lambda: "AMD64")
+    monkeypatch.delitem(sys.modules, "keras")
+    monkeypatch.setattr(importlib, "import_module", lambda _name: keras)
+    backend.load_keras()
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == used
+
+
 @pytest.mark.parametrize(
     ("backend_name", "error"),
     [

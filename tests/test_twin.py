@@ -73,20 +73,29 @@ def gradients(model, images, labels):
     ]
 
 
-@ON_TENSORFLOW
-@pytest.mark.parametrize("name", ["cnn", "fast", "best"])
-def test_a_float32_twin_has_the_models_gradients(name):
-    random = np.random.default_rng(0)
-    model = without_dropout(models.create(name, n_classes=3, img_shape=(12, 12, 1), seed=0))
+def gradient_errors(name, seed):
+    """Largest error of each gradient of a twin, as a share of the gradient's largest value."""
+    random = np.random.default_rng(seed)
+    model = without_dropout(models.create(name, n_classes=3, img_shape=(12, 12, 1), seed=seed))
     images = random.random((16, 12, 12, 1), dtype=np.float32)
     labels = np.eye(3, dtype=np.float32)[random.integers(0, 3, 16)]
     twin = training_twin(model, "float32")
     loss, expected = gradients(model, images, labels)
     twin_loss, found = gradients(twin, images, labels)
     assert twin_loss == pytest.approx(loss, rel=1e-5)
-    for one, two in zip(found, expected, strict=True):
-        # As a whole: rounding decides which of two nearly equal values a maximum picks.
-        assert np.linalg.norm(one - two) <= 2e-3 * np.linalg.norm(two) + 1e-7
+    return max(
+        np.abs(one - two).max() / np.abs(two).max()
+        for one, two in zip(found, expected, strict=True)
+    )
+
+
+@ON_TENSORFLOW
+@pytest.mark.parametrize("name", ["cnn", "fast", "best"])
+def test_a_float32_twin_has_the_models_gradients(name):
+    errors = sorted(gradient_errors(name, seed) for seed in range(5))
+    # Not of all: rounding decides which of two nearly equal values a maximum picks, and where it
+    # picks another one, a gradient moves elsewhere.
+    assert errors[2] <= 2e-5, errors
 
 
 @ON_TENSORFLOW

@@ -25,6 +25,9 @@ from apparel.errors import ApparelError
 from apparel.settings import Dtype
 
 CPU_INFO = Path("/proc/cpuinfo")
+# TensorFlow uses oneDNN's kernels by itself only where the processor has AVX512-VNNI or later.
+# With AVX2 alone they are faster than Eigen's, too: docs/performance.md has the figures.
+X86_64 = ("x86_64", "amd64")
 # bfloat16 needs tensor cores of NVIDIA's Ampere generation (compute capability 8.0) or newer.
 BFLOAT16_COMPUTE_CAPABILITY = (8, 0)
 # Of each number format; the fastest counts, and the first one may have code to generate.
@@ -66,6 +69,8 @@ def load_keras() -> Any:
     if "keras" in sys.modules:
         return sys.modules["keras"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if platform.machine().lower() in X86_64:
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     try:
         with _native_stderr_held():
             keras = importlib.import_module("keras")
