@@ -64,7 +64,7 @@ def main() -> None:
     changes = {
         "mirroring": replace(plain, flip=True),
         "mirroring, shifts": replace(plain, flip=True, shift=1),
-        "mirroring, shifts, erasing": replace(plain, flip=True, shift=1, erase=6),
+        "mirroring, shifts, erasing": replace(plain, flip=True, shift=1, erase=0.5),
     }
     steps = {width: seconds_a_step(width) for width in WIDTHS}
     base = seconds_a_batch(splits, plain)

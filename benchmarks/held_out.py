@@ -1,7 +1,7 @@
 """Try a choice on images held out of the training set; the test images have no part in it.
 
     python -m benchmarks.held_out '{"model_name": "fast", "width": 64, "epochs": 14}' \
-        '{"erase": 8}' --seed 0
+        '{"erase": 0.5}' --seed 0
 
 The first argument is options of `ApparelClassifier`, the second, which may be left out, what the
 recipe is to say otherwise. Of the 60,000 training images, 10,000 are held out and scored at the

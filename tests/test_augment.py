@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from apparel.augment import augmented_batches, erase_squares, shifted
+from apparel.augment import augmented_batches, erase_rectangles, shifted
 from apparel.pruning import LossFeedback
 from apparel.recipes import RECIPES
 from apparel.schedule import StepCourse
@@ -63,13 +63,13 @@ def test_two_epochs_show_both_sides_of_an_image(images):
 
 def test_the_users_images_stay_as_they_are(images):
     before = images.copy()
-    recipe = replace(PLAIN, flip=True, shift=2, erase=3)
+    recipe = replace(PLAIN, flip=True, shift=2, erase=0.5)
     list(epochs(images, recipe, 2))
     np.testing.assert_array_equal(images, before)
 
 
 def test_the_seed_decides(images):
-    recipe = replace(PLAIN, flip=True, shift=2, erase=3)
+    recipe = replace(PLAIN, flip=True, shift=2, erase=0.5)
     first, again, other = (
         np.concatenate([shown for shown, _ in epochs(images, recipe, 2, seed)])
         for seed in (1, 1, 2)
@@ -104,19 +104,40 @@ def rolled(image, down, right):
     return moved
 
 
-def test_a_square_of_each_image_takes_the_mean(images):
-    images = np.repeat(images, 50, axis=0)
-    before, mean = images.copy(), images.mean()
-    erase_squares(images, 3, np.random.default_rng(0))
-    changed = (images != before).any(axis=-1)
-    sizes = set()
-    for mask, image in zip(changed, images, strict=True):
+def test_half_of_the_images_lose_a_rectangle_to_noise():
+    n, height, width = 2000, 28, 20
+    images = np.full((n, height, width, 2), 2, np.float32)  # no noise is 2
+    erase_rectangles(images, 0.5, np.random.default_rng(0))
+    changed = (images != 2).any(axis=-1)
+    erased = images[changed]
+    assert (images != 2).sum() == erased.size  # all channels of a pixel
+    # Uniform in [0, 1]: 300,000 values have a mean within 0.002 of a half.
+    assert 0 <= erased.min() < 0.001
+    assert 0.999 < erased.max() < 1
+    assert erased.mean() == pytest.approx(0.5, abs=0.004)
+    assert changed.any(axis=(1, 2)).sum() == pytest.approx(1000, abs=100)  # four deviations
+    areas, ratios, places = [], [], set()
+    for mask in changed[changed.any(axis=(1, 2))]:
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         assert mask.sum() == len(rows) * len(columns)  # a rectangle
-        sizes.add((len(rows), len(columns)))
-        np.testing.assert_array_equal(image[mask], mean)
-    # The centre lies in the image, so that at most one row and column of three is cut off.
-    assert sizes == {(2, 2), (2, 3), (3, 2), (3, 3)}
+        areas.append(mask.mean())
+        ratios.append(len(rows) / len(columns))
+        places |= {(i, j) for i in rows[[0, -1]] for j in columns[[0, -1]]}
+    # Between 2 and 30 % of the area, evenly, but for the rounding of the sides.
+    assert 0.01 < min(areas) < 0.03
+    assert 0.28 < max(areas) < 0.33
+    assert np.mean(areas) == pytest.approx(0.16, abs=0.015)
+    assert np.median(ratios) == pytest.approx(1, abs=0.1)
+    assert min(ratios) < 0.4
+    assert max(ratios) > 2.5
+    assert {(0, 0), (0, width - 1), (height - 1, 0), (height - 1, width - 1)} <= places
+
+
+def test_no_image_or_every_image_is_erased_where_that_is_asked_for():
+    for share, expected in ((0.0, 0), (1.0, 300)):
+        images = np.full((300, 9, 8, 1), 2, np.float32)
+        erase_rectangles(images, share, np.random.default_rng(0))
+        assert (images != 2).any(axis=(1, 2, 3)).sum() == expected
 
 
 def test_few_images_make_one_small_batch(images):

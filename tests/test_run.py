@@ -81,7 +81,7 @@ def test_settings_say_everything_that_decided_the_run(finished_run: Run) -> None
         "model_name": "cnn", "width": None, "epochs": 1, "batch_size": 100, "optimizer": "adam",
         "learning_rate": 0.001, "schedule": "constant", "label_smoothing": 0.0,
         "weight_averaging": 0.5, "patience": None, "prune": 0.0, "flip": False, "shift": 0,
-        "erase": 0,
+        "erase": 0.0,
     }  # fmt: skip
     assert settings["plan"] is None
     assert settings["dataset"]["sha256"] == data.load(limit=1000, seed=3).sha256

@@ -14,6 +14,11 @@ from apparel.pruning import ALL_IMAGES_AT_END, LossFeedback
 from apparel.schedule import Course
 from apparel.settings import Recipe
 
+# Of an erased rectangle: its share of the image's area, and how many times as long as the other one
+# side may be.
+ERASED_AREA = (0.02, 0.3)
+LARGEST_RATIO = 3.3
+
 Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
@@ -62,7 +67,7 @@ def augmented_batches(
             flip = mirrored[chosen]
             batch[flip] = batch[flip, :, ::-1]
             if recipe.erase:
-                erase_squares(batch, recipe.erase, random)
+                erase_rectangles(batch, recipe.erase, random)
             if not feedback.drawn(chosen):
                 return
             batches += 1
@@ -93,20 +98,26 @@ def shifted(images: NDArray[np.float32], reach: int, random: Generator) -> NDArr
     return moved
 
 
-def erase_squares(images: NDArray[np.float32], side: int, random: Generator) -> None:
-    """Set a square of each image to the mean of all pixels, in place.
+def erase_rectangles(images: NDArray[np.float32], share: float, random: Generator) -> None:
+    """Fill a rectangle of some images with random values, in place (Zhong et al. 2017).
 
-    The square's centre lies anywhere in the image, so part of the square may lie outside.
+    The rectangle lies within the image. Its area, the ratio of its sides and its place are drawn
+    anew for each image.
 
     Args:
-        images: shape (n, h, w, c).
-        side: of the square, in pixels.
-        random: decides the place in each image.
+        images: shape (n, h, w, c), in [0, 1].
+        share: of the images that are changed, on average.
+        random: draws all.
     """
     n, height, width, _ = images.shape
-    top = random.integers(0, height, (n, 1)) - side // 2
-    left = random.integers(0, width, (n, 1)) - side // 2
+    area = random.uniform(*ERASED_AREA, (n, 1)) * height * width
+    ratio = np.exp(random.uniform(-1, 1, (n, 1)) * np.log(LARGEST_RATIO))
+    tall = np.clip(np.round(np.sqrt(area * ratio)), 1, height)
+    wide = np.clip(np.round(np.sqrt(area / ratio)), 1, width)
+    top = np.floor(random.random((n, 1)) * (height - tall + 1))
+    left = np.floor(random.random((n, 1)) * (width - wide + 1))
     rows, columns = np.arange(height), np.arange(width)
-    in_rows = (rows >= top) & (rows < top + side)
-    in_columns = (columns >= left) & (columns < left + side)
-    images[in_rows[:, :, None] & in_columns[:, None, :]] = images.mean()
+    in_rows = (rows >= top) & (rows < top + tall) & (random.random((n, 1)) < share)
+    in_columns = (columns >= left) & (columns < left + wide)
+    inside = in_rows[:, :, None] & in_columns[:, None, :]
+    images[inside] = random.random((inside.sum(), images.shape[-1]), np.float32)

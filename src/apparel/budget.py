@@ -11,7 +11,7 @@ from apparel import models, train
 from apparel.backend import NumberFormat
 from apparel.errors import UsageError
 from apparel.recipes import recipe_of
-from apparel.settings import Plan, Settings
+from apparel.settings import Plan, Recipe, Settings
 
 # From so many passes of `fast` at its own width on, which model and width are best; found on
 # Fashion-MNIST's validation images, see docs/performance.md.
@@ -52,7 +52,6 @@ def plan(
     """
     start = time.perf_counter()
     budget = settings.budget or 0.0
-
     auto = settings.model_name == "auto"
     # The table counts in passes of this one, whatever width the user wants.
     measured = replace(settings, model_name="fast", width=None) if auto else settings
@@ -61,7 +60,7 @@ def plan(
     if auto:
         chosen = _fitting(settings, passes=budget * rate / n_training)
         # Not measured once more: that would cost a short budget a tenth of its time.
-        rate *= _relative_speed(recipe_of(chosen).width, recipe_of(measured).width)
+        rate *= _relative_speed(recipe_of(chosen), recipe_of(measured))
     validation = VALIDATION_START_SECONDS + n_validation / (VALIDATION_SPEEDUP * rate)
     seconds = budget - (time.perf_counter() - start)
     if seconds <= validation:
@@ -109,9 +108,7 @@ def _fitting(settings: Settings, *, passes: float) -> Settings:
     return replace(settings, model_name=name, width=settings.width or width)
 
 
-def _relative_speed(width: int | None, measured_width: int | None) -> float:
-    """Images a second at one width, as a multiple of those at another."""
-    if width is None or measured_width is None:
-        return 1.0
-    narrower = measured_width / width
+def _relative_speed(recipe: Recipe, measured: Recipe) -> float:
+    """Images a second of a recipe, as a multiple of those of a measured one, by their widths."""
+    narrower = (measured.width or 1) / (recipe.width or 1)
     return float(narrower ** (NARROW_EXPONENT if narrower > 1 else WIDE_EXPONENT))

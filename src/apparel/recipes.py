@@ -11,8 +11,7 @@ were chosen on validation images alone, from what is known to train small networ
   Unbiased Dynamic Data Pruning", 2023, arXiv 2303.04947);
 - label smoothing (C. Szegedy et al., "Rethinking the Inception Architecture for Computer Vision",
   2015, arXiv 1512.00567);
-- erasing (T. DeVries and G. W. Taylor, "Improved Regularization of Convolutional Neural Networks
-  with Cutout", 2017, arXiv 1708.04552).
+- erasing (Z. Zhong et al., "Random Erasing Data Augmentation", 2017, arXiv 1708.04896).
 """
 
 from dataclasses import fields, replace
@@ -48,8 +47,8 @@ _BEST = replace(_FAST, model_name="best", width=96, epochs=45)
 # The first and the last layer of `fast` and `best`, which Adam trains.
 STEM, HEAD = "stem", "head"
 # The longer training lasts, the more variety it needs, and the less it suffers from it: from so
-# many epochs on, by how many pixels images shift, and how large a square of each is erased.
-_AUGMENTATION = ((40, 1, 6), (8, 1, 0), (1, 0, 0))
+# many epochs on, by how many pixels images shift, and of how many a rectangle is erased.
+_AUGMENTATION = ((14, 1, 0.5), (8, 1, 0.0), (1, 0, 0.0))
 
 RECIPES = {recipe.model_name: recipe for recipe in (_CNN, _FAST, _BEST)}
 

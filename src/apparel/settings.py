@@ -215,7 +215,7 @@ class Recipe:
         prune: the share of the easy images that each pass over them leaves out, in [0, 1).
         flip: whether images are mirrored, each in every other pass.
         shift: images move by at most so many pixels each way.
-        erase: side of a square of each image that is blanked out, in pixels; 0 for none.
+        erase: the share of the images of which a rectangle is filled with noise, in [0, 1].
     """
 
     model_name: str
@@ -231,7 +231,7 @@ class Recipe:
     prune: float = 0.0
     flip: bool = False
     shift: int = 0
-    erase: int = 0
+    erase: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
