@@ -73,8 +73,8 @@ def gradients(model, images, labels):
     ]
 
 
-def gradient_errors(name, seed):
-    """Largest error of each gradient of a twin, as a share of the gradient's largest value."""
+def largest_gradient_error(name, seed):
+    """The largest error in a twin's gradients, as a share of the largest value of the gradient."""
     random = np.random.default_rng(seed)
     model = without_dropout(models.create(name, n_classes=3, img_shape=(12, 12, 1), seed=seed))
     images = random.random((16, 12, 12, 1), dtype=np.float32)
@@ -92,7 +92,7 @@ def gradient_errors(name, seed):
 @ON_TENSORFLOW
 @pytest.mark.parametrize("name", ["cnn", "fast", "best"])
 def test_a_float32_twin_has_the_models_gradients(name):
-    errors = sorted(gradient_errors(name, seed) for seed in range(5))
+    errors = sorted(largest_gradient_error(name, seed) for seed in range(5))
     # Not of all: rounding decides which of two nearly equal values a maximum picks, and where it
     # picks another one, a gradient moves elsewhere.
     assert errors[2] <= 2e-5, errors
