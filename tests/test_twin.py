@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from apparel import models
+from apparel import backend, fused, models
 from apparel.twin import copy_variables, training_optimizer, training_twin
 from tests.conftest import ON_TENSORFLOW, without_dropout
 
@@ -112,6 +112,60 @@ def test_fused_normalization_keeps_the_statistics_that_keras_keeps():
         moved += int("moving_mean" in one.path and np.abs(one).max() > 0)
     assert moved == 8
     np.testing.assert_allclose(model(images), twin(images), atol=1e-5)
+
+
+@ON_TENSORFLOW
+@pytest.mark.parametrize(
+    ("side", "n_images", "row"),
+    [(3, 16, 32), (3, 5, 32), (7, 8, 32), (7, 6, 32), (4, 3, 20), (1, 9, 32), (8, 4, 8)],
+)
+def test_images_side_by_side_give_the_gradients_of_single_ones(side, n_images, row):
+    import tensorflow as tf  # noqa: PLC0415  # only where it is the backend
+
+    random = np.random.default_rng(side)
+    images = tf.constant(random.normal(size=(n_images, side, side, 3)), tf.float32)
+    upstream = tf.constant(random.normal(size=(n_images, side, side, 4)), tf.float32)
+    plain = keras.layers.Conv2D(4, 3, padding="same", use_bias=False)
+    joining = fused.convolution()(4, 3, padding="same", use_bias=False)
+    for layer in (plain, joining):
+        layer.build(images.shape)
+    joining.set_weights(plain.get_weights())
+
+    def convolved_with_gradients(layer):
+        @tf.function
+        def differentiate():
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                convolved = layer(images)
+            return convolved, *tape.gradient(
+                convolved, [images, layer.kernel.value], output_gradients=upstream
+            )
+
+        return differentiate.get_concrete_function()
+
+    expected, found = (convolved_with_gradients(layer) for layer in (plain, joining))
+    rows = [
+        operation.inputs[0].shape[2]
+        for operation in found.graph.get_operations()
+        if operation.type == "Conv2DBackpropFilter"
+    ]
+    assert rows == [row]
+    for one, two in zip(found(), expected(), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
+
+
+@ON_TENSORFLOW
+def test_only_a_processor_with_amx_joins_images(monkeypatch):
+    model = models.create("fast", n_classes=3, img_shape=(28, 28, 1), seed=0)
+
+    def twin_kinds(flags, policy):
+        monkeypatch.setattr(backend, "processor_flags", lambda: frozenset(flags))
+        layers = training_twin(model, policy).layers
+        return {type(x).__name__ for x in layers if isinstance(x, keras.layers.Conv2D)}
+
+    assert twin_kinds({"amx_bf16", "avx512f"}, "mixed_bfloat16") == {"JoiningConv2D"}
+    assert twin_kinds({"amx_bf16", "avx512f"}, "float32") == {"Conv2D"}
+    assert twin_kinds({"avx512f"}, "mixed_bfloat16") == {"Conv2D"}
 
 
 @ON_TENSORFLOW

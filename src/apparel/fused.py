@@ -1,7 +1,7 @@
-"""TensorFlow's fused kernels where Keras composes the same function from many operations.
+"""Faster forms of Keras layers and optimisers on TensorFlow.
 
 Each class computes what its Keras parent does, has the same variables under the same names, and
-differs only in how often the data pass through memory. For training on TensorFlow; nothing here
+differs only in how the data pass through memory. For training on TensorFlow; nothing here
 is ever saved.
 """
 
@@ -10,6 +10,10 @@ from typing import Any
 from apparel import backend
 
 BYTE = 256
+# Pixels of a row that oneDNN's kernel gradient for AMX works on at once, however short the row is.
+AMX_ROW = 32
+# Joining two is not worth the copies.
+LEAST_JOINED = 4
 
 
 def batch_normalization() -> Any:
@@ -45,6 +49,70 @@ def batch_normalization() -> Any:
             moving.assign(moving.value * self.momentum + value * (1 - self.momentum))
 
     return FusedBatchNormalization
+
+
+def convolution() -> Any:
+    """`keras.layers.Conv2D` whose kernel gradient takes several small images for one wide one.
+
+    With AMX, oneDNN fills each row of an image up to 32 pixels, so that rows of 3 cost as much as
+    rows of 32. Images of up to 7 pixels a row are put side by side for it, with a column of zeros
+    between two: the gradient is the same sum of the same products.
+
+    Returns:
+        The class. Other convolutions than of 3 x 3, in steps of 1, padded to the same size,
+        without bias and activation, are Keras's.
+    """
+    import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
+
+    keras = backend.load_keras()
+
+    def side_by_side(images: Any, count: int) -> Any:
+        n, (height, width, channels) = tf.shape(images)[0], images.shape[1:]
+        images = tf.pad(images, [[0, -n % count], [0, 0], [0, 1], [0, 0]])
+        images = tf.reshape(images, [-1, count, height, width + 1, channels])
+        images = tf.transpose(images, [0, 2, 1, 3, 4])
+        return tf.reshape(images, [-1, height, count * (width + 1), channels])
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]  # TensorFlow publishes no types
+    def convolve(images: Any, kernel: Any) -> Any:
+        def gradients(upstream: Any) -> tuple[Any, Any]:
+            # A power of two, as batches mostly are: others are filled up with empty images.
+            count = 1 << (AMX_ROW // (images.shape[2] + 1)).bit_length() - 1
+            back = tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=tf.shape(images), filter=kernel, out_backprop=upstream, **same
+            )
+            for_kernel = tf.raw_ops.Conv2DBackpropFilter(
+                input=side_by_side(images, count),
+                filter_sizes=kernel.shape,
+                out_backprop=side_by_side(upstream, count),
+                **same,
+            )
+            return back, for_kernel
+
+        same = {"strides": [1, 1, 1, 1], "padding": "SAME"}
+        return tf.raw_ops.Conv2D(input=images, filter=kernel, **same), gradients
+
+    class JoiningConv2D(keras.layers.Conv2D):  # type: ignore[misc, name-defined]  # Keras publishes no types
+        """Convolves; the gradient of its kernel joins images."""
+
+        def call(self, inputs: Any) -> Any:
+            if not self._joins(inputs):
+                return super().call(inputs)
+            return convolve(inputs, tf.convert_to_tensor(self.kernel))
+
+        def _joins(self, inputs: Any) -> bool:
+            return bool(
+                self.data_format == "channels_last"
+                and self.kernel_size == (3, 3)
+                and self.strides == self.dilation_rate == (1, 1)
+                and self.padding == "same"
+                and self.groups == 1
+                and not self.use_bias
+                and self.activation is keras.activations.linear
+                and LEAST_JOINED * (inputs.shape[2] + 1) <= AMX_ROW
+            )
+
+    return JoiningConv2D
 
 
 def dropout() -> Any:

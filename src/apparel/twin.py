@@ -5,8 +5,8 @@ A twin has the model's weights, layer for layer. What it may do differently:
 - compute in another number format;
 - add the bias and take the ReLU after max pooling instead of before it, which is the same
   function, as both keep order, at a quarter of the traffic;
-- normalise batches and apply Adam with TensorFlow's fused kernels, and draw dropout's random
-  numbers as bytes.
+- normalise batches and apply Adam with TensorFlow's fused kernels, draw dropout's random numbers
+  as bytes, and take the gradient of a kernel over several small images as over one.
 
 The model itself keeps its standard Keras layers, float32 throughout.
 """
@@ -30,7 +30,7 @@ def training_twin(model: Any, policy: str) -> Any:
         A new model, uncompiled, with the same weights.
     """
     keras = backend.load_keras()
-    kinds = _training_kinds()
+    kinds = _training_kinds(policy)
     delayed = _activations_to_delay(model)
     biases: dict[str, Callable[[], Any]] = {}
 
@@ -83,12 +83,18 @@ def _on_tensorflow() -> bool:
     return bool(backend.load_keras().backend.backend() == "tensorflow")
 
 
-def _training_kinds() -> dict[Any, Any]:
-    """The layers that have a faster form on this backend, and that form."""
+def _training_kinds(policy: str) -> dict[Any, Any]:
+    """The layers that have a faster form on this backend and processor, and that form."""
     if not _on_tensorflow():
         return {}
     layers = backend.load_keras().layers
-    return {layers.BatchNormalization: fused.batch_normalization(), layers.Dropout: fused.dropout()}
+    kinds = {
+        layers.BatchNormalization: fused.batch_normalization(),
+        layers.Dropout: fused.dropout(),
+    }
+    if policy == "mixed_bfloat16" and "amx_bf16" in backend.processor_flags():
+        kinds[layers.Conv2D] = fused.convolution()
+    return kinds
 
 
 def _activations_to_delay(model: Any) -> dict[str, str]:
