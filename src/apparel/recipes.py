@@ -43,7 +43,7 @@ _FAST = Recipe(
     prune=0.5,
     flip=True,
 )
-_BEST = replace(_FAST, model_name="best", width=96, epochs=45)
+_BEST = replace(_FAST, model_name="best", width=96, epochs=24)
 # The first and the last layer of `fast` and `best`, which Adam trains.
 STEM, HEAD = "stem", "head"
 # The longer training lasts, the more variety it needs, and the less it suffers from it: from so
