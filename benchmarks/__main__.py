@@ -20,6 +20,7 @@ ROWS = (
     "within_t_20",
     "within_t_8",
     "within_t_4",
+    "within_0_8_t",
     "within_1_5_t",
     "budget_10m",
     "svm",

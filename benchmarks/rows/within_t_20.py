@@ -4,7 +4,7 @@ from benchmarks.record import Row, main
 
 ROW = Row(
     name="within_t_20",
-    title="92.5 % hoped for within T/20",
+    title="`--model fast --width 16 --epochs 4`: 92.5 % hoped for within T/20",
     options={"model_name": "fast", "width": 16, "epochs": 4},
     target=0.925,
     limit=1 / 20,
