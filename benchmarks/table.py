@@ -15,7 +15,8 @@ RESULTS = Path(__file__).parent / "results"
 BEGIN, END = "<!-- the table, made by `make bench` -->", "<!-- end of the table -->"
 HEADER = (
     "| row | accuracy, mean (95 % interval) | with flip averaging | each seed | seconds | in T "
-    "| to reach | memory | weights | MFLOP an image | of the ceiling | processor, day |"
+    "| to reach | images a second (times plain Keras) | memory | weights | MFLOP an image "
+    "| of the ceiling | processor, day |"
 )
 
 
@@ -73,6 +74,7 @@ def _line(row: dict[str, Any]) -> str:
         f"{statistics.mean(run['seconds'] for run in runs):.0f}",
         f"{statistics.mean(run['ratio_to_t'] for run in runs):.3f}",
         _promise(row),
+        _speed(runs),
         f"{max(run['peak_memory_mb'] for run in runs):,.0f} MB",
         f"{runs[0]['parameters']:,}" if "parameters" in runs[0] else "",
         f"{runs[0]['flops_per_image'] / 1e6:.1f}" if "flops_per_image" in runs[0] else "",
@@ -97,6 +99,15 @@ def _promise(row: dict[str, Any]) -> str:
         return ""
     within = f" in {row['limit']:.3g} T" if row["limit"] else ""
     return f"{100 * row['target']:.1f} %{within}"
+
+
+def _speed(runs: list[dict[str, Any]]) -> str:
+    """Images trained on a second, and the same as a multiple of plain Keras's beside the run."""
+    if "images_per_second" not in runs[0]:
+        return ""
+    speed = statistics.mean(run["images_per_second"] for run in runs)
+    plain = statistics.mean(run["plain_images_per_second"] for run in runs)
+    return f"{speed:,.0f} ({speed / plain:.1f} x)"
 
 
 def _share_of_ceiling(runs: list[dict[str, Any]]) -> str:
