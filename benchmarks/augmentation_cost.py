@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from apparel import backend, data, models, prepare, train
-from apparel.augment import augmented_batches
+from apparel.augment import training_batches
 from apparel.pruning import LossFeedback
 from apparel.recipes import recipe_of
 from apparel.records import Splits
@@ -27,7 +27,7 @@ BATCHES = 300
 def seconds_a_batch(splits: Splits, recipe: Recipe) -> float:
     """Median seconds of drawing a batch."""
     feedback = LossFeedback(len(splits.training))
-    batches = augmented_batches(
+    batches = training_batches(
         splits.train_images[splits.training],
         splits.train_labels[splits.training],
         recipe,

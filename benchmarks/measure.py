@@ -1,7 +1,6 @@
 """One measured training in a process of its own: what the rows of the benchmark are made of.
 
     python -m benchmarks.measure plain SEED            the first program in plain Keras
-    python -m benchmarks.measure plain-speed           its images a second, on a few images
     python -m benchmarks.measure apparel SEED OPTIONS  apparel, OPTIONS as JSON
     python -m benchmarks.measure gradient_boosting|svm SEED   scikit-learn
     python -m benchmarks.measure machine               the processor and its TFLOP/s
@@ -29,7 +28,6 @@ from apparel import ApparelClassifier, backend, data
 
 BATCH_SIZE = 128
 EPOCHS = 15
-SPEED_IMAGES = 12_800
 SVM_IMAGES = 20_000
 PACKAGES = ("apparel", "keras", "tensorflow-cpu", "numpy", "scikit-learn")
 Measured = dict[str, Any]
@@ -96,28 +94,6 @@ def plain(seed: int) -> Measured:
     }
 
 
-def plain_speed() -> Measured:
-    """Images a second of plain Keras, in the second epoch of two short ones."""
-    keras = plain_keras()
-    keras.utils.set_random_seed(0)
-    images, labels, *_ = plain_images()
-    model = plain_model()
-    starts: list[float] = []
-    clock = keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda _epoch, _logs: starts.append(time.perf_counter())
-    )
-    model.fit(
-        images[:SPEED_IMAGES],
-        labels[:SPEED_IMAGES],
-        batch_size=BATCH_SIZE,
-        epochs=2,
-        validation_split=0.1,
-        verbose=0,
-        callbacks=[clock],
-    )
-    return {"images_per_second": 0.9 * SPEED_IMAGES / (time.perf_counter() - starts[-1])}
-
-
 def apparel(seed: int, options: dict[str, Any]) -> Measured:
     """A classifier with these options, from its first layer to its last step."""
     classifier = ApparelClassifier(seed=seed, **options)
@@ -133,8 +109,8 @@ def apparel(seed: int, options: dict[str, Any]) -> Measured:
         "accuracy": metrics["accuracy"].value,
         "flip_averaged": getattr(metrics.get("accuracy_flip_averaged"), "value", None),
         "seconds": seconds,
-        # The median epoch: time may end the last one early.
-        "images_per_second": shown / statistics.median(history.seconds),
+        # Time may end the last epoch early.
+        "images_per_second": shown / statistics.mean(history.seconds[:-1] or history.seconds),
         "epochs": history.epochs,
         "peak_memory_mb": memory,
         "dtype": history.dtype,
@@ -145,14 +121,14 @@ def apparel(seed: int, options: dict[str, Any]) -> Measured:
 
 def gradient_boosting(seed: int) -> Measured:
     """Histogram gradient boosting, as scikit-learn sets it up, on all training images."""
-    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415  # one way of five
+    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415  # one way of four
 
     return sklearn_measured(HistGradientBoostingClassifier(random_state=seed), seed, 60_000)
 
 
 def svm(seed: int) -> Measured:
     """A support vector machine with an RBF kernel, on a third of the images, drawn at random."""
-    from sklearn.svm import SVC  # noqa: PLC0415  # one way of five
+    from sklearn.svm import SVC  # noqa: PLC0415  # one way of four
 
     return sklearn_measured(SVC(C=10), seed, SVM_IMAGES)
 
@@ -240,7 +216,6 @@ def peak_memory() -> float:
 
 WAYS: dict[str, Callable[..., Measured]] = {
     "plain": plain,
-    "plain-speed": plain_speed,
     "apparel": apparel,
     "gradient_boosting": gradient_boosting,
     "svm": svm,

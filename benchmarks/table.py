@@ -11,6 +11,8 @@ from scipy.stats import t as student
 from apparel.files import write_text
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+# Its time is T.
+PEER = "plain_keras"
 RESULTS = Path(__file__).parent / "results"
 BEGIN, END = "<!-- the table, made by `make bench` -->", "<!-- end of the table -->"
 HEADER = (
@@ -43,8 +45,20 @@ def _newest_rows() -> dict[str, dict[str, Any]]:
         results = json.loads(path.read_text(encoding="utf-8"))
         for name, row in results["rows"].items():
             if row["runs"]:
-                newest[name] = {**row, "date": results["date"]}
+                peers = results["rows"].get(PEER, {"runs": []})["runs"]
+                newest[name] = {**row, "date": results["date"], "peers": peers}
     return newest
+
+
+def _peers(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs of plain Keras on the same machine on the same day."""
+    machines = [_machine(run) for run in row["runs"]]
+    return [run for run in row["peers"] if all(_machine(run) == m for m in machines)]
+
+
+def _machine(run: dict[str, Any]) -> dict[str, Any]:
+    """What tells machines and versions apart; the ceiling is measured anew for every row."""
+    return {key: value for key, value in run["machine"].items() if key != "ceiling"}
 
 
 def _machines(rows: list[dict[str, Any]]) -> list[str]:
@@ -71,10 +85,10 @@ def _line(row: dict[str, Any]) -> str:
         _mean_and_interval(accuracies),
         _mean_and_interval(flipped) if flipped else "",
         " ".join(f"{100 * accuracy:.2f}" for accuracy in accuracies),
-        f"{statistics.mean(run['seconds'] for run in runs):.0f}",
-        f"{statistics.mean(run['ratio_to_t'] for run in runs):.3f}",
+        f"{_mean(runs, 'seconds'):.0f}",
+        _in_t(row),
         _promise(row),
-        _speed(runs),
+        _speed(row),
         f"{max(run['peak_memory_mb'] for run in runs):,.0f} MB",
         f"{runs[0]['parameters']:,}" if "parameters" in runs[0] else "",
         f"{runs[0]['flops_per_image'] / 1e6:.1f}" if "flops_per_image" in runs[0] else "",
@@ -101,13 +115,26 @@ def _promise(row: dict[str, Any]) -> str:
     return f"{100 * row['target']:.1f} %{within}"
 
 
-def _speed(runs: list[dict[str, Any]]) -> str:
-    """Images trained on a second, and the same as a multiple of plain Keras's beside the run."""
-    if "images_per_second" not in runs[0]:
+def _in_t(row: dict[str, Any]) -> str:
+    """The mean time as a multiple of plain Keras's."""
+    peers = _peers(row)
+    if not peers:
         return ""
-    speed = statistics.mean(run["images_per_second"] for run in runs)
-    plain = statistics.mean(run["plain_images_per_second"] for run in runs)
-    return f"{speed:,.0f} ({speed / plain:.1f} x)"
+    return f"{_mean(row['runs'], 'seconds') / _mean(peers, 'seconds'):.3f}"
+
+
+def _speed(row: dict[str, Any]) -> str:
+    """Images trained on a second, and the same as a multiple of plain Keras's."""
+    if "images_per_second" not in row["runs"][0]:
+        return ""
+    speed, peers = _mean(row["runs"], "images_per_second"), _peers(row)
+    ratio = f" ({speed / _mean(peers, 'images_per_second'):.1f} x)" if peers else ""
+    return f"{speed:,.0f}{ratio}"
+
+
+def _mean(runs: list[dict[str, Any]], name: str) -> float:
+    """The mean of a figure over runs."""
+    return statistics.mean(run[name] for run in runs)
 
 
 def _share_of_ceiling(runs: list[dict[str, Any]]) -> str:

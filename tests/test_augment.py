@@ -1,4 +1,4 @@
-"""Augmented batches: every image once an epoch, moved, mirrored and erased as asked."""
+"""Training batches: every image once an epoch, moved, mirrored and erased as asked."""
 
 from dataclasses import replace
 from itertools import islice
@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from apparel.augment import augmented_batches, erase_rectangles, shifted
+from apparel.augment import erase_rectangles, shifted, training_batches
 from apparel.pruning import LossFeedback
 from apparel.recipes import RECIPES
 from apparel.schedule import StepCourse
@@ -24,7 +24,7 @@ LABELS = np.eye(N, dtype=np.float32)  # each image's label is its number
 
 
 def drawn(images, recipe, seed=0, feedback=None, course=None):
-    return augmented_batches(
+    return training_batches(
         images, LABELS[: len(images)], recipe, seed=seed, course=course or StepCourse(1000),
         feedback=feedback or LossFeedback(len(images)),
     )  # fmt: skip
@@ -138,6 +138,19 @@ def test_no_image_or_every_image_is_erased_where_that_is_asked_for():
         images = np.full((300, 9, 8, 1), 2, np.float32)
         erase_rectangles(images, share, np.random.default_rng(0))
         assert (images != 2).any(axis=(1, 2, 3)).sum() == expected
+
+
+def test_without_pruning_what_is_left_over_makes_a_smaller_batch(images):
+    batches = training_batches(
+        images, LABELS, replace(PLAIN, prune=0), seed=0, course=StepCourse(9), feedback=None
+    )
+    taken = list(islice(batches, 6))
+    assert [len(batch) for batch, *_ in taken] == [4, 4, 2, 4, 4, 2]
+    numbers = np.concatenate([labels.argmax(axis=1) for _, labels, _ in taken[:3]])
+    np.testing.assert_array_equal(np.sort(numbers), np.arange(N))
+    for batch, labels, weights in taken:
+        np.testing.assert_array_equal(batch, images[labels.argmax(axis=1)])
+        np.testing.assert_array_equal(weights, 1)
 
 
 def test_few_images_make_one_small_batch(images):

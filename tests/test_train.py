@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from apparel import data, models, prepare, progress, train
+from apparel.augment import training_batches
 from apparel.backend import NumberFormat
+from apparel.recipes import recipe_of
 from apparel.records import History, Splits
 from apparel.schedule import StepCourse
 from apparel.settings import Plan, Settings
@@ -59,13 +61,19 @@ def test_float32_training_without_averaging_is_plain_keras(splits: Splits) -> No
         models_.append(model)
     ours, plain = models_
     history = train.fit(ours, splits, settings, FLOAT32)
-    keras.utils.set_random_seed(0)
     x, y = splits.train_images, splits.train_labels
     log = plain.fit(
-        x[splits.training],
-        y[splits.training],
+        training_batches(
+            x[splits.training],
+            y[splits.training],
+            recipe_of(settings),
+            seed=0,
+            course=StepCourse(2),
+            feedback=None,
+        ),
+        steps_per_epoch=-(-len(splits.training) // 64),
+        shuffle=False,
         validation_data=(x[splits.validation], y[splits.validation]),
-        batch_size=64,
         epochs=2,
         verbose=0,
     )

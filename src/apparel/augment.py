@@ -1,4 +1,4 @@
-"""Batches of training images, changed a little and differently in every epoch.
+"""Batches of training images, in another order and changed a little differently in every epoch.
 
 Done with NumPy in whole batches, so that it costs next to nothing: TensorFlow draws the next
 batches in a thread of its own while a step computes.
@@ -22,16 +22,16 @@ LARGEST_RATIO = 3.3
 Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
-def augmented_batches(
+def training_batches(
     images: NDArray[np.float32],
     labels: NDArray[np.float32],
     recipe: Recipe,
     *,
     seed: int,
     course: Course,
-    feedback: LossFeedback,
+    feedback: LossFeedback | None,
 ) -> Iterator[Batch]:
-    """Shuffle, skip, mirror, shift and erase, pass after pass without end.
+    """Shuffle and, where the recipe says so, skip, mirror, shift and erase, without end.
 
     Half the images, drawn once, are mirrored in even passes and the other half in odd ones, so
     that two passes show both sides of every image.
@@ -42,11 +42,12 @@ def augmented_batches(
         recipe: gives `batch_size`, `prune`, `flip`, `shift` and `erase`.
         seed: of order and changes.
         course: of the training, which ends with all images.
-        feedback: is told of every batch, and knows which images are easy.
+        feedback: is told of every batch, and knows which images are easy; None without pruning.
 
     Yields:
         Images, labels and weights, `batch_size` of them; all n where there are fewer. What is
-        left over after the last whole batch of a pass sits it out.
+        left over after the last whole batch of a pass makes a smaller one, but sits the pass out
+        with pruning, whose batches are all of one size.
     """
     random = np.random.default_rng(seed)
     size = min(recipe.batch_size, len(images))
@@ -55,11 +56,11 @@ def augmented_batches(
     while True:
         weights = np.ones(len(images), np.float32)
         order = random.permutation(len(images))
-        if course.forecast(batches) < 1 - ALL_IMAGES_AT_END:
+        if feedback and course.forecast(batches) < 1 - ALL_IMAGES_AT_END:
             kept, weights = feedback.keep(recipe.prune, random)
             pruned = order[kept[order]]
             order = pruned if len(pruned) >= size else order
-        for start in range(0, len(order) - size + 1, size):
+        for start in range(0, len(order) - (size - 1 if feedback else 0), size):
             chosen = order[start : start + size]
             batch = images[chosen]
             if recipe.shift:
@@ -68,7 +69,7 @@ def augmented_batches(
             batch[flip] = batch[flip, :, ::-1]
             if recipe.erase:
                 erase_rectangles(batch, recipe.erase, random)
-            if not feedback.drawn(chosen):
+            if feedback and not feedback.drawn(chosen):
                 return
             batches += 1
             yield batch, labels[chosen], weights[chosen]

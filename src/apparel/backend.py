@@ -86,6 +86,11 @@ def load_keras() -> Any:
     return keras
 
 
+def on_tensorflow() -> bool:
+    """Tell whether TensorFlow is the backend."""
+    return bool(load_keras().backend.backend() == "tensorflow")
+
+
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and the backend, and make the backend's operations deterministic.
 
@@ -94,9 +99,8 @@ def seed_everything(seed: int) -> None:
     Args:
         seed: 0 to 2**32 - 1.
     """
-    keras = load_keras()
-    keras.utils.set_random_seed(seed)
-    if keras.backend.backend() == "tensorflow":
+    load_keras().utils.set_random_seed(seed)
+    if on_tensorflow():
         import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
 
         tf.config.experimental.enable_op_determinism()
@@ -163,7 +167,7 @@ def bfloat16_speedup() -> float:
 
 def _compute_capabilities() -> list[tuple[int, int]]:
     """Compute capability of each GPU that TensorFlow sees; empty on other backends."""
-    if load_keras().backend.backend() != "tensorflow":
+    if not on_tensorflow():
         return []
     import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
 

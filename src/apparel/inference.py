@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from apparel import pipeline
 from apparel.errors import ModelFileError, UsageError
 from apparel.records import Splits
 from apparel.settings import Recipe, whole_number
@@ -26,7 +27,8 @@ def predict_probabilities(model: Any, images: NDArray[np.float32]) -> NDArray[np
     Returns:
         Shape (n, k), rows sum to 1.
     """
-    return np.asarray(model.predict(images, batch_size=BATCH_SIZE, verbose=0), np.float32)
+    batches = pipeline.batched(images, batch_size=BATCH_SIZE)
+    return np.asarray(model.predict(batches, verbose=0), np.float32)
 
 
 def predict_mirrored(
@@ -60,7 +62,8 @@ def keras_measures(
     Returns:
         Each measure by the name it was compiled with: loss, accuracy, precision, recall.
     """
-    measures = model.evaluate(images, labels, batch_size=BATCH_SIZE, verbose=0, return_dict=True)
+    batches = pipeline.batched(images, labels, batch_size=BATCH_SIZE)
+    measures = model.evaluate(batches, verbose=0, return_dict=True)
     return {name: float(value) for name, value in measures.items()}
 
 

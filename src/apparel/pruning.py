@@ -125,4 +125,8 @@ def loss_reader(feedback: LossFeedback) -> Any:
             losses = keras.ops.convert_to_numpy(self.model.step_losses)
             feedback.measured(np.array(losses, np.float32))
 
+        def on_train_end(self, logs: object = None) -> None:  # noqa: ARG002  # Keras's signature
+            # The drawing thread waits for losses, and Keras for the thread.
+            feedback.close()
+
     return LossReader()

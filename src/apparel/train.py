@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from apparel import backend
-from apparel.augment import augmented_batches
+from apparel import backend, pipeline
+from apparel.augment import training_batches
 from apparel.averaging import weight_average
 from apparel.backend import NumberFormat
 from apparel.muon import muon
@@ -92,7 +92,7 @@ def fit(
         course = TimeCourse(plan.seconds)
         course.set_aside(plan.validation_seconds)
     twin = _compiled_twin(model, recipe, number_format, _batch_size(splits, recipe))
-    feedback = LossFeedback(len(splits.training))
+    feedback = LossFeedback(len(splits.training)) if recipe.prune else None
     backend.seed_everything(settings.seed)
     epochs = None if plan else recipe.epochs
     log = _epoch_log(course, epochs)
@@ -108,7 +108,8 @@ def fit(
     except KeyboardInterrupt:
         interrupted = True
     finally:
-        feedback.close()
+        if feedback:
+            feedback.close()
         log.reporter.close()
     copy_variables(twin, model)
     if recipe.optimizer == "adam":
@@ -185,23 +186,28 @@ def _make_variables(model: Any, batch_size: int) -> None:
 
 
 def _data(
-    splits: Splits, recipe: Recipe, seed: int, course: Course, feedback: LossFeedback
+    splits: Splits, recipe: Recipe, seed: int, course: Course, feedback: LossFeedback | None
 ) -> dict[str, Any]:
     """What Keras's `fit` is told of the images."""
     images, labels = splits.train_images, splits.train_labels
     training, held_out = splits.training, splits.validation
     told: dict[str, Any] = {}
     if len(held_out):
-        told["validation_data"] = images[held_out], labels[held_out]
-    images, labels = images[training], labels[training]
-    if not recipe.prune:
-        return {**told, "x": images, "y": labels, "batch_size": recipe.batch_size}
-    batches = augmented_batches(images, labels, recipe, seed=seed, course=course, feedback=feedback)
+        told["validation_data"] = pipeline.batched(
+            images[held_out], labels[held_out], batch_size=recipe.batch_size
+        )
+    batches = training_batches(
+        images[training],
+        labels[training],
+        recipe,
+        seed=seed,
+        course=course,
+        feedback=feedback,
+    )
     return {
         **told,
-        "x": batches,
+        "x": pipeline.endless(batches),
         "steps_per_epoch": _steps(len(training), recipe),
-        "validation_batch_size": recipe.batch_size,
         "shuffle": False,
     }
 
@@ -211,9 +217,9 @@ def _batch_size(splits: Splits, recipe: Recipe) -> int:
     return min(recipe.batch_size, len(splits.training))
 
 
-def _callbacks(recipe: Recipe, course: Course, feedback: LossFeedback) -> list[Any]:
+def _callbacks(recipe: Recipe, course: Course, feedback: LossFeedback | None) -> list[Any]:
     """What a recipe wants done beside the steps."""
-    callbacks = [loss_reader(feedback)] if recipe.prune else []
+    callbacks = [loss_reader(feedback)] if feedback else []
     if recipe.schedule == "triangular":
         callbacks.append(triangular_schedule(course, recipe.learning_rate))
     if recipe.weight_averaging:
@@ -243,7 +249,7 @@ def _order(measure: str) -> tuple[bool, bool]:
 def _steps(n_images: int, recipe: Recipe) -> int:
     """Training steps in an epoch, as if no image were skipped.
 
-    Where batches are not all whole, the last one of an epoch is smaller.
+    Without pruning, the last one of an epoch may be smaller.
     """
     if recipe.prune:
         return max(n_images // recipe.batch_size, 1)

@@ -65,7 +65,7 @@ def training_optimizer(optimizer: Any) -> Any:
     """Copy a Keras optimiser's settings, with the fused kernel where there is one."""
     keras = backend.load_keras()
     kind = type(optimizer)
-    if kind is keras.optimizers.Adam and not optimizer.amsgrad and _on_tensorflow():
+    if kind is keras.optimizers.Adam and not optimizer.amsgrad and backend.on_tensorflow():
         kind = fused.adam()
     return kind.from_config(optimizer.get_config())
 
@@ -79,13 +79,9 @@ def copy_optimizer(optimizer: Any, model: Any) -> None:
     model.optimizer.load_own_variables(state)
 
 
-def _on_tensorflow() -> bool:
-    return bool(backend.load_keras().backend.backend() == "tensorflow")
-
-
 def _training_kinds(policy: str) -> dict[Any, Any]:
     """The layers that have a faster form on this backend and processor, and that form."""
-    if not _on_tensorflow():
+    if not backend.on_tensorflow():
         return {}
     layers = backend.load_keras().layers
     kinds = {

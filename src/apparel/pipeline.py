@@ -1,0 +1,85 @@
+"""Batches on their way into Keras, on TensorFlow without the pause that Keras's own have.
+
+Keras lets tf.data tune its datasets, in a thread that wakes up after 10 ms, 20 ms, 40 ms and so
+on. Where an epoch ends, TensorFlow 2.21 wakes the thread before it has noted that all is over
+(`CancellationManager::StartCancelWithStatus`), so that the thread often goes back to sleep
+(`Model::OptimizeLoop`): the epoch then waits for the next waking, up to as long again as it has
+lasted, with idle processors. Without tuning there is no such thread.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+from numpy.typing import NDArray
+
+from apparel import backend
+
+# Batches that are ready before they are needed.
+AHEAD = 4
+
+
+def batched(*arrays: NDArray[Any], batch_size: int) -> Any:
+    """Cut arrays into batches, in order, for Keras to pass over as often as it wants.
+
+    Args:
+        arrays: all of n rows: images, or images and labels.
+        batch_size: rows of a batch; the last one may have fewer.
+
+    Returns:
+        What Keras's `evaluate`, `predict` and `fit`'s `validation_data` take.
+    """
+    if not backend.on_tensorflow():
+        return _sliced(arrays, batch_size)
+    import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
+
+    # One array alone is the images, and not the only one of several inputs.
+    rows = arrays if len(arrays) > 1 else arrays[0]
+    return _untuned(tf.data.Dataset.from_tensor_slices(rows).batch(batch_size))
+
+
+def endless(batches: Iterator[tuple[NDArray[Any], ...]]) -> Any:
+    """Draw batches in a thread beside the steps that they are for.
+
+    Args:
+        batches: without end, or until training has ended; tuples of arrays that keep their
+            shapes, but for the number of rows.
+
+    Returns:
+        What Keras's `fit` takes, with `steps_per_epoch`.
+    """
+    if not backend.on_tensorflow():
+        return batches
+    import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
+
+    first = next(batches)
+    signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in first)
+    again = chain([first], batches)
+    return _untuned(tf.data.Dataset.from_generator(lambda: again, output_signature=signature))
+
+
+def _untuned(dataset: Any) -> Any:
+    """A dataset that prefetches a few batches and has no tuning thread."""
+    import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(AHEAD).with_options(options)
+
+
+def _sliced(arrays: tuple[NDArray[Any], ...], batch_size: int) -> Any:
+    """The batches as a dataset of Keras's own."""
+    keras = backend.load_keras()
+
+    class Slices(keras.utils.PyDataset):  # type: ignore[misc, name-defined]  # Keras publishes no types
+        """Consecutive rows."""
+
+        def __len__(self) -> int:
+            return math.ceil(len(arrays[0]) / batch_size)
+
+        def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
+            rows = slice(index * batch_size, (index + 1) * batch_size)
+            return tuple(array[rows] for array in arrays)
+
+    return Slices()
