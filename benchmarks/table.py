@@ -16,8 +16,8 @@ PEER = "plain_keras"
 RESULTS = Path(__file__).parent / "results"
 BEGIN, END = "<!-- the table, made by `make bench` -->", "<!-- end of the table -->"
 HEADER = (
-    "| row | accuracy, mean (95 % interval) | with flip averaging | each seed | seconds | in T "
-    "| to reach | images a second (times plain Keras) | memory | weights | MFLOP an image "
+    "| row | accuracy, mean (95 % interval) | flip-averaged | view-averaged | each seed | seconds "
+    "| in T | to reach | images a second (times plain Keras) | memory | weights | MFLOP an image "
     "| of the ceiling | processor, day |"
 )
 
@@ -39,21 +39,22 @@ def write_table(names: Sequence[str]) -> None:
 
 
 def _newest_rows() -> dict[str, dict[str, Any]]:
-    """Each row's results in the newest file that has any, with the day of that file."""
+    """Each row's results in the newest file that has any, with the day of that file.
+
+    Every run gets `peers`: plain Keras's runs on the same machine.
+    """
     newest: dict[str, dict[str, Any]] = {}
+    peers = []
     for path in sorted(RESULTS.glob("*.json")):
         results = json.loads(path.read_text(encoding="utf-8"))
+        peers += results["rows"].get(PEER, {"runs": []})["runs"]
         for name, row in results["rows"].items():
             if row["runs"]:
-                peers = results["rows"].get(PEER, {"runs": []})["runs"]
-                newest[name] = {**row, "date": results["date"], "peers": peers}
+                newest[name] = {**row, "date": results["date"]}
+    for row in newest.values():
+        for run in row["runs"]:
+            run["peers"] = [peer for peer in peers if _machine(peer) == _machine(run)]
     return newest
-
-
-def _peers(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """The runs of plain Keras on the same machine on the same day."""
-    machines = [_machine(run) for run in row["runs"]]
-    return [run for run in row["peers"] if all(_machine(run) == m for m in machines)]
 
 
 def _machine(run: dict[str, Any]) -> dict[str, Any]:
@@ -79,16 +80,16 @@ def _line(row: dict[str, Any]) -> str:
     """One row of the table."""
     runs = sorted(row["runs"], key=lambda run: int(run["seed"]))
     accuracies = [run["accuracy"] for run in runs]
-    flipped = [run["flip_averaged"] for run in runs if run.get("flip_averaged")]
     cells = [
         f"{row['title']} (`{row['name']}`)",
         _mean_and_interval(accuracies),
-        _mean_and_interval(flipped) if flipped else "",
+        _averaged(runs, "flip_averaged"),
+        _averaged(runs, "view_averaged"),
         " ".join(f"{100 * accuracy:.2f}" for accuracy in accuracies),
         f"{_mean(runs, 'seconds'):.0f}",
-        _in_t(row),
+        _in_t(runs),
         _promise(row),
-        _speed(row),
+        _speed(runs),
         f"{max(run['peak_memory_mb'] for run in runs):,.0f} MB",
         f"{runs[0]['parameters']:,}" if "parameters" in runs[0] else "",
         f"{runs[0]['flops_per_image'] / 1e6:.1f}" if "flops_per_image" in runs[0] else "",
@@ -96,6 +97,12 @@ def _line(row: dict[str, Any]) -> str:
         f"{', '.join({run['machine']['processor']: None for run in runs})}, {row['date']}",
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _averaged(runs: list[dict[str, Any]], name: str) -> str:
+    """The accuracy of averaged probabilities, where all runs have it."""
+    values = [run.get(name) for run in runs]
+    return _mean_and_interval(values) if all(values) else ""
 
 
 def _mean_and_interval(values: list[float]) -> str:
@@ -115,21 +122,25 @@ def _promise(row: dict[str, Any]) -> str:
     return f"{100 * row['target']:.1f} %{within}"
 
 
-def _in_t(row: dict[str, Any]) -> str:
-    """The mean time as a multiple of plain Keras's."""
-    peers = _peers(row)
-    if not peers:
-        return ""
-    return f"{_mean(row['runs'], 'seconds') / _mean(peers, 'seconds'):.3f}"
+def _in_t(runs: list[dict[str, Any]]) -> str:
+    """The time as a multiple of plain Keras's."""
+    ratio = _to_peers(runs, "seconds")
+    return f"{ratio:.3f}" if ratio else ""
 
 
-def _speed(row: dict[str, Any]) -> str:
+def _speed(runs: list[dict[str, Any]]) -> str:
     """Images trained on a second, and the same as a multiple of plain Keras's."""
-    if "images_per_second" not in row["runs"][0]:
+    if "images_per_second" not in runs[0]:
         return ""
-    speed, peers = _mean(row["runs"], "images_per_second"), _peers(row)
-    ratio = f" ({speed / _mean(peers, 'images_per_second'):.1f} x)" if peers else ""
-    return f"{speed:,.0f}{ratio}"
+    speed, ratio = _mean(runs, "images_per_second"), _to_peers(runs, "images_per_second")
+    return f"{speed:,.0f} ({ratio:.2g} x)" if ratio else f"{speed:,.0f}"
+
+
+def _to_peers(runs: list[dict[str, Any]], name: str) -> float | None:
+    """A figure as a multiple of plain Keras's on the same machine, if that was measured."""
+    if not all(run["peers"] for run in runs):
+        return None
+    return statistics.mean(run[name] / _mean(run["peers"], name) for run in runs)
 
 
 def _mean(runs: list[dict[str, Any]], name: str) -> float:

@@ -85,6 +85,17 @@ def test_any_mixture_of_right_and_wrong_equals_scikit_learn(pairs):
     assert_equals_scikit_learn(evaluate(certain(predicted), true, NAMES))
 
 
+def test_averaged_probabilities_give_an_accuracy_more_and_change_no_other_figure():
+    probabilities, labels = made_up()
+    averaged = np.roll(probabilities, 100, axis=0)
+    result = evaluate(probabilities, labels, NAMES, averaged={"flip": averaged})
+    metrics = dict(result.metrics)
+    accuracy = metrics.pop("accuracy_flip_averaged")
+    assert accuracy.value == accuracy_score(labels, averaged.argmax(axis=1))
+    assert accuracy == wilson_interval(int(accuracy.value * len(labels) + 0.5), len(labels))
+    assert metrics == evaluate(probabilities, labels, NAMES).metrics
+
+
 def test_a_class_never_predicted_has_precision_zero():
     result = evaluate(certain([0, 0, 1, 2]), np.array([0, 3, 1, 2]), NAMES)
     dog = result.per_class[3]

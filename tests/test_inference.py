@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -5,6 +7,7 @@ from sklearn.metrics import accuracy_score, log_loss
 
 from apparel import inference
 from apparel.errors import ModelFileError, UsageError
+from apparel.recipes import RECIPES
 from apparel.records import Splits
 
 
@@ -39,6 +42,37 @@ def test_probabilities_are_the_models_in_order_whatever_the_batch(model, images,
     probabilities = inference.predict_probabilities(model, images)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities, by_hand(model, images), atol=1e-6)
+
+
+def test_probabilities_are_averaged_over_the_changes_that_training_knew(model, images):
+    def both_sides(copies):
+        return (by_hand(model, copies) + by_hand(model, copies[:, :, ::-1])) / 2
+
+    upper_left, lower_right = np.zeros_like(images), np.zeros_like(images)
+    upper_left[:, :-1, :-1] = images[:, 1:, 1:]
+    lower_right[:, 1:, 1:] = images[:, :-1, :-1]
+    expected = {
+        (False, 0): {},
+        (True, 0): {"flip": both_sides(images)},
+        (False, 1): {
+            "view": by_hand(model, images) / 2
+            + by_hand(model, upper_left) / 4
+            + by_hand(model, lower_right) / 4
+        },
+        (True, 1): {
+            "flip": both_sides(images),
+            "view": both_sides(images) / 2
+            + both_sides(upper_left) / 4
+            + both_sides(lower_right) / 4,
+        },
+    }
+    probabilities = inference.predict_probabilities(model, images)
+    for (flip, shift), means in expected.items():
+        recipe = replace(RECIPES["fast"], flip=flip, shift=shift)
+        found = inference.predict_averaged(model, images, probabilities, recipe)
+        assert found.keys() == means.keys()
+        for name, mean in means.items():
+            np.testing.assert_allclose(found[name], mean, rtol=1e-5)
 
 
 def test_keras_measures_equal_scikit_learns(model, images):

@@ -55,6 +55,7 @@ def test_a_metric_shows_its_value_and_interval_with_four_digits():
 def test_every_metric_of_an_evaluation_has_a_name_for_people():
     assert list(text.METRIC_NAMES) == [
         "accuracy", "precision", "recall", "f1", "log_loss", "accuracy_flip_averaged",
+        "accuracy_view_averaged",
     ]  # fmt: skip
     assert max(map(len, text.METRIC_NAMES.values())) <= 18  # the width of the column
 

@@ -114,58 +114,86 @@ def test_fused_normalization_keeps_the_statistics_that_keras_keeps():
     np.testing.assert_allclose(model(images), twin(images), atol=1e-5)
 
 
+def convolved_with_gradients(layer, images, upstream):
+    """The traced function: what a layer makes of images, and the gradients of both."""
+    import tensorflow as tf  # noqa: PLC0415  # only where it is the backend
+
+    @tf.function
+    def differentiate():
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            convolved = layer(images)
+        return convolved, *tape.gradient(
+            convolved, [images, layer.kernel.value], output_gradients=upstream
+        )
+
+    return differentiate.get_concrete_function()
+
+
+def plain_and_faster(side, n_images, channels, *, amx):
+    """A convolution's traced function as Keras makes it, and as it trains."""
+    import tensorflow as tf  # noqa: PLC0415  # only where it is the backend
+
+    random = np.random.default_rng(side)
+    images = tf.constant(random.normal(size=(n_images, side, side, 3)), tf.float32)
+    upstream = tf.constant(random.normal(size=(n_images, side, side, channels)), tf.float32)
+    plain = keras.layers.Conv2D(channels, 3, padding="same", use_bias=False)
+    faster = fused.convolution(amx=amx)(channels, 3, padding="same", use_bias=False)
+    for layer in (plain, faster):
+        layer.build(images.shape)
+    faster.set_weights(plain.get_weights())
+    return [convolved_with_gradients(layer, images, upstream) for layer in (plain, faster)]
+
+
+def operations(function, kind):
+    return [x for x in function.graph.get_operations() if x.type == kind]
+
+
+def assert_same_results(found, expected):
+    for one, two in zip(found(), expected(), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
+
+
 @ON_TENSORFLOW
 @pytest.mark.parametrize(
     ("side", "n_images", "row"),
     [(3, 16, 32), (3, 5, 32), (7, 8, 32), (7, 6, 32), (4, 3, 20), (1, 9, 32), (8, 4, 8)],
 )
 def test_images_side_by_side_give_the_gradients_of_single_ones(side, n_images, row):
-    import tensorflow as tf  # noqa: PLC0415  # only where it is the backend
-
-    random = np.random.default_rng(side)
-    images = tf.constant(random.normal(size=(n_images, side, side, 3)), tf.float32)
-    upstream = tf.constant(random.normal(size=(n_images, side, side, 4)), tf.float32)
-    plain = keras.layers.Conv2D(4, 3, padding="same", use_bias=False)
-    joining = fused.convolution()(4, 3, padding="same", use_bias=False)
-    for layer in (plain, joining):
-        layer.build(images.shape)
-    joining.set_weights(plain.get_weights())
-
-    def convolved_with_gradients(layer):
-        @tf.function
-        def differentiate():
-            with tf.GradientTape() as tape:
-                tape.watch(images)
-                convolved = layer(images)
-            return convolved, *tape.gradient(
-                convolved, [images, layer.kernel.value], output_gradients=upstream
-            )
-
-        return differentiate.get_concrete_function()
-
-    expected, found = (convolved_with_gradients(layer) for layer in (plain, joining))
-    rows = [
-        operation.inputs[0].shape[2]
-        for operation in found.graph.get_operations()
-        if operation.type == "Conv2DBackpropFilter"
-    ]
-    assert rows == [row]
-    for one, two in zip(found(), expected(), strict=True):
-        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
+    expected, found = plain_and_faster(side, n_images, 4, amx=True)
+    (gradient,) = operations(found, "Conv2DBackpropFilter")
+    assert gradient.inputs[0].shape[2] == row
+    assert_same_results(found, expected)
 
 
 @ON_TENSORFLOW
-def test_only_a_processor_with_amx_joins_images(monkeypatch):
+@pytest.mark.parametrize(
+    ("side", "n_images", "channels", "transposes"),
+    [(3, 16, 64, True), (7, 5, 64, True), (1, 1, 80, True), (8, 4, 64, False), (3, 8, 63, False)],
+)
+def test_transposed_images_give_the_gradients_of_images_as_they_are(
+    side, n_images, channels, transposes
+):
+    expected, found = plain_and_faster(side, n_images, channels, amx=False)
+    assert bool(operations(found, "Conv2DBackpropFilter")) != transposes
+    assert_same_results(found, expected)
+
+
+@ON_TENSORFLOW
+def test_only_a_processor_with_bfloat16_takes_kernel_gradients_in_another_way(monkeypatch):
     model = models.create("fast", n_classes=3, img_shape=(28, 28, 1), seed=0)
 
-    def twin_kinds(flags, policy):
+    def twin_kinds(policy, *flags):
         monkeypatch.setattr(backend, "processor_flags", lambda: frozenset(flags))
         layers = training_twin(model, policy).layers
         return {type(x).__name__ for x in layers if isinstance(x, keras.layers.Conv2D)}
 
-    assert twin_kinds({"amx_bf16", "avx512f"}, "mixed_bfloat16") == {"JoiningConv2D"}
-    assert twin_kinds({"amx_bf16", "avx512f"}, "float32") == {"Conv2D"}
-    assert twin_kinds({"avx512f"}, "mixed_bfloat16") == {"Conv2D"}
+    assert twin_kinds("mixed_bfloat16", "amx_bf16", "avx512f") == {"SmallMapConv2D"}
+    assert twin_kinds("mixed_bfloat16", "avx512_bf16") == {"SmallMapConv2D"}
+    assert twin_kinds("float32", "amx_bf16", "avx512_bf16") == {"Conv2D"}
+    assert twin_kinds("mixed_bfloat16", "avx512f") == {"Conv2D"}
+    monkeypatch.setattr(backend, "_compute_capabilities", lambda: [(9, 0)])
+    assert twin_kinds("mixed_bfloat16", "avx512_bf16") == {"Conv2D"}
 
 
 @ON_TENSORFLOW

@@ -165,6 +165,11 @@ def bfloat16_speedup() -> float:
     return seconds["float32"] / seconds["bfloat16"]
 
 
+def multiplies_bfloat16() -> bool:
+    """Tell whether it is a processor that computes, one with instructions for bfloat16."""
+    return bool({"amx_bf16", "avx512_bf16"} & processor_flags()) and not _compute_capabilities()
+
+
 def _compute_capabilities() -> list[tuple[int, int]]:
     """Compute capability of each GPU that TensorFlow sees; empty on other backends."""
     if not on_tensorflow():

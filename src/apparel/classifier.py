@@ -244,10 +244,12 @@ class ApparelClassifier(ArrayClassifier):
         self._check_fits(images)
         measures = inference.keras_measures(self.model, images, one_hot_labels)
         probabilities = inference.predict_probabilities(self.model, images)
-        mirrored = inference.predict_mirrored(self.model, images, recipe_of(self._settings()))
+        averaged = inference.predict_averaged(
+            self.model, images, probabilities, recipe_of(self._settings(), self._plan)
+        )
         labels = one_hot_labels.argmax(axis=1)
         self.evaluation = evaluate.evaluate(
-            probabilities, labels, tuple(self.labels), mirrored=mirrored
+            probabilities, labels, tuple(self.labels), averaged=averaged
         )
         print(text.test_summary(self.evaluation, measures))
         if self._run:

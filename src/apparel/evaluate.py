@@ -7,6 +7,9 @@ F1 and the macro averages carry the percentile bootstrap (B. Efron, "Bootstrap M
 distribution is the same as drawing images anew, and takes milliseconds.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import classification_report, confusion_matrix
@@ -24,7 +27,7 @@ def evaluate(
     labels: NDArray[np.int64],
     class_names: tuple[str, ...],
     *,
-    mirrored: NDArray[np.float32] | None = None,
+    averaged: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
 ) -> Evaluation:
     """Score probabilities against labels.
 
@@ -32,7 +35,8 @@ def evaluate(
         probabilities: shape (n, k), rows sum to 1.
         labels: shape (n,), 0 to k - 1.
         class_names: k names.
-        mirrored: probabilities of the mirrored images, for the accuracy of the mean of both.
+        averaged: probabilities averaged over changed copies of the images, by what they are
+            averaged over; each gives an accuracy more.
 
     Returns:
         Every figure with its interval. A class never predicted has precision 0, as in
@@ -58,10 +62,12 @@ def evaluate(
     confusion = count_confusions(labels, predicted, n_classes)
     per_class, macro = _scores(confusion, class_names)
     correct = int(np.trace(confusion))
-    with_mirror = {}
-    if mirrored is not None:
-        hits = int(((probabilities + mirrored).argmax(axis=1) == labels).sum())
-        with_mirror["accuracy_flip_averaged"] = wilson_interval(hits, len(labels))
+    accuracies = {
+        f"accuracy_{name}_averaged": wilson_interval(
+            int((means.argmax(axis=1) == labels).sum()), len(labels)
+        )
+        for name, means in averaged.items()
+    }
     return Evaluation(
         true=labels,
         predicted=predicted,
@@ -72,7 +78,7 @@ def evaluate(
             "accuracy": wilson_interval(correct, len(labels)),
             **macro,
             "log_loss": _log_loss(probabilities, labels),
-            **with_mirror,
+            **accuracies,
         },
         per_class=per_class,
         report=classification_report(

@@ -10,10 +10,14 @@ from typing import Any
 from apparel import backend
 
 BYTE = 256
+# Up to so many pixels a row, oneDNN's own gradient of a kernel is slow in bfloat16.
+MOST_PIXELS = 7
 # Pixels of a row that oneDNN's kernel gradient for AMX works on at once, however short the row is.
 AMX_ROW = 32
-# Joining two is not worth the copies.
-LEAST_JOINED = 4
+# Without AMX, fewer channels gain nothing.
+LEAST_CHANNELS = 64
+# Of a batch, so that the images of each fit the processor's cache.
+PARTS = 4
 
 
 def batch_normalization() -> Any:
@@ -51,56 +55,44 @@ def batch_normalization() -> Any:
     return FusedBatchNormalization
 
 
-def convolution() -> Any:
-    """`keras.layers.Conv2D` whose kernel gradient takes several small images for one wide one.
+def convolution(*, amx: bool) -> Any:
+    """`keras.layers.Conv2D` with a faster gradient of its kernel over small images, in bfloat16.
 
-    With AMX, oneDNN fills each row of an image up to 32 pixels, so that rows of 3 cost as much as
-    rows of 32. Images of up to 7 pixels a row are put side by side for it, with a column of zeros
-    between two: the gradient is the same sum of the same products.
+    The gradient is the same sum of the same products. Figures are in docs/performance.md.
+
+    Args:
+        amx: whether the processor has AMX; images are then put side by side, else transposed.
 
     Returns:
         The class. Other convolutions than of 3 x 3, in steps of 1, padded to the same size,
-        without bias and activation, are Keras's.
+        without bias and activation, over more than `MOST_PIXELS` pixels a row, are Keras's.
     """
     import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
 
     keras = backend.load_keras()
-
-    def side_by_side(images: Any, count: int) -> Any:
-        n, (height, width, channels) = tf.shape(images)[0], images.shape[1:]
-        images = tf.pad(images, [[0, -n % count], [0, 0], [0, 1], [0, 0]])
-        images = tf.reshape(images, [-1, count, height, width + 1, channels])
-        images = tf.transpose(images, [0, 2, 1, 3, 4])
-        return tf.reshape(images, [-1, height, count * (width + 1), channels])
+    kernel_gradient = _over_joined_images if amx else _by_transposition
+    least_channels = 1 if amx else LEAST_CHANNELS
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]  # TensorFlow publishes no types
     def convolve(images: Any, kernel: Any) -> Any:
         def gradients(upstream: Any) -> tuple[Any, Any]:
-            # A power of two, as batches mostly are: others are filled up with empty images.
-            count = 1 << (AMX_ROW // (images.shape[2] + 1)).bit_length() - 1
             back = tf.raw_ops.Conv2DBackpropInput(
                 input_sizes=tf.shape(images), filter=kernel, out_backprop=upstream, **same
             )
-            for_kernel = tf.raw_ops.Conv2DBackpropFilter(
-                input=side_by_side(images, count),
-                filter_sizes=kernel.shape,
-                out_backprop=side_by_side(upstream, count),
-                **same,
-            )
-            return back, for_kernel
+            return back, kernel_gradient(images, upstream)
 
         same = {"strides": [1, 1, 1, 1], "padding": "SAME"}
         return tf.raw_ops.Conv2D(input=images, filter=kernel, **same), gradients
 
-    class JoiningConv2D(keras.layers.Conv2D):  # type: ignore[misc, name-defined]  # Keras publishes no types
-        """Convolves; the gradient of its kernel joins images."""
+    class SmallMapConv2D(keras.layers.Conv2D):  # type: ignore[misc, name-defined]  # Keras publishes no types
+        """Convolves; takes the gradient of its kernel in another way."""
 
         def call(self, inputs: Any) -> Any:
-            if not self._joins(inputs):
+            if not self._has_small_maps(inputs):
                 return super().call(inputs)
             return convolve(inputs, tf.convert_to_tensor(self.kernel))
 
-        def _joins(self, inputs: Any) -> bool:
+        def _has_small_maps(self, inputs: Any) -> bool:
             return bool(
                 self.data_format == "channels_last"
                 and self.kernel_size == (3, 3)
@@ -109,10 +101,63 @@ def convolution() -> Any:
                 and self.groups == 1
                 and not self.use_bias
                 and self.activation is keras.activations.linear
-                and LEAST_JOINED * (inputs.shape[2] + 1) <= AMX_ROW
+                and inputs.shape[2] <= MOST_PIXELS
+                and self.filters >= least_channels
             )
 
-    return JoiningConv2D
+    return SmallMapConv2D
+
+
+def _over_joined_images(images: Any, upstream: Any) -> Any:
+    """A kernel's gradient over several images side by side, with a column of zeros between two.
+
+    With AMX, oneDNN fills each row up to 32 pixels, so that rows of 3 cost as much as rows of 32.
+    """
+    import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
+
+    # A power of two, as batches mostly are: others are filled up with empty images.
+    count = 1 << (AMX_ROW // (images.shape[2] + 1)).bit_length() - 1
+
+    def side_by_side(maps: Any) -> Any:
+        n, (height, width, channels) = tf.shape(maps)[0], maps.shape[1:]
+        maps = tf.pad(maps, [[0, -n % count], [0, 0], [0, 1], [0, 0]])
+        maps = tf.reshape(maps, [-1, count, height, width + 1, channels])
+        maps = tf.transpose(maps, [0, 2, 1, 3, 4])
+        return tf.reshape(maps, [-1, height, count * (width + 1), channels])
+
+    return tf.raw_ops.Conv2DBackpropFilter(
+        input=side_by_side(images),
+        filter_sizes=[3, 3, images.shape[-1], upstream.shape[-1]],
+        out_backprop=side_by_side(upstream),
+        strides=[1, 1, 1, 1],
+        padding="SAME",
+    )
+
+
+def _by_transposition(images: Any, upstream: Any) -> Any:
+    """A kernel's gradient as a convolution of the images with what comes back.
+
+    Channels take the place of images, and images that of channels: oneDNN convolves at twice the
+    speed at which it takes gradients of kernels.
+    """
+    import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
+
+    def in_parts(maps: Any) -> Any:
+        filled = tf.pad(maps, [[0, -tf.shape(maps)[0] % PARTS], [0, 0], [0, 0], [0, 0]])
+        return tf.split(filled, PARTS)
+
+    gradients = [
+        tf.raw_ops.Conv2D(
+            input=tf.transpose(maps, [3, 1, 2, 0]),
+            filter=tf.transpose(back, [1, 2, 0, 3]),
+            strides=[1, 1, 1, 1],
+            padding="EXPLICIT",
+            explicit_paddings=[0, 0, 1, 1, 1, 1, 0, 0],
+        )
+        for maps, back in zip(in_parts(images), in_parts(upstream), strict=True)
+    ]
+    total = tf.add_n([tf.cast(gradient, tf.float32) for gradient in gradients])
+    return tf.cast(tf.transpose(total, [1, 2, 0, 3]), images.dtype)
 
 
 def dropout() -> Any:

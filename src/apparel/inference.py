@@ -1,6 +1,6 @@
 """A float32 Keras model + images → probabilities and Keras's own measures."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,22 +31,56 @@ def predict_probabilities(model: Any, images: NDArray[np.float32]) -> NDArray[np
     return np.asarray(model.predict(batches, verbose=0), np.float32)
 
 
-def predict_mirrored(
-    model: Any, images: NDArray[np.float32], recipe: Recipe
-) -> NDArray[np.float32] | None:
-    """Give the class probabilities of every mirrored image, of a model that was trained on such.
+def predict_averaged(
+    model: Any,
+    images: NDArray[np.float32],
+    probabilities: NDArray[np.float32],
+    recipe: Recipe,
+) -> dict[str, NDArray[np.float32]]:
+    """Average each image's class probabilities with those of its changed copies.
+
+    Copies are of the kinds that the model was trained on: mirrored, or moved by a pixel to the
+    upper left and to the lower right, with half the weight (K. Jordan, "94 % on CIFAR-10 in 3.29
+    Seconds on a Single GPU", 2024, arXiv 2404.00498).
 
     Args:
         model: a `keras.Model` ending in softmax.
         images: shape (n, h, w, c), in [0, 1].
+        probabilities: of the images as they are, shape (n, k).
         recipe: that the model was trained by.
 
     Returns:
-        Shape (n, k), rows sum to 1; None where training knew no mirrored images.
+        Shape (n, k), rows sum to 1, by what they are averaged over: "flip" the image and its
+        mirror image, "view" the moved copies as well. Empty where training knew no such images.
     """
-    if not recipe.flip:
-        return None
+    averaged: dict[str, NDArray[np.float32]] = {}
+    if recipe.flip:
+        averaged["flip"] = _mean([probabilities, _predict_mirrored(model, images)])
+    if recipe.shift:
+        views = [averaged.get("flip", probabilities)] * 2
+        for moved in _moved_diagonally(images):
+            seen = predict_probabilities(model, moved)
+            views.append(_mean([seen, _predict_mirrored(model, moved)]) if recipe.flip else seen)
+        averaged["view"] = _mean(views)
+    return averaged
+
+
+def _mean(probabilities: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The mean of arrays of one shape."""
+    return np.asarray(np.mean(probabilities, axis=0), np.float32)
+
+
+def _predict_mirrored(model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give every mirrored image's class probabilities."""
     return predict_probabilities(model, np.ascontiguousarray(images[:, :, ::-1]))
+
+
+def _moved_diagonally(images: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """Move images by a pixel to the upper left, then to the lower right, with black behind."""
+    height, width = images.shape[1:3]
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    for start in (2, 0):
+        yield padded[:, start : start + height, start : start + width]
 
 
 def keras_measures(

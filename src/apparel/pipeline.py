@@ -1,10 +1,13 @@
-"""Batches on their way into Keras, on TensorFlow without the pause that Keras's own have.
+"""Batches on their way into Keras, without the faults that Keras's own have on TensorFlow.
 
 Keras lets tf.data tune its datasets, in a thread that wakes up after 10 ms, 20 ms, 40 ms and so
 on. Where an epoch ends, TensorFlow 2.21 wakes the thread before it has noted that all is over
 (`CancellationManager::StartCancelWithStatus`), so that the thread often goes back to sleep
 (`Model::OptimizeLoop`): the epoch then waits for the next waking, up to as long again as it has
 lasted, with idle processors. Without tuning there is no such thread.
+
+Nor is the order left to Keras 3.15, whose shuffle starts anew from the seed in every epoch once
+`keras.utils.set_random_seed` was called, and so gives the same order in each.
 """
 
 import math

@@ -180,8 +180,9 @@ class Evaluation:
         class_names: one name a class.
         confusion: int64, shape (k, k); row: true class, column: predicted class.
         metrics: accuracy, the macro averages precision, recall and f1, log_loss and, for a model
-            trained on mirrored images, accuracy_flip_averaged: with the mean of the probabilities
-            of each image and its mirror image.
+            trained on changed images, the accuracy of probabilities averaged over each image and
+            changed copies: accuracy_flip_averaged, over the image and its mirror image, and
+            accuracy_view_averaged, over both where they are and moved by a pixel.
         per_class: scores of each class, in the order of `class_names`.
         report: scikit-learn's classification report.
     """

@@ -13,6 +13,7 @@ METRIC_NAMES = {
     "f1": "F1 (macro)",
     "log_loss": "Log loss",
     "accuracy_flip_averaged": "Flip-averaged acc.",
+    "accuracy_view_averaged": "View-averaged acc.",
 }
 
 

@@ -6,7 +6,7 @@ A twin has the model's weights, layer for layer. What it may do differently:
 - add the bias and take the ReLU after max pooling instead of before it, which is the same
   function, as both keep order, at a quarter of the traffic;
 - normalise batches and apply Adam with TensorFlow's fused kernels, draw dropout's random numbers
-  as bytes, and take the gradient of a kernel over several small images as over one.
+  as bytes, and take the gradient of a kernel over small images in another order.
 
 The model itself keeps its standard Keras layers, float32 throughout.
 """
@@ -88,8 +88,8 @@ def _training_kinds(policy: str) -> dict[Any, Any]:
         layers.BatchNormalization: fused.batch_normalization(),
         layers.Dropout: fused.dropout(),
     }
-    if policy == "mixed_bfloat16" and "amx_bf16" in backend.processor_flags():
-        kinds[layers.Conv2D] = fused.convolution()
+    if policy == "mixed_bfloat16" and backend.multiplies_bfloat16():
+        kinds[layers.Conv2D] = fused.convolution(amx="amx_bf16" in backend.processor_flags())
     return kinds
 
 

@@ -10,10 +10,9 @@ from apparel import display, report, text
 from apparel.errors import UsageError
 from apparel.files import write_text
 from apparel.formats import SUFFIXES, format_of
-from apparel.recipes import recipe_of
 from apparel.records import Evaluation, Finding, Prediction
 from apparel.rundir import MODEL_FILE, ONNX_FILE, RunDirectory
-from apparel.settings import Settings
+from apparel.settings import Recipe, Settings
 
 if TYPE_CHECKING:
     from apparel.classifier import ApparelClassifier
@@ -122,9 +121,10 @@ def evaluate_run(
     inference.check_fits(model, n_classes=dataset.n_classes, img_shape=dataset.img_shape)
     images = prepare.scale_pixels(dataset.test_images)
     probabilities = inference.predict_probabilities(model, images)
-    mirrored = inference.predict_mirrored(model, images, recipe_of(settings))
+    recipe = Recipe(**record["recipe"])
+    averaged = inference.predict_averaged(model, images, probabilities, recipe)
     return evaluate.evaluate(
-        probabilities, dataset.test_labels, dataset.class_names, mirrored=mirrored
+        probabilities, dataset.test_labels, dataset.class_names, averaged=averaged
     )
 
 
