@@ -16,6 +16,7 @@ from benchmarks.table import write_table
 ROWS = (
     "plain_keras",
     "seed_model",
+    "seed_model_averaged",
     "within_t_20",
     "within_t_8",
     "within_t_3",

@@ -197,12 +197,7 @@ def _data(
             images[held_out], labels[held_out], batch_size=recipe.batch_size
         )
     batches = training_batches(
-        images[training],
-        labels[training],
-        recipe,
-        seed=seed,
-        course=course,
-        feedback=feedback,
+        images[training], labels[training], recipe, seed=seed, course=course, feedback=feedback
     )
     return {
         **told,
