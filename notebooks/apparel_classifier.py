@@ -101,6 +101,10 @@ evaluation = classifier.test_model()
 # **Question.** Find the row *Shirt* in the confusion matrix. What are shirts taken for, and would
 # you have known better from 28 × 28 grey pixels?
 #
+# **Question.** The last picture compares how sure the computer is with how often it is right. Where
+# it says 70 %, in how many of 100 cases is it right? And if it may say "I do not know" to one picture
+# in ten, how good are the other answers?
+#
 # ## 6. What do these figures mean?
 
 # %%

@@ -5,7 +5,7 @@ from pathlib import Path
 
 os.environ["COLUMNS"] = "80"  # argparse wraps to the terminal, and a page has none
 
-from apparel import cli  # the width comes first
+from apparel import arguments  # the width comes first
 
 INTRODUCTION = """\
 # The command
@@ -19,7 +19,7 @@ Results go to standard output, progress and errors to standard error. An error i
 
 def main() -> None:
     """Write the page."""
-    parser = cli.parser()
+    parser = arguments.parser()
     commands = next(action.choices for action in parser._actions if action.dest == "command")  # noqa: SLF001  # argparse lists its subparsers nowhere else
     sections = [
         f"## `{p.prog}`\n\n```text\n{p.format_help()}```\n" for p in (parser, *commands.values())

@@ -12,11 +12,27 @@ import numpy as np
 import pytest
 
 from apparel import backend, models
+from apparel.records import UNCALIBRATED, Abstention, Interval, Reliability
 
 # Before any test imports it: TensorFlow's kernels are chosen at the import.
 keras = backend.load_keras()
 
 mpl.use("agg")  # a developer's screen must not fill with windows
+
+# The fields of an Evaluation about confidences, where a test is about others.
+NO_RELIABILITY = Reliability(bins=(), expected_calibration_error=Interval(0.0, 0.0, 1.0))
+UNSURE = {
+    "calibration": UNCALIBRATED,
+    "reliability": NO_RELIABILITY,
+    "reliability_before": NO_RELIABILITY,
+    "abstention": Abstention(
+        thresholds=np.zeros(0),
+        coverages=np.zeros(0),
+        accuracies=np.zeros(0),
+        coverage=None,
+        accuracy=None,
+    ),
+}
 
 SMALL = (8, 9, 1)  # sides of different length, so that no swap goes unseen
 

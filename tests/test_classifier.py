@@ -8,9 +8,10 @@ import keras
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from scipy.optimize import minimize_scalar
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from apparel import (
@@ -47,7 +48,7 @@ def test_a_new_classifier_is_empty() -> None:
     assert (classifier.n_classes, classifier.img_shape) == (10, (28, 28, 1))
     assert classifier.labels == LABELS
     for name in ("model", "training_logs", "train_images", "train_labels", "test_images",
-                 "test_labels", "orig_test_labels", "evaluation"):  # fmt: skip
+                 "test_labels", "orig_test_labels", "calibration", "evaluation"):  # fmt: skip
         assert getattr(classifier, name) is None
 
 
@@ -142,6 +143,36 @@ def test_training_and_testing_keep_their_records(tested: ApparelClassifier) -> N
     )
 
 
+def test_the_models_confidences_are_calibrated_on_validation_images(
+    prepared: ApparelClassifier, tmp_path: Path
+) -> None:
+    # A third held out, and hardly any training: the network is far from sure enough or too sure.
+    prepared.validation_split, prepared.target_accuracy = 0.3, 0.5
+    prepared.create_model().setup_model().run_training(batch_size=10, epochs=12)
+    found = prepared.calibration
+    assert (found.n_images, found.target_accuracy) == (60, 0.5)
+    assert found.temperature != 1
+    validation = prepared._splits.validation
+    images, labels = (a[validation] for a in (prepared.train_images, prepared.train_labels))
+    calibrated = prepared.model.predict(images, verbose=0)
+    odds = calibrated.astype(np.float64) ** found.temperature
+    raw = odds / odds.sum(axis=1, keepdims=True)
+
+    def loss(factor: float) -> float:
+        """The log loss with the logits of `raw` multiplied."""
+        return log_loss(labels, raw**factor / (raw**factor).sum(axis=1, keepdims=True))
+
+    best = minimize_scalar(loss, bounds=(0.25, 4), method="bounded").x
+    assert 1 / found.temperature == pytest.approx(best, rel=0.01)
+    path = prepared.export_model(tmp_path / "model.keras")
+    exported = keras.models.load_model(path).predict(images, verbose=0)
+    np.testing.assert_allclose(exported, calibrated, atol=1e-6)
+    evaluation = prepared.test_model()
+    assert evaluation.calibration is found
+    answered = evaluation.probabilities.max(axis=1) >= found.threshold
+    assert evaluation.abstention.coverage.value == pytest.approx(answered.mean())
+
+
 @pytest.mark.parametrize(
     ("done", "step", "first"),
     [
@@ -155,6 +186,7 @@ def test_training_and_testing_keep_their_records(tested: ApparelClassifier) -> N
          "run_training"),
         ([], "plot_history", "run_training"),
         ([], "visualize_predictions", "run_training"),
+        ([], "plot_calibration", "test_model"),
         ([], "explain_results", "test_model"),
         ([], "export_model", "run_training"),
     ],

@@ -93,6 +93,24 @@ def test_hash_depends_on_content_only() -> None:
     assert len({same, *others}) == 5
 
 
+def test_only_fashion_mnists_accuracy_has_a_credible_limit() -> None:
+    assert data.highest_credible_accuracy(list(data.FASHION_MNIST_LABELS)) == 0.975
+    assert data.highest_credible_accuracy(["x", "y"]) == 1
+
+
+def test_the_test_images_have_a_hash_of_their_own() -> None:
+    images = np.zeros((4, 2, 6), np.uint8)
+
+    def made(train_labels=(0, 1, 0, 1), test_labels=(0, 1, 0, 1)):
+        return data.from_arrays(
+            images, train_labels, images, test_labels, class_names=["x", "y"], source="s"
+        )
+
+    assert made(train_labels=(1, 1, 0, 1)).test_sha256 == made().test_sha256
+    assert made(train_labels=(1, 1, 0, 1)).sha256 != made().sha256
+    assert made(test_labels=(1, 1, 0, 1)).test_sha256 != made().test_sha256
+
+
 BAD = {
     "float images": ({"train_images": np.zeros((2, 3, 3))}, "train images must be uint8"),
     "flat images": ({"test_images": np.zeros((2, 9), np.uint8)}, r"shape \(2, 9\)"),

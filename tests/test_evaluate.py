@@ -7,14 +7,19 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import (
     accuracy_score,
+    brier_score_loss,
     classification_report,
     confusion_matrix,
     log_loss,
     precision_recall_fscore_support,
+    recall_score,
+    top_k_accuracy_score,
 )
 
 from apparel.errors import ApparelError, DataError
-from apparel.evaluate import count_confusions, evaluate, wilson_interval
+from apparel.evaluate import count_confusions, evaluate
+from apparel.intervals import mean_interval, wilson_interval
+from apparel.records import Calibration
 
 NAMES = ("ant", "bee", "cat", "dog")
 
@@ -64,7 +69,8 @@ def assert_intervals_hold_their_values(result):
     every = [*result.metrics.values()]
     every += [i for s in result.per_class for i in (s.precision, s.recall, s.f1)]
     assert all(0 <= i.low <= i.value <= i.high for i in every)
-    assert all(i.high <= 1 for name, i in result.metrics.items() if name != "log_loss")
+    above_one = {"log_loss", "brier_score"}
+    assert all(i.high <= 1 for name, i in result.metrics.items() if name not in above_one)
 
 
 def test_every_figure_equals_scikit_learns():
@@ -72,10 +78,87 @@ def test_every_figure_equals_scikit_learns():
     result = evaluate(probabilities, labels, NAMES)
     assert_equals_scikit_learn(result)
     assert_intervals_hold_their_values(result)
-    assert list(result.metrics) == ["accuracy", "precision", "recall", "f1", "log_loss"]
+    assert list(result.metrics) == [
+        "accuracy", "balanced_accuracy", "precision", "recall", "f1", "top_2_accuracy", "log_loss",
+        "brier_score", "expected_calibration_error",
+    ]  # fmt: skip
     assert [scores.name for scores in result.per_class] == list(NAMES)
     np.testing.assert_array_equal(result.predicted, probabilities.argmax(axis=1))
     assert result.probabilities is probabilities
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 300), st.integers(2, 60), st.integers(0, 2**32 - 1), st.floats(0, 6))
+def test_figures_of_probabilities_equal_scikit_learns(n, n_classes, seed, skill):
+    probabilities, labels = made_up(n, n_classes, seed, skill)
+    names = tuple(f"class {k}" for k in range(n_classes))
+    result = evaluate(probabilities, labels, names)
+    doubles = probabilities.astype(np.float64)
+    doubles /= doubles.sum(axis=1, keepdims=True)
+    asked = {"labels": range(n_classes)}
+    brier = brier_score_loss(labels, doubles, **asked, scale_by_half=False)
+    assert result.metrics["brier_score"].value == pytest.approx(brier, abs=1e-6)
+    top = 1.0
+    if n_classes > 2:
+        top = top_k_accuracy_score(labels, probabilities, k=2, **asked)
+    assert result.metrics["top_2_accuracy"] == wilson_interval(round(top * n), n)
+    loss = log_loss(labels, doubles, **asked)
+    assert result.metrics["log_loss"].value == pytest.approx(loss, rel=1e-5, abs=1e-6)
+    present = np.unique(labels)
+    recall = recall_score(labels, result.predicted, labels=present, average="macro")
+    assert result.metrics["balanced_accuracy"].value == pytest.approx(recall)
+    assert_equals_scikit_learn(result)
+    assert_intervals_hold_their_values(result)
+
+
+def test_the_brier_score_carries_the_normal_interval_of_a_mean():
+    probabilities, labels = made_up()
+    truth = np.eye(4)[labels]
+    distances = [((row - one) ** 2).sum() for row, one in zip(probabilities, truth, strict=True)]
+    found = evaluate(probabilities, labels, NAMES).metrics["brier_score"]
+    expected = mean_interval(distances)
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (expected.value, expected.low, expected.high), rel=1e-6
+    )
+
+
+def test_balanced_accuracy_leaves_out_classes_without_images():
+    result = evaluate(certain([0, 1, 2, 2]), np.array([0, 1, 2, 0]), NAMES)
+    assert result.metrics["balanced_accuracy"].value == pytest.approx((0.5 + 1 + 1) / 3)
+
+
+def test_of_equal_probabilities_the_first_class_counts():
+    equal = np.full((2, 4), 0.25, np.float32)
+    metrics = evaluate(equal, np.array([1, 2]), NAMES).metrics
+    assert metrics["accuracy"].value == 0
+    assert metrics["top_2_accuracy"].value == 0.5
+
+
+def test_a_thousand_classes_are_scored():
+    names = tuple(str(k) for k in range(1000))
+    probabilities, labels = made_up(n=3000, n_classes=1000, skill=8)
+    result = evaluate(probabilities, labels, names)
+    assert_equals_scikit_learn(result)
+    assert_intervals_hold_their_values(result)
+
+
+def test_the_error_without_the_temperature_is_that_of_the_sharper_probabilities():
+    probabilities, labels = made_up()
+    calibration = Calibration(temperature=2.0, target_accuracy=0.9, threshold=0.5, n_images=10)
+    result = evaluate(probabilities, labels, NAMES, calibration=calibration)
+    squares = probabilities.astype(np.float64) ** 2
+    squares /= squares.sum(axis=1, keepdims=True)
+    expected = evaluate(squares.astype(np.float32), labels, NAMES).reliability
+    found = result.reliability_before
+    assert found.expected_calibration_error.value == pytest.approx(
+        expected.expected_calibration_error.value, abs=1e-6
+    )
+    assert result.metrics["expected_calibration_error"] == (
+        result.reliability.expected_calibration_error
+    )
+    assert result.calibration is calibration
+    answered = probabilities.max(axis=1) >= 0.5
+    assert result.abstention.coverage == wilson_interval(answered.sum(), len(labels))
 
 
 @settings(max_examples=40, deadline=None)
@@ -139,29 +222,6 @@ def test_a_perfect_result_is_one_everywhere():
 # -- intervals -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("successes", "trials", "low", "high"),
-    [(8, 10, 0.4902, 0.9433), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (5, 10, 0.2366, 0.7634)],
-)
-def test_wilson_intervals_are_the_published_ones(successes, trials, low, high):
-    interval = wilson_interval(successes, trials)
-    assert interval.value == successes / trials
-    assert (interval.low, interval.high) == pytest.approx((low, high), abs=5e-5)
-
-
-@given(st.integers(1, 20_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_intervals_equal_scipys_and_hold_the_share(counts):
-    interval = wilson_interval(*counts)
-    expected = stats.binomtest(*counts).proportion_ci(method="wilson")
-    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
-    assert 0 <= interval.low <= interval.value <= interval.high <= 1
-
-
-def test_where_nothing_was_tried_anything_is_possible():
-    interval = wilson_interval(0, 0)
-    assert (interval.value, interval.low, interval.high) == (0, 0, 1)
-
-
 def test_recall_precision_and_accuracy_carry_wilsons_interval():
     probabilities, labels = made_up()
     result = evaluate(probabilities, labels, NAMES)
@@ -173,9 +233,13 @@ def test_recall_precision_and_accuracy_carry_wilsons_interval():
 
 
 def bootstrap_over_images(true, predicted, n_classes, n_resamples=4000):
-    """F1 of each class, shape (n_resamples, k), from images drawn anew one by one."""
+    """Scores of each class, shape (3, n_resamples, k), from each class's images drawn anew."""
     random = np.random.default_rng(1)
-    chosen = random.integers(0, len(true), (n_resamples, len(true)))
+    chosen = np.concatenate(
+        [random.choice(np.flatnonzero(true == k), (n_resamples, (true == k).sum()))
+         for k in range(n_classes)],
+        axis=1,
+    )  # fmt: skip
     true, predicted = true[chosen], predicted[chosen]
     scores = []
     for k in range(n_classes):
@@ -236,6 +300,20 @@ def test_probabilities_that_are_not_finite_are_refused(value):
     probabilities = certain([0, 1])
     probabilities[1, 2] = value
     with pytest.raises(ApparelError, match="not finite numbers: training diverged"):
+        evaluate(probabilities, np.array([0, 1]), NAMES)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ([0.5, 0.1, 0.1, 0.1], "those of image 1 sum to 0.8"),
+        ([2.0, 1.0, 1.0, 1.0], "those of image 1 sum to 5"),
+        ([1.2, -0.2, 0.0, 0.0], "the least of all is -0.2"),
+    ],
+)
+def test_what_is_no_probability_is_refused(row, message):
+    probabilities = np.array([[0.25] * 4, row], np.float32)
+    with pytest.raises(ApparelError, match=message):
         evaluate(probabilities, np.array([0, 1]), NAMES)
 
 

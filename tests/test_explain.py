@@ -10,6 +10,7 @@ import pytest
 from apparel.explain import explain
 from apparel.glossary import METRICS_EXPLAINED
 from apparel.records import ClassScores, Evaluation, History, Interval, Topic
+from tests.conftest import UNSURE
 
 UNKNOWN = Interval(0.0, 0.0, 1.0)
 
@@ -38,6 +39,7 @@ def evaluation(confusion, names=("Shirt", "Coat", "Bag"), low=0.6, high=0.9):
         metrics={"accuracy": Interval(right.sum() / support.sum(), low, high)},
         per_class=scores,
         report="",
+        **UNSURE,
     )
 
 

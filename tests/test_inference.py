@@ -44,6 +44,24 @@ def test_probabilities_are_the_models_in_order_whatever_the_batch(model, images,
     np.testing.assert_allclose(probabilities, by_hand(model, images), atol=1e-6)
 
 
+def test_validation_images_are_predicted_beside_their_labels(model, images):
+    shown = Splits(
+        train_images=images,
+        train_labels=np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2, 1]],
+        test_images=images[:0],
+        test_labels=np.empty((0, 3), np.float32),
+        training=np.array([0, 1, 3, 4]),
+        validation=np.array([6, 2]),
+        manifest={},
+    )
+    probabilities, labels = inference.predict_validation(model, shown)
+    np.testing.assert_allclose(probabilities, by_hand(model, images[[6, 2]]), atol=1e-6)
+    assert labels.tolist() == [1, 2]
+    none = replace(shown, validation=np.array([], np.int64))
+    probabilities, labels = inference.predict_validation(model, none)
+    assert (probabilities.shape, labels.shape) == ((0, 3), (0,))
+
+
 def test_probabilities_are_averaged_over_the_changes_that_training_knew(model, images):
     def both_sides(copies):
         return (by_hand(model, copies) + by_hand(model, copies[:, :, ::-1])) / 2

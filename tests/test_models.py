@@ -73,6 +73,19 @@ def test_an_unknown_model_is_refused_with_the_known_ones():
         models.create("resnet", n_classes=2, img_shape=(8, 8, 1), seed=0)
 
 
+@pytest.mark.parametrize("name", ["cnn", "fast", "best"])
+def test_a_temperature_divides_the_logits(name):
+    model = models.create(name, n_classes=4, img_shape=(8, 8, 1), seed=0)
+    weights = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([np.full_like(w, 0.5) + w for w in weights])
+    images = np.random.default_rng(0).random((5, 8, 8, 1), dtype=np.float32)
+    before = np.asarray(model(images))
+    models.divide_logits(model, 2.5)
+    odds = before.astype(np.float64) ** (1 / 2.5)
+    expected = odds / odds.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.asarray(model(images)), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize(("name", "width"), [("fast", 32), ("best", 96)])
 def test_fast_and_best_have_as_many_weights_as_counted_by_hand(name, width):
     model = models.create(name, n_classes=10, img_shape=(28, 28, 1), seed=0)

@@ -8,22 +8,24 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
+from apparel.evaluate import evaluate
 from apparel.plots import (
-    BLUE,
-    FAINT,
-    GREY,
-    VERMILLION,
+    calibration_figure,
     confusion_matrix_figure,
+    draw_abstention,
     draw_confidences,
     draw_confusion_matrix,
     draw_curves,
     draw_image,
+    draw_reliability,
     history_figure,
     predictions_figure,
 )
-from apparel.records import History, Prediction
+from apparel.plots.style import BLUE, FAINT, GREY, VERMILLION
+from apparel.records import Calibration, History, Prediction
 
 FASHION = (
     "T-shirt/top",
@@ -342,3 +344,71 @@ def test_figures_leave_no_global_state():
 
     assert plt.get_fignums() == []
     assert dict(mpl.rcParams) == before
+
+
+# -- calibration -----------------------------------------------------------------------
+
+
+def labels(ax):
+    return ax.get_legend_handles_labels()[1]
+
+
+def evaluated(temperature=1.0, threshold=0.6):
+    """Two classes, six images; a model surer than it should be."""
+    sure = np.array([0.95, 0.9, 0.72, 0.7, 0.62, 0.55], np.float32)
+    return evaluate(
+        np.stack([sure, 1 - sure], axis=1),
+        np.array([0, 0, 1, 0, 1, 0]),
+        ("ant", "bee"),
+        calibration=Calibration(
+            temperature=temperature, target_accuracy=0.9, threshold=threshold, n_images=10
+        ),
+    )
+
+
+def test_reliability_shows_accuracy_over_confidence_and_how_many_images_there_are():
+    ax = draw_reliability(evaluated().reliability)
+    bars = ax.containers[0]
+    np.testing.assert_allclose(
+        [bar.get_height() for bar in bars], [1 / 6, 1 / 6, 2 / 6, 1 / 6, 1 / 6]
+    )
+    (points,) = [c for c in ax.containers if isinstance(c, ErrorbarContainer)]
+    confidence, accuracy = np.array(points.lines[0].get_data(), float)
+    np.testing.assert_allclose(confidence, [0.55, 0.62, 0.71, 0.9, 0.95], rtol=1e-6)
+    np.testing.assert_allclose(accuracy, [1, 0, 0.5, 1, 1])
+    assert labels(ax) == [
+        "as accurate as confident", "share of the images", "accuracy, error 0.273",
+    ]  # fmt: skip
+
+
+def test_reliability_without_the_temperature_is_drawn_beside_it():
+    result = evaluated(temperature=2.0)
+    ax = draw_reliability(result.reliability, result.reliability_before)
+    assert any(label.startswith("before, error ") for label in labels(ax))
+    drawn = calibration_figure(result).axes[0]
+    assert labels(drawn) == labels(ax)
+    assert not any("before" in label for label in labels(calibration_figure(evaluated()).axes[0]))
+
+
+def test_abstaining_shows_the_curve_and_what_the_threshold_gives():
+    result = evaluated()
+    ax = draw_abstention(result.abstention, result.calibration)
+    curve = ax.get_lines()[0]
+    np.testing.assert_allclose(curve.get_xdata(), np.arange(1, 7) / 6)
+    np.testing.assert_allclose(curve.get_ydata(), [1, 1, 2 / 3, 3 / 4, 3 / 5, 4 / 6])
+    assert labels(ax) == [
+        "accuracy of answers", "asked for: 90.0 %", "answers 83.3 %, 60.0 % correctly",
+    ]  # fmt: skip
+
+
+def test_without_a_threshold_abstaining_is_the_curve_alone():
+    result = evaluated(threshold=None)
+    assert labels(draw_abstention(result.abstention, result.calibration)) == ["accuracy of answers"]
+
+
+@pytest.mark.parametrize("n_images", [1, 2])
+def test_calibration_of_a_few_equal_images_is_drawn(n_images):
+    probabilities = np.tile(np.array([[1, 0]], np.float32), (n_images, 1))
+    assert render(
+        calibration_figure(evaluate(probabilities, np.zeros(n_images, int), ("ant", "bee")))
+    ).startswith(PNG)

@@ -96,6 +96,7 @@ def test_a_dataset_becomes_scaled_images_and_one_hot_labels():
         test_labels=np.array([1, 0, 1]),
         class_names=("a", "b", "c"),
         sha256="abc",
+        test_sha256="bcd",
         source="made up",
     )
     splits = prepare(dataset, Settings(validation_split=0.2, seed=3))
@@ -110,6 +111,7 @@ def test_a_dataset_becomes_scaled_images_and_one_hot_labels():
     assert splits.manifest == {
         "source": "made up",
         "sha256": "abc",
+        "test_sha256": "bcd",
         "images_per_class": {"training": [11, 5, 0], "validation": [3, 1, 0], "test": [1, 2, 0]},
     }
 

@@ -13,6 +13,7 @@ def dataset(**changes):
         "test_labels": np.array([2, 0]),
         "class_names": ("a", "b", "c"),
         "sha256": "0",
+        "test_sha256": "1",
         "source": "made up",
     }
     return Dataset(**(parts | changes))
@@ -21,6 +22,7 @@ def dataset(**changes):
 def test_a_dataset_knows_its_classes_and_image_shape():
     assert dataset().n_classes == 3
     assert dataset().img_shape == (5, 6, 1)
+    assert dataset().origin == {"source": "made up", "sha256": "0", "test_sha256": "1"}
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,8 @@ def test_the_page_shows_every_figure_and_fact(html, evaluation):
         f"0.7500  (95 % interval {accuracy.low:.4f} to {accuracy.high:.4f})"
     )
     assert list(rows) == [
-        "Accuracy", "Precision (macro)", "Recall (macro)", "F1 (macro)", "Log loss",
+        "Accuracy", "Balanced accuracy", "Precision (macro)", "Recall (macro)", "F1 (macro)",
+        "Top-2 accuracy", "Log loss", "Brier score", "Calibration error",
         "Seed", "Processor",
     ]  # fmt: skip
     assert rows["Processor"] == 'A "fast" <one>'

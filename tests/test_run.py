@@ -64,7 +64,8 @@ def test_the_run_directory_holds_exactly_the_promised_files(finished_run: Run) -
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert found == {
         "settings.json", "history.csv", "metrics.json", "predictions.csv",
-        "plots/history.png", "plots/confusion_matrix.png", "plots/predictions.png",
+        "plots/history.png", "plots/confusion_matrix.png", "plots/calibration.png",
+        "plots/predictions.png",
         "refactored_fashion_cnn.keras", "model.onnx", "report.html", "README.md",
     }  # fmt: skip
 
@@ -75,7 +76,8 @@ def test_settings_say_everything_that_decided_the_run(finished_run: Run) -> None
     assert settings["settings"] == {
         "model_name": "cnn", "width": None, "epochs": 1, "budget": None, "patience": None,
         "batch_size": 100, "seed": 3, "dtype": "float32", "validation_split": 0.1,
-        "learning_rate": None, "weight_averaging": 0.5, "flip": None, "limit": 1000,
+        "learning_rate": None, "weight_averaging": 0.5, "flip": None, "target_accuracy": 0.97,
+        "limit": 1000,
     }  # fmt: skip
     assert settings["recipe"] == {
         "model_name": "cnn", "width": None, "epochs": 1, "batch_size": 100, "optimizer": "adam",
@@ -176,7 +178,7 @@ def test_pictures_are_pngs_of_a_readable_size(finished_run: Run) -> None:
 
 def test_the_report_stands_alone_and_names_the_result(finished_run: Run, metrics: dict) -> None:
     page = (finished_run[0] / "report.html").read_text(encoding="utf-8")
-    assert page.count('src="data:image/png;base64,') == 3
+    assert page.count('src="data:image/png;base64,') == 4
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert f"{metrics['accuracy']['value']:.4f}" in page
     card = (finished_run[0] / "README.md").read_text(encoding="utf-8")
@@ -227,7 +229,17 @@ def test_evaluate_finds_the_same_figures_again(finished_run: Run, metrics: dict)
     assert result.returncode == 0, result.stderr
     assert metrics["report"].strip() in result.stdout
     assert f"Accuracy           {metrics['accuracy']['value']:.4f}" in result.stdout
+    assert "Abstaining" in result.stdout
     assert result.stderr == ""
+    looks = json.loads((finished_run[0] / "settings.json").read_text())["test_looks"]
+    assert f"have been scored {looks} times" in result.stdout
+    assert "times: a choice" not in finished_run[1].stdout
+
+
+def test_a_run_is_no_better_than_itself(finished_run: Run) -> None:
+    result = run_command("compare", finished_run[0], finished_run[0], cwd=finished_run[0].parent)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "No evidence of a difference: B minus A is +0.0 points" in result.stdout
 
 
 def test_export_writes_the_same_model_again(

@@ -1,7 +1,7 @@
 import csv
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 import numpy as np
@@ -13,11 +13,12 @@ from apparel import evaluate, rundir
 from apparel.backend import NumberFormat
 from apparel.errors import ModelFileError, UsageError
 from apparel.recipes import RECIPES
-from apparel.records import History
+from apparel.records import Calibration, History
 from apparel.rundir import RunDirectory
 from apparel.settings import Settings
 
 NAMES = ("T-shirt/top", "b, \"c\"", "é")  # fmt: skip
+CALIBRATION = Calibration(temperature=0.5, target_accuracy=0.9, threshold=0.25, n_images=7)
 
 
 def create(path, **options):
@@ -264,7 +265,7 @@ def test_the_epoch_whose_weights_were_kept_is_on_record(run, epoch):
     before = json.loads((run.path / "settings.json").read_text())
     run.write_history(History(history={}, seconds=(), dtype="float32", restored_epoch=epoch))
     after = json.loads((run.path / "settings.json").read_text())
-    assert after == {**before, "restored_epoch": epoch}
+    assert after == {**before, "restored_epoch": epoch, "calibration": None}
 
 
 def test_a_history_without_epochs_has_a_header_only(run):
@@ -279,7 +280,8 @@ def evaluation():
     probabilities = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
     smallest = np.nextafter(np.float32(0), np.float32(1))
     probabilities[0] = [np.nextafter(np.float32(1), np.float32(0)), smallest, 0]
-    return evaluate.evaluate(probabilities, random.integers(0, 3, 60), NAMES)
+    labels = random.integers(0, 3, 60)
+    return evaluate.evaluate(probabilities, labels, NAMES, calibration=CALIBRATION)
 
 
 def test_predictions_are_restored_bit_for_bit(run, evaluation):
@@ -302,8 +304,9 @@ def test_metrics_are_restored_exactly(run, evaluation):
     def interval(i):
         return {"value": i.value, "low": i.low, "high": i.high}
 
-    for name in ("accuracy", "precision", "recall", "f1", "log_loss"):
-        assert read.pop(name) == interval(evaluation.metrics[name])
+    assert len(evaluation.metrics) == 9
+    for name, found in evaluation.metrics.items():
+        assert read.pop(name) == interval(found)
     assert list(read["per_class"]) == list(NAMES)
     for scores, found in zip(evaluation.per_class, read.pop("per_class").values(), strict=True):
         assert found == {
@@ -318,7 +321,115 @@ def test_metrics_are_restored_exactly(run, evaluation):
         "confidence": 0.95,
         "confusion_matrix": evaluation.confusion.tolist(),
         "report": evaluation.report,
+        "calibration": {
+            "temperature": 0.5,
+            "target_accuracy": 0.9,
+            "threshold": 0.25,
+            "n_images": 7,
+            "expected_calibration_error_before": interval(
+                evaluation.reliability_before.expected_calibration_error
+            ),
+            "bins": [
+                {
+                    "low": b.low,
+                    "high": b.high,
+                    "n_images": b.n_images,
+                    "confidence": b.confidence,
+                    "accuracy": interval(b.accuracy),
+                }
+                for b in evaluation.reliability.bins
+            ],
+        },
+        "abstention": {
+            "coverage": interval(evaluation.abstention.coverage),
+            "accuracy": interval(evaluation.abstention.accuracy),
+        },
     }
+
+
+def test_what_is_compared_is_read_back(run, evaluation):
+    origin = {"source": "made up", "sha256": "abc", "test_sha256": "bcd"}
+    write_settings(run, dataset=origin)
+    run.write_evaluation(evaluation)
+    found = RunDirectory.open(run.path).tested()
+    np.testing.assert_array_equal(found.true, evaluation.true)
+    np.testing.assert_array_equal(found.predicted, evaluation.predicted)
+    assert (found.name, found.class_names, found.test_sha256) == ("run", NAMES, "bcd")
+    assert found.accuracy == pytest.approx(evaluation.metrics["accuracy"].value)
+
+
+def test_runs_that_differ_by_their_seed_alone_are_of_one_setting(tmp_path, evaluation):
+    def setting(name, sha256="abc", **changes):
+        made = create(tmp_path / name)
+        write_settings(made, dataset={"source": "", "sha256": sha256, "test_sha256": "bcd"})
+        made.write_evaluation(evaluation)
+        written = made.settings()
+        written["settings"] |= changes
+        (made.path / "settings.json").write_text(json.dumps(written), encoding="utf-8")
+        return made.tested().setting
+
+    one = setting("one")
+    assert setting("two", seed=6) == one
+    assert setting("three", epochs=3) != one
+    assert setting("four", sha256="other training images") != one
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "predictions.csv cannot be read: No such file"),
+        ("", "holds no predictions"),
+        ("index,true,predicted\n", "holds no predictions"),
+        ("index,true\n0,1\n", "holds no predictions .*predicted"),
+        ("index,true,predicted\n0,1,x\n", "holds no predictions .*'x'"),
+        ("index,true,predicted\n0,1\n", "holds no predictions"),
+    ],
+)
+def test_broken_predictions_are_not_compared(run, content, message):
+    write_settings(run, dataset={"source": "", "sha256": "abc", "test_sha256": "bcd"})
+    if content is not None:
+        run.write_text("predictions.csv", content)
+    with pytest.raises(ModelFileError, match=message):
+        run.tested()
+
+
+def test_runs_of_a_version_without_the_hash_are_not_compared(run, evaluation):
+    write_settings(run)
+    run.write_evaluation(evaluation)
+    with pytest.raises(ModelFileError, match=r"does not say which test images .* Run it once"):
+        run.tested()
+
+
+def test_without_a_threshold_metrics_say_so(run, evaluation):
+    unknown = replace(evaluation, abstention=replace(evaluation.abstention, coverage=None))
+    run.write_evaluation(unknown)
+    read = json.loads((run.path / "metrics.json").read_text(encoding="utf-8"))
+    assert read["abstention"]["coverage"] is None
+
+
+def test_looks_at_the_test_images_are_counted_over_trainings_and_openings(run):
+    write_settings(run)
+    assert run.settings()["test_looks"] == 0
+    assert [run.count_test_look(), run.count_test_look()] == [1, 2]
+    write_settings(run)
+    assert run.count_test_look() == 3
+    assert RunDirectory.open(run.path).count_test_look() == 4
+    assert run.settings()["test_looks"] == 4
+
+
+def test_a_run_that_replaces_another_has_looked_at_nothing(run):
+    write_settings(run)
+    run.count_test_look()
+    again = create(run.path, overwrite=True)
+    write_settings(again)
+    assert again.count_test_look() == 1
+
+
+def test_what_validation_images_chose_is_on_record(run):
+    write_settings(run)
+    history = History(history={}, seconds=(), dtype="float32")
+    run.write_history(history, CALIBRATION)
+    assert Calibration(**run.settings()["calibration"]) == CALIBRATION
 
 
 def test_a_figure_becomes_a_png_among_the_plots(run):

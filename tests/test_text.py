@@ -1,11 +1,14 @@
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from apparel import text
-from apparel.records import Evaluation, Finding, Interval, Prediction
+from apparel.compare import compare
+from apparel.records import Calibration, Evaluation, Finding, Interval, Prediction, TestedRun
+from tests.conftest import NO_RELIABILITY, UNSURE
 
 NAMES = ("ant", "bee, the", "c")
 
@@ -23,6 +26,7 @@ def evaluation(n=1200):
         },
         per_class=(),
         report="THE REPORT",
+        **UNSURE,
     )
 
 
@@ -54,7 +58,8 @@ def test_a_metric_shows_its_value_and_interval_with_four_digits():
 
 def test_every_metric_of_an_evaluation_has_a_name_for_people():
     assert list(text.METRIC_NAMES) == [
-        "accuracy", "precision", "recall", "f1", "log_loss", "accuracy_flip_averaged",
+        "accuracy", "balanced_accuracy", "precision", "recall", "f1", "top_2_accuracy", "log_loss",
+        "brier_score", "expected_calibration_error", "accuracy_flip_averaged",
         "accuracy_view_averaged",
     ]  # fmt: skip
     assert max(map(len, text.METRIC_NAMES.values())) <= 18  # the width of the column
@@ -68,8 +73,53 @@ def test_the_summary_tells_all_that_was_measured():
         "Log loss           0.2500  (95 % interval 0.2000 to 0.3000)\n"
         "Keras evaluate     loss 0.2500  recall 0.9001\n"
         "\n"
-        "THE REPORT"
+        "THE REPORT\n"
+        "Temperature: none was needed; calibration error 0.0000.\n"
+        "Abstaining: no confidence was high enough for an accuracy of 100.0%."
     )
+
+
+def test_only_a_second_look_at_the_test_images_is_told():
+    assert text.looks_line(1) == ""
+    assert text.looks_line(3).startswith("The test images of this run have been scored 3 times: ")
+
+
+def test_an_accuracy_beyond_belief_is_warned_of_with_the_usual_causes():
+    def line(accuracy, n=1200):
+        metrics = {"accuracy": Interval(accuracy, 0.9, 1)}
+        return text.too_good_line(replace(evaluation(n), metrics=metrics), 0.975)
+
+    assert line(0.975) == line(0.9965, n=999) == ""
+    warning = line(0.9965)
+    assert warning.startswith("Warning: an accuracy of 99.7% is too good to be true")
+    assert "MNIST's digits" in warning
+    assert "test images among the training images" in warning
+
+
+def test_the_summary_tells_what_temperature_and_threshold_do():
+    after, before = (
+        replace(NO_RELIABILITY, expected_calibration_error=Interval(error, 0, 1))
+        for error in (0.0076, 0.0391)
+    )
+    result = replace(
+        evaluation(),
+        calibration=Calibration(
+            temperature=1.3, target_accuracy=0.97, threshold=0.618, n_images=6000
+        ),
+        reliability=after,
+        reliability_before=before,
+        abstention=replace(
+            UNSURE["abstention"],
+            coverage=Interval(0.9042, 0.898, 0.91),
+            accuracy=Interval(0.9713, 0.9676, 0.9746),
+        ),
+    )
+    assert text.calibration_lines(result).splitlines() == [
+        "Temperature: 1.30, chosen on 6,000 validation images; calibration error 0.0391 without "
+        "it, 0.0076 with it.",
+        "Abstaining below a confidence of 0.62: answers 90.4% of the images, 97.1% of them "
+        "correctly (96.8% to 97.5%); 97.0% were asked for.",
+    ]
 
 
 def test_a_prediction_shows_whether_it_is_right_and_every_confidence(predictions):
@@ -111,3 +161,61 @@ def test_an_explanation_says_what_the_metrics_mean_before_the_results():
         "\nWhat the metrics mean\n- Accuracy: share that is right.\n- Recall: share that is found."
         "\n\nWhat these results say\n- It is good.\n- It overfits."
     )
+
+
+# -- comparisons -----------------------------------------------------------------------
+
+
+def run_of(name, right, setting):
+    true = np.zeros(len(right), np.int64)
+    return TestedRun(
+        name=name,
+        setting=setting,
+        true=true,
+        predicted=np.where(right, 0, 1),
+        class_names=("ant", "bee"),
+        test_sha256="abc",
+    )
+
+
+def two_runs(only_first, only_second, n=1000):
+    counts = (n - only_first - only_second - 10, only_first, only_second, 10)
+    return [
+        run_of("runs/one", np.repeat([True, True, False, False], counts), "s"),
+        run_of("runs/two", np.repeat([True, False, True, False], counts), "t"),
+    ]
+
+
+def test_the_better_of_two_runs_is_named_with_its_interval():
+    lines = text.comparison(compare(two_runs(12, 40))).splitlines()
+    assert lines[:3] == [
+        "A  95.00%  runs/one",
+        "B  97.80%  runs/two",
+        "on the same 1,000 test images. B is better: +2.8 points (1.4 to 4.2), p = 0.0001, "
+        "McNemar's exact test.",
+    ]
+    assert lines[4] == (
+        "Only A is right on 12 images: 938, 939, 940, 941, 942, 943, 944, 945, 946, 947, …."
+    )
+    assert lines[-1] == "  ant  +2.8 points (1.4 to 4.2)"
+    turned = text.comparison(compare(two_runs(40, 12))).splitlines()
+    assert "A is better: +2.8 points (1.4 to 4.2), p = 0.0001," in turned[2]
+
+
+def test_no_evidence_is_called_so():
+    said = text.comparison(compare(two_runs(3, 1)))
+    assert "No evidence of a difference: B minus A is -0.2 points (-0.6 to 0.2), p = 0.6250" in said
+    assert "Only B is right on 1 image: 989." in said
+    assert "Only B is right on no image." in text.comparison(compare(two_runs(9, 0)))
+
+
+def test_groups_name_every_run():
+    groups = [
+        run_of(f"{setting}{k}", np.arange(1000) < right, setting)
+        for setting, rights in (("a", (900, 905)), ("b", (940, 944)))
+        for k, right in enumerate(rights)
+    ]
+    lines = text.comparison(compare(groups)).splitlines()
+    assert lines[:4] == ["A  90.00%  a0", "A  90.50%  a1", "B  94.00%  b0", "B  94.40%  b1"]
+    assert "B is better: +3.9 points (2.5 to 5.4), p = 0.0" in lines[4]
+    assert lines[4].endswith("Welch's t-test.")

@@ -62,6 +62,8 @@ class ApparelClassifier(ArrayClassifier):
             are averaged; 0 keeps the weights of the last step.
         flip: whether "fast" and "best" train on mirrored images as well; say False where a
             mirrored image means something else, as a digit does.
+        target_accuracy: how many of the answers should be right once the model leaves out the
+            images that it is not sure of; validation images choose the confidence for it.
         limit: take at most so many images of each split, stratified; None for all.
         data_dir: a folder with the data set's files.
         run_dir: where to keep every figure and record; None keeps none.
@@ -76,6 +78,7 @@ class ApparelClassifier(ArrayClassifier):
         test_images: as `train_images`.
         test_labels: as `train_labels`.
         orig_test_labels: whole numbers (n,), from `import_data` on.
+        calibration: temperature and threshold, the `Calibration`; None before `run_training`.
         evaluation: the `Evaluation`; None before `test_model`.
         classes_: what `predict` answers with, once trained.
 
@@ -144,7 +147,7 @@ class ApparelClassifier(ArrayClassifier):
         self.train_images, self.train_labels = splits.train_images, splits.train_labels
         self.test_images, self.test_labels = splits.test_images, splits.test_labels
         self.orig_test_labels = dataset.test_labels
-        self._manifest = {"source": dataset.source, "sha256": dataset.sha256}
+        self._manifest = dataset.origin
         return self
 
     # -- model --------------------------------------------------------------------------
@@ -220,7 +223,7 @@ class ApparelClassifier(ArrayClassifier):
         history = self._train(splits, settings, number_format)
         self.classes_ = np.arange(self.n_classes)
         if self._run:
-            self._run.write_history(history)
+            self._run.write_history(history, self.calibration)
             # At once: whatever fails later, minutes of training are not lost.
             self.export_model(self._run.path / MODEL_FILE)
             self._run.write_status("interrupted" if history.interrupted else "trained")
@@ -249,13 +252,21 @@ class ApparelClassifier(ArrayClassifier):
         )
         labels = one_hot_labels.argmax(axis=1)
         self.evaluation = evaluate.evaluate(
-            probabilities, labels, tuple(self.labels), averaged=averaged
+            probabilities,
+            labels,
+            tuple(self.labels),
+            averaged=averaged,
+            calibration=need(self.calibration, "test_model", "run_training"),
         )
         print(text.test_summary(self.evaluation, measures))
+        highest = data.highest_credible_accuracy(self.labels)
+        print(text.too_good_line(self.evaluation, highest), end="")
         if self._run:
+            print(text.looks_line(self._run.count_test_look()), end="")
             self._run.write_evaluation(self.evaluation)
         self.show_conf_matrix(self.evaluation.true, self.evaluation.predicted)
         self.plot_history()
+        self.plot_calibration()
         return self.evaluation
 
     def plot_history(self) -> Figure:
@@ -266,6 +277,15 @@ class ApparelClassifier(ArrayClassifier):
         """
         history = need(self.training_logs, "plot_history", "run_training")
         return self._show("history", plots.history_figure(history))
+
+    def plot_calibration(self) -> Figure:
+        """Show how far confidences can be trusted, and what is gained by not answering.
+
+        Raises:
+            StepOrderError: `test_model` was not called.
+        """
+        evaluation = need(self.evaluation, "plot_calibration", "test_model")
+        return self._show("calibration", plots.calibration_figure(evaluation))
 
     def show_conf_matrix(self, actual: ArrayLike, predicted: ArrayLike) -> Figure:
         """Show how often each class was taken for each.

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from apparel import backend, budget, data, inference, models, prepare, train
+from apparel import backend, budget, calibration, data, inference, models, prepare, train
 from apparel.backend import NumberFormat
 from apparel.errors import StepOrderError
 from apparel.recipes import recipe_of
-from apparel.records import Evaluation, History, Splits
+from apparel.records import Calibration, Evaluation, History, Splits
 from apparel.rundir import RunDirectory
 from apparel.settings import Dtype, Plan, Settings, parse_budget
 
@@ -39,6 +39,7 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         learning_rate: float | None = None,
         weight_averaging: float | None = None,
         flip: bool | None = None,
+        target_accuracy: float = 0.97,
         limit: int | None = None,
         data_dir: str | os.PathLike[str] | None = None,
         run_dir: str | os.PathLike[str] | RunDirectory | None = None,
@@ -58,6 +59,7 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.learning_rate = learning_rate
         self.weight_averaging = weight_averaging
         self.flip = flip
+        self.target_accuracy = target_accuracy
         self.limit = limit
         self.data_dir = data_dir
         self.run_dir = run_dir
@@ -70,6 +72,7 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.test_images: NDArray[Any] | None = None
         self.test_labels: NDArray[Any] | None = None
         self.orig_test_labels: NDArray[np.int64] | None = None
+        self.calibration: Calibration | None = None
         self.evaluation: Evaluation | None = None
         self._manifest: dict[str, object] = {}
         self._splits: Splits | None = None
@@ -162,6 +165,7 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             learning_rate=self.learning_rate,
             weight_averaging=self.weight_averaging,
             flip=self.flip,
+            target_accuracy=self.target_accuracy,
             limit=self.limit,
         )
         if self._plan is None:
@@ -199,15 +203,20 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         )
 
     def _train(self, splits: Splits, settings: Settings, number_format: NumberFormat) -> History:
-        """Train the model and keep what came of it."""
+        """Train and calibrate the model, and keep what came of it."""
         self.evaluation = None
         self.training_logs = train.fit(self.model, splits, settings, number_format, plan=self._plan)
         self._splits = splits
+        self.calibration = calibration.fit(
+            *inference.predict_validation(self.model, splits),
+            target_accuracy=settings.target_accuracy,
+        )
+        models.divide_logits(self.model, self.calibration.temperature)
         return self.training_logs
 
     def _forget_training(self) -> None:
         """Drop what an earlier model's training and test left."""
-        self.training_logs = self.evaluation = self._splits = None
+        self.training_logs = self.calibration = self.evaluation = self._splits = None
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Stay one line in a notebook, where scikit-learn would draw a diagram."""

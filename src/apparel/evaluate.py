@@ -1,24 +1,34 @@
 """Probabilities and labels → Evaluation, with a 95 % interval on every figure.
 
-Shares of images (accuracy, precision and recall of a class) carry Wilson's interval
-(E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927).
-F1 and the macro averages carry the percentile bootstrap (B. Efron, "Bootstrap Methods",
-1979): they depend on the confusion matrix alone, so drawing a new matrix from a multinomial
-distribution is the same as drawing images anew, and takes milliseconds.
+Shares of images (accuracy, also among the first two classes, precision and recall of a class)
+carry Wilson's interval, means over images (log loss, Brier score) the normal one. F1 and all
+averages over the classes carry the percentile bootstrap within each class: they depend on the
+confusion matrix alone, so drawing its rows from multinomial distributions is the same as drawing
+each class's images anew, and takes milliseconds. The interval of the calibration error is
+described in `calibration`.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import classification_report, confusion_matrix
 
+from apparel.calibration import abstain, reliability, with_temperature
 from apparel.errors import ApparelError, DataError
-from apparel.records import ClassScores, Evaluation, Interval
+from apparel.intervals import (
+    mean_interval,
+    percentile_interval,
+    share_interval,
+    wilson_interval,
+)
+from apparel.records import UNCALIBRATED, Calibration, ClassScores, Evaluation, Interval
 
-Z_95 = 1.959963984540054  # the normal distribution's 97.5 % quantile
 N_RESAMPLES = 2000
+# Of float32 sums over a thousand classes, and of bfloat16 softmaxes.
+LARGEST_SUM_ERROR = 0.01
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
@@ -28,6 +38,7 @@ def evaluate(
     class_names: tuple[str, ...],
     *,
     averaged: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
+    calibration: Calibration = UNCALIBRATED,
 ) -> Evaluation:
     """Score probabilities against labels.
 
@@ -37,16 +48,60 @@ def evaluate(
         class_names: k names.
         averaged: probabilities averaged over changed copies of the images, by what they are
             averaged over; each gives an accuracy more.
+        calibration: what was chosen on validation images; its temperature is in the
+            probabilities already.
 
     Returns:
         Every figure with its interval. A class never predicted has precision 0, as in
         scikit-learn with `zero_division=0`.
 
     Raises:
-        DataError: the shapes do not fit.
-        ApparelError: a probability is not a finite number.
+        DataError: the shapes do not fit, or a label is no class.
+        ApparelError: the probabilities are none.
     """
-    n_classes = len(class_names)
+    _check(probabilities, labels, len(class_names))
+    predicted = probabilities.argmax(axis=1).astype(np.int64)
+    classes = np.arange(len(class_names))
+    confusion = count_confusions(labels, predicted, len(class_names))
+    per_class, averages = _scores(confusion, class_names)
+    found = reliability(probabilities, labels)
+    temperature = calibration.temperature
+    return Evaluation(
+        true=labels,
+        predicted=predicted,
+        probabilities=probabilities,
+        class_names=class_names,
+        confusion=confusion,
+        metrics={
+            "accuracy": _accuracy(probabilities, labels),
+            **averages,
+            "top_2_accuracy": share_interval(_among_first_two(probabilities, labels)),
+            "log_loss": mean_interval(_log_losses(probabilities, labels)),
+            "brier_score": mean_interval(_brier_scores(probabilities, labels)),
+            "expected_calibration_error": found.expected_calibration_error,
+            **{
+                f"accuracy_{name}_averaged": _accuracy(means, labels)
+                for name, means in averaged.items()
+            },
+        },
+        per_class=per_class,
+        report=classification_report(
+            labels, predicted, labels=classes, target_names=class_names, digits=4, zero_division=0
+        ),
+        calibration=calibration,
+        reliability=found,
+        reliability_before=reliability(with_temperature(probabilities, 1 / temperature), labels),
+        abstention=abstain(probabilities, labels, calibration),
+    )
+
+
+def _check(probabilities: NDArray[np.float32], labels: NDArray[np.int64], n_classes: int) -> None:
+    """Check that there are probabilities of every class for each label.
+
+    Raises:
+        DataError: the shapes do not fit.
+        ApparelError: the probabilities are none.
+    """
     if len(labels) == 0 or probabilities.shape != (len(labels), n_classes):
         raise DataError(
             f"{len(labels)} labels of {n_classes} classes need probabilities of shape "
@@ -57,34 +112,18 @@ def evaluate(
             "the model gives probabilities that are not finite numbers: training diverged. "
             "Train again with a smaller learning rate."
         )
-    predicted = probabilities.argmax(axis=1).astype(np.int64)
-    classes = np.arange(n_classes)
-    confusion = count_confusions(labels, predicted, n_classes)
-    per_class, macro = _scores(confusion, class_names)
-    correct = int(np.trace(confusion))
-    accuracies = {
-        f"accuracy_{name}_averaged": wilson_interval(
-            int((means.argmax(axis=1) == labels).sum()), len(labels)
+    sums = probabilities.sum(axis=1, dtype=np.float64)
+    off = int(np.abs(sums - 1).argmax())
+    if abs(sums[off] - 1) > LARGEST_SUM_ERROR or probabilities.min() < 0:
+        raise ApparelError(
+            "the model gives no probabilities: those of an image must be at least 0 and sum to 1, "
+            f"but those of image {off} sum to {sums[off]:.4g} and the least of all is "
+            f"{probabilities.min():.4g}. Use a model that ends in softmax."
         )
-        for name, means in averaged.items()
-    }
-    return Evaluation(
-        true=labels,
-        predicted=predicted,
-        probabilities=probabilities,
-        class_names=class_names,
-        confusion=confusion,
-        metrics={
-            "accuracy": wilson_interval(correct, len(labels)),
-            **macro,
-            "log_loss": _log_loss(probabilities, labels),
-            **accuracies,
-        },
-        per_class=per_class,
-        report=classification_report(
-            labels, predicted, labels=classes, target_names=class_names, digits=4, zero_division=0
-        ),
-    )
+
+
+def _accuracy(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Interval:
+    return share_interval(probabilities.argmax(axis=1) == labels)
 
 
 def count_confusions(true: ArrayLike, predicted: ArrayLike, n_classes: int) -> NDArray[np.int64]:
@@ -114,75 +153,96 @@ def count_confusions(true: ArrayLike, predicted: ArrayLike, n_classes: int) -> N
     return confusion_matrix(*pair, labels=np.arange(n_classes)).astype(np.int64)  # type: ignore[no-any-return]  # scikit-learn publishes no types
 
 
-def wilson_interval(successes: int, trials: int) -> Interval:
-    """A share and its 95 % Wilson score interval; 0 in [0, 1] where nothing was tried."""
-    if trials == 0:
-        return Interval(0.0, 0.0, 1.0)
-    share, z2 = successes / trials, Z_95**2
-    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = Z_95 / (1 + z2 / trials) * np.sqrt(share * (1 - share) / trials + z2 / 4 / trials**2)
-    # Rounding may carry a bound past the share itself at 0 and 1.
-    low, high = min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share)
-    return Interval(share, float(low), float(high))
-
-
 def _scores(
     confusion: NDArray[np.int64], class_names: tuple[str, ...]
 ) -> tuple[tuple[ClassScores, ...], dict[str, Interval]]:
-    """Scores of each class and their macro averages from a (k, k) confusion matrix."""
-    total = confusion.sum()
-    resampled = (
-        np.random.default_rng(0)
-        .multinomial(total, confusion.ravel() / total, size=N_RESAMPLES)
-        .reshape(N_RESAMPLES, *confusion.shape)
-    )
-    values, samples = _precision_recall_f1(confusion), _precision_recall_f1(resampled)
-    hits, called, support = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
+    """Scores of each class and their averages from a (k, k) confusion matrix."""
+    counts, resampled = _class_counts(confusion), _resampled_class_counts(confusion)
+    values, samples = _precision_recall_f1(*counts), _precision_recall_f1(*resampled)
+    hits, called, support = counts
     per_class = tuple(
         ClassScores(
             name=name,
             precision=wilson_interval(int(hits[k]), int(called[k])),
             recall=wilson_interval(int(hits[k]), int(support[k])),
-            f1=_percentile_interval(float(values[2][k]), samples[2][:, k]),
+            f1=percentile_interval(float(values[2][k]), samples[2][:, k]),
             support=int(support[k]),
         )
         for k, name in enumerate(class_names)
     )
-    macro = {
-        metric: _percentile_interval(float(value.mean()), sample.mean(axis=-1))
+    averages = {
+        "balanced_accuracy": percentile_interval(
+            float(_mean_of_tested(values[1], support)), _mean_of_tested(samples[1], resampled[2])
+        )
+    } | {
+        metric: percentile_interval(float(value.mean()), sample.mean(axis=-1))
         for metric, value, sample in zip(
             ("precision", "recall", "f1"), values, samples, strict=True
         )
     }
-    return per_class, macro
+    return per_class, averages
 
 
-def _precision_recall_f1(confusion: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
-    """Precision, recall and F1 of each class, shape (…, k), from matrices (…, k, k)."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(np.float64)
-    called, support = confusion.sum(axis=-2), confusion.sum(axis=-1)
-    return (
-        _ratio(hits, called),
-        _ratio(hits, support),
-        _ratio(2 * hits, called + support),
-    )
+def _class_counts(confusion: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+    """How many images of each class were named rightly, were called it, and are it."""
+    return confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
 
 
-def _ratio(part: NDArray[np.float64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+def _resampled_class_counts(confusion: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+    """`_class_counts` of images drawn anew from each class, `N_RESAMPLES` times: shapes (…, k)."""
+    random = np.random.default_rng(0)
+    shape = (N_RESAMPLES, len(confusion))
+    hits, called = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for true, row in enumerate(confusion):
+        # With a thousand classes, nearly all pairs are empty.
+        taken_for = np.flatnonzero(row)
+        if len(taken_for):
+            images = row.sum()
+            drawn = random.multinomial(images, row[taken_for] / images, N_RESAMPLES)
+            called[:, taken_for] += drawn
+            hits[:, true] = drawn[:, taken_for == true].sum(axis=1)
+    return hits, called, np.broadcast_to(confusion.sum(axis=1), shape)
+
+
+def _mean_of_tested(recall: NDArray[np.float64], support: NDArray[np.int64]) -> Any:
+    """The mean recall of the classes that have images, over the last axis."""
+    return recall.sum(axis=-1) / (support > 0).sum(axis=-1)
+
+
+def _precision_recall_f1(
+    hits: NDArray[np.int64], called: NDArray[np.int64], support: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], ...]:
+    """Precision, recall and F1 of each class, shapes (…, k)."""
+    return _ratio(hits, called), _ratio(hits, support), _ratio(2 * hits, called + support)
+
+
+def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
     """Divide, with 0 where there is nothing to divide by."""
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    return np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
 
 
-def _percentile_interval(value: float, samples: NDArray[np.float64]) -> Interval:
-    """The middle 95 % of bootstrap samples around a value."""
-    low, high = np.quantile(samples, (0.025, 0.975))
-    return Interval(value, float(low), float(high))
-
-
-def _log_loss(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Interval:
-    """Mean negative log probability of the true class, with its normal interval."""
+def _log_losses(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The negative log probability of each image's true class."""
     likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    losses = -np.log(np.maximum(likelihood, _SMALLEST))
-    mean = float(losses.mean())
-    half = Z_95 * float(losses.std()) / np.sqrt(len(losses))
-    return Interval(mean, max(mean - half, 0.0), mean + half)
+    return -np.log(np.maximum(likelihood, _SMALLEST))
+
+
+def _brier_scores(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The squared distance of each image's probabilities from the truth, 0 to 2.
+
+    G. W. Brier, "Verification of Forecasts Expressed in Terms of Probability", 1950.
+    """
+    truth = np.eye(probabilities.shape[1])[labels]
+    return np.asarray(np.square(probabilities - truth).sum(axis=1))
+
+
+def _among_first_two(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether each image's true class is one of the two most probable."""
+    first = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
+    return np.asarray((first == labels[:, None]).any(axis=1))

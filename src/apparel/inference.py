@@ -31,6 +31,14 @@ def predict_probabilities(model: Any, images: NDArray[np.float32]) -> NDArray[np
     return np.asarray(model.predict(batches, verbose=0), np.float32)
 
 
+def predict_validation(model: Any, splits: Splits) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Give the class probabilities of validation images, shape (n, k), and their labels (n,)."""
+    labels = splits.train_labels[splits.validation].argmax(axis=1)
+    if not len(labels):
+        return np.empty((0, splits.train_labels.shape[1]), np.float32), labels
+    return predict_probabilities(model, splits.train_images[splits.validation]), labels
+
+
 def predict_averaged(
     model: Any,
     images: NDArray[np.float32],

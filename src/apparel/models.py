@@ -59,6 +59,17 @@ def create(
     return _BUILDERS[name](n_classes, img_shape, width)
 
 
+def divide_logits(model: Any, temperature: float) -> None:
+    """Divide the logits of a model by a temperature, in the weights of its last layer.
+
+    Args:
+        model: a `keras.Model` whose last layer is dense, with softmax.
+        temperature: above 0.
+    """
+    last = model.layers[-1]
+    last.set_weights([weights / temperature for weights in last.get_weights()])
+
+
 def _checked_shape(img_shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """Check that a shape is height, width and channels.
 

@@ -30,7 +30,7 @@ def prepare(dataset: Dataset, settings: Settings) -> Splits:
         scale_pixels(dataset.test_images),
         one_hot(dataset.test_labels, dataset.n_classes),
         settings=settings,
-        manifest={"source": dataset.source, "sha256": dataset.sha256},
+        manifest=dataset.origin,
     )
 
 

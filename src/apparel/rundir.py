@@ -19,18 +19,19 @@ from apparel.backend import NumberFormat, processor_name
 from apparel.errors import ModelFileError, UsageError
 from apparel.files import atomic_path, write_text
 from apparel.formats import SUFFIXES
-from apparel.records import Evaluation, History
+from apparel.records import Calibration, Evaluation, History, TestedRun
+from apparel.results import PREDICTIONS_FILE, metrics, prediction_rows, read_tested_run
 from apparel.settings import Plan, Recipe, Settings
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.figure import Figure
 
 MODEL_FILE = "refactored_fashion_cnn.keras"
 ONNX_FILE = "model.onnx"
 SETTINGS_FILE = "settings.json"
+TEST_LOOKS = "test_looks"
 PACKAGES = ("apparel", "keras", "tensorflow", "tensorflow-cpu", "torch", "jax", "numpy",
-            "scikit-learn", "onnx", "onnxruntime")  # fmt: skip
+            "scipy", "scikit-learn", "onnx", "onnxruntime")  # fmt: skip
 
 Status: TypeAlias = Literal["running", "trained", "complete", "interrupted", "failed"]
 
@@ -145,7 +146,11 @@ class RunDirectory:
         class_names: Sequence[str],
         img_shape: Sequence[int],
     ) -> None:
-        """Begin a training: drop the results of an earlier one and write `settings.json`."""
+        """Begin a training: drop the results of an earlier one and write `settings.json`.
+
+        How often the test images were scored is not forgotten where this run trains once more.
+        """
+        looks = self.settings().get(TEST_LOOKS, 0) if self._started else 0
         _drop_results(self.path)
         self._started = True
         self._write_json(
@@ -166,6 +171,7 @@ class RunDirectory:
                 },
                 "processor": processor_name(),
                 "platform": platform.platform(),
+                TEST_LOOKS: looks,
             },
         )
 
@@ -183,33 +189,40 @@ class RunDirectory:
         if self._made_folder and not any(self.path.iterdir()):
             self.path.rmdir()
 
-    def write_history(self, history: History) -> None:
-        """Write `history.csv`, one row an epoch, and which epoch's weights were kept."""
+    def write_history(self, history: History, calibration: Calibration | None = None) -> None:
+        """Write `history.csv`, one row an epoch, and what became of the weights.
+
+        Args:
+            history: names the epoch whose weights were kept.
+            calibration: what validation images chose; None where they were not asked.
+        """
         names = list(history.history)
         columns = (history.history[name] for name in names)
         rows = zip(range(1, history.epochs + 1), *columns, history.seconds, strict=True)
         self._write_csv("history.csv", ["epoch", *names, "seconds"], rows)
-        self._record(restored_epoch=history.restored_epoch)
+        self._record(
+            restored_epoch=history.restored_epoch,
+            calibration=asdict(calibration) if calibration else None,
+        )
+
+    def count_test_look(self) -> int:
+        """Record that the test images are scored, and say for the how many-th time."""
+        looks = int(self.settings().get(TEST_LOOKS, 0)) + 1
+        self._record(**{TEST_LOOKS: looks})
+        return looks
 
     def write_evaluation(self, evaluation: Evaluation) -> None:
         """Write `metrics.json` and `predictions.csv`."""
         self._write_json("metrics.json", metrics(evaluation))
-        classes = range(len(evaluation.class_names))
-        confidence = evaluation.probabilities.max(axis=1)
-        rows = (
-            (index, true, predicted, _digits(sure), *map(_digits, row))
-            for index, (true, predicted, sure, row) in enumerate(
-                zip(
-                    evaluation.true,
-                    evaluation.predicted,
-                    confidence,
-                    evaluation.probabilities,
-                    strict=True,
-                )
-            )
-        )
-        header = ["index", "true", "predicted", "confidence", *(f"p_{k}" for k in classes)]
-        self._write_csv("predictions.csv", header, rows)
+        self._write_csv(PREDICTIONS_FILE, *prediction_rows(evaluation))
+
+    def tested(self) -> TestedRun:
+        """Read back what `write_evaluation` wrote, as far as it is compared.
+
+        Raises:
+            ModelFileError: there is no such file, it is broken, or another version wrote it.
+        """
+        return read_tested_run(self.path, self.settings())
 
     def write_figure(self, name: str, figure: "Figure") -> Path:
         """Write `plots/<name>.png`."""
@@ -236,27 +249,6 @@ class RunDirectory:
         writer.writerow(header)
         writer.writerows(rows)
         write_text(self.path / name, text.getvalue())
-
-
-def metrics(evaluation: Evaluation) -> dict[str, object]:
-    """Lay an evaluation out as `metrics.json`: plain types, each figure with its interval."""
-    return {
-        "n": len(evaluation.true),
-        "averaging": "macro",
-        "confidence": 0.95,
-        **{name: asdict(interval) for name, interval in evaluation.metrics.items()},
-        "per_class": {
-            scores.name: {
-                "precision": asdict(scores.precision),
-                "recall": asdict(scores.recall),
-                "f1": asdict(scores.f1),
-                "support": scores.support,
-            }
-            for scores in evaluation.per_class
-        },
-        "confusion_matrix": evaluation.confusion.tolist(),
-        "report": evaluation.report,
-    }
 
 
 def _new_folder(name: str) -> Path:
@@ -297,7 +289,7 @@ def _check_room(folder: Path, *, overwrite: bool) -> None:
 
 def _drop_results(folder: Path) -> None:
     """Delete what an earlier training left in a run directory, and nothing else."""
-    names = ("history.csv", "metrics.json", "predictions.csv", "report.html", "README.md",
+    names = ("history.csv", "metrics.json", PREDICTIONS_FILE, "report.html", "README.md",
              MODEL_FILE, *(f"model{suffix}" for suffix in SUFFIXES.values()))  # fmt: skip
     for path in (*(folder / name for name in names), *(folder / "plots").glob("*.png")):
         path.unlink(missing_ok=True)
@@ -309,8 +301,3 @@ def _version(distribution: str) -> str | None:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _digits(number: "np.float32") -> str:
-    """A float32 with the nine digits that give it back exactly."""
-    return f"{number:.9g}"

@@ -125,6 +125,8 @@ class Settings:
         weight_averaging: the share of training, at its end, over which weights are averaged,
             in [0, 1]; 0 keeps the weights of the last step.
         flip: whether mirrored images are trained on as well.
+        target_accuracy: of the images that the model is to answer once it leaves out those that
+            it is not sure of, in [0, 1].
         limit: at most so many images of each split, or None for all.
     """
 
@@ -140,6 +142,7 @@ class Settings:
     learning_rate: float | None = None
     weight_averaging: float | None = None
     flip: bool | None = None
+    target_accuracy: float = 0.97
     limit: int | None = None
 
     def __post_init__(self) -> None:
@@ -168,6 +171,10 @@ class Settings:
             lambda n, v: checked_share(
                 n, v, "0.1 averages the last tenth of the steps, 0 averages nothing."
             ),
+        )
+        self._check(
+            "target_accuracy",
+            lambda n, v: checked_share(n, v, "0.97 answers where 97 % of the answers are right."),
         )
         self._check_together()
         if self.model_name == "auto" and self.budget is None:

@@ -3,15 +3,37 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from apparel.records import Evaluation, Finding, Prediction
+from apparel.records import (
+    Difference,
+    Evaluation,
+    Finding,
+    GroupComparison,
+    PairComparison,
+    Prediction,
+)
+
+if TYPE_CHECKING:  # predictions are written by a command that starts at once
+    import numpy as np
+    from numpy.typing import NDArray
+
+# With fewer, an accuracy of 98 % where 94 % is true is not beyond chance.
+FEWEST_IMAGES = 1000
+# Positions of test images in a line.
+MOST_POSITIONS = 10
 
 METRIC_NAMES = {
     "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
     "precision": "Precision (macro)",
     "recall": "Recall (macro)",
     "f1": "F1 (macro)",
+    "top_2_accuracy": "Top-2 accuracy",
     "log_loss": "Log loss",
+    "brier_score": "Brier score",
+    "expected_calibration_error": "Calibration error",
     "accuracy_flip_averaged": "Flip-averaged acc.",
     "accuracy_view_averaged": "View-averaged acc.",
 }
@@ -42,7 +64,70 @@ def test_summary(evaluation: Evaluation, measures: Mapping[str, float]) -> str:
         f"\nTest result on {len(evaluation.true):,} images\n"
         f"{metric_lines(evaluation)}\n"
         f"{'Keras evaluate':<18} {keras}\n\n"
-        f"{evaluation.report}"
+        f"{evaluation.report}\n"
+        f"{calibration_lines(evaluation)}"
+    )
+
+
+def looks_line(looks: int) -> str:
+    """Say that test images were scored before; nothing the first time."""
+    if looks == 1:
+        return ""
+    return (
+        f"The test images of this run have been scored {looks} times: a choice made after a look "
+        "at them makes the figures too good.\n"
+    )
+
+
+def too_good_line(evaluation: Evaluation, highest: float) -> str:
+    """Warn of an accuracy that nobody has credibly reached; nothing otherwise.
+
+    Args:
+        evaluation: the result; on a few images, chance may give any.
+        highest: accuracy that has credibly been reached on these classes.
+    """
+    accuracy = evaluation.metrics["accuracy"].value
+    if accuracy <= highest or len(evaluation.true) < FEWEST_IMAGES:
+        return ""
+    return (
+        f"Warning: an accuracy of {accuracy:.1%} is too good to be true: no model has credibly "
+        f"reached more than {highest:.1%} on these classes. The usual causes are MNIST's digits "
+        "loaded instead of the clothes, and test images among the training images.\n"
+    )
+
+
+def calibration_lines(evaluation: Evaluation) -> str:
+    """Say what the temperature did, and what is gained by not answering."""
+    return f"{_temperature_line(evaluation)}\n{_abstention_line(evaluation)}"
+
+
+def _temperature_line(evaluation: Evaluation) -> str:
+    calibration = evaluation.calibration
+    before, after = (
+        reliability.expected_calibration_error
+        for reliability in (evaluation.reliability_before, evaluation.reliability)
+    )
+    if calibration.temperature == 1:
+        return f"Temperature: none was needed; calibration error {after.value:.4f}."
+    return (
+        f"Temperature: {calibration.temperature:.2f}, chosen on {calibration.n_images:,} "
+        f"validation images; calibration error {before.value:.4f} without it, "
+        f"{after.value:.4f} with it."
+    )
+
+
+def _abstention_line(evaluation: Evaluation) -> str:
+    calibration, abstention = evaluation.calibration, evaluation.abstention
+    if abstention.coverage is None or abstention.accuracy is None:
+        return (
+            "Abstaining: no confidence was high enough for an accuracy of "
+            f"{calibration.target_accuracy:.1%}."
+        )
+    return (
+        f"Abstaining below a confidence of {calibration.threshold:.2f}: answers "
+        f"{abstention.coverage.value:.1%} of the images, {abstention.accuracy.value:.1%} of them "
+        f"correctly ({abstention.accuracy.low:.1%} to {abstention.accuracy.high:.1%}); "
+        f"{calibration.target_accuracy:.1%} were asked for."
     )
 
 
@@ -98,3 +183,70 @@ def explanation(metrics: Sequence[tuple[str, str]], findings: Sequence[Finding])
     meanings = "\n".join(f"- {name}: {meaning}" for name, meaning in metrics)
     results = "\n".join(f"- {finding.text}" for finding in findings)
     return f"\nWhat the metrics mean\n{meanings}\n\nWhat these results say\n{results}"
+
+
+def comparison(comparisons: Sequence[PairComparison | GroupComparison]) -> str:
+    """Say of each comparison which side is better, and by how much."""
+    return "\n\n".join(
+        _pair(compared) if isinstance(compared, PairComparison) else _groups(compared)
+        for compared in comparisons
+    )
+
+
+def _pair(pair: PairComparison) -> str:
+    """Both accuracies, the verdict, who alone is right, and each class."""
+    first, second = pair.first, pair.second
+    width = max(map(len, pair.per_class))
+    classes = "\n".join(
+        f"  {name:<{width}}  {_points(difference)}" for name, difference in pair.per_class.items()
+    )
+    return (
+        f"A  {first.accuracy:.2%}  {first.name}\n"
+        f"B  {second.accuracy:.2%}  {second.name}\n"
+        f"on the same {len(first.true):,} test images. {_verdict(pair.accuracy)} "
+        "McNemar's exact test.\n\n"
+        f"Only A is right on {_positions(pair.only_first)}.\n"
+        f"Only B is right on {_positions(pair.only_second)}.\n\n"
+        f"Recall of each class, B minus A, in points:\n{classes}"
+    )
+
+
+def _groups(groups: GroupComparison) -> str:
+    """Each run's accuracy and the verdict."""
+    lines = [
+        f"{side}  {run.accuracy:.2%}  {run.name}"
+        for side, runs in (("A", groups.first), ("B", groups.second))
+        for run in runs
+    ]
+    images = len(groups.first[0].true)
+    return "\n".join(
+        [*lines, f"on the same {images:,} test images. {_verdict(groups.accuracy)} Welch's t-test."]
+    )
+
+
+def _verdict(difference: Difference) -> str:
+    """Which side is better, with the difference in points, the 95 % interval and p."""
+    chance = "p < 0.0001" if difference.p_value < 0.0001 else f"p = {difference.p_value:.4f}"  # noqa: PLR2004
+    if not difference.is_evident:
+        return f"No evidence of a difference: B minus A is {_points(difference)}, {chance},"
+    if difference.share.value > 0:
+        return f"B is better: {_points(difference)}, {chance},"
+    share = difference.share
+    turned = replace(share, value=-share.value, low=-share.high, high=-share.low)
+    return f"A is better: {_points(replace(difference, share=turned))}, {chance},"
+
+
+def _points(difference: Difference) -> str:
+    """Percentage points with the 95 % interval, as +0.8 points (0.4 to 1.2)."""
+    share = difference.share
+    value, low, high = (100 * bound for bound in (share.value, share.low, share.high))
+    return f"{value:+.1f} points ({low:.1f} to {high:.1f})"
+
+
+def _positions(positions: "NDArray[np.int64]") -> str:
+    """How many test images, and which, as far as they are few."""
+    if not len(positions):
+        return "no image"
+    count = f"{len(positions):,} image{'' if len(positions) == 1 else 's'}"
+    shown = ", ".join(map(str, positions[:MOST_POSITIONS]))
+    return f"{count}: {shown}{', …' if len(positions) > MOST_POSITIONS else ''}"

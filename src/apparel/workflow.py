@@ -10,17 +10,19 @@ from apparel import display, report, text
 from apparel.errors import UsageError
 from apparel.files import write_text
 from apparel.formats import SUFFIXES, format_of
-from apparel.records import Evaluation, Finding, Prediction
+from apparel.records import UNCALIBRATED, Calibration, Evaluation, Finding, Prediction
 from apparel.rundir import MODEL_FILE, ONNX_FILE, RunDirectory
 from apparel.settings import Recipe, Settings
 
 if TYPE_CHECKING:
     from apparel.classifier import ApparelClassifier
+    from apparel.records import GroupComparison, PairComparison
 
 SAMPLES = (0, 12, 42, 100)
 CAPTIONS = {
     "history": "Training history",
     "confusion_matrix": "Confusion matrix",
+    "calibration": "Calibration and abstaining",
     "predictions": "Example predictions",
 }
 
@@ -105,6 +107,7 @@ def evaluate_run(
     Raises:
         ModelFileError: the run or its model is broken, or the data do not fit it.
         DataUnavailableError: the data set cannot be had.
+        OSError: the run directory cannot be written, where looks at the test images are counted.
     """
     from apparel import data, evaluate, export, inference, prepare  # noqa: PLC0415  # seconds
 
@@ -123,9 +126,35 @@ def evaluate_run(
     probabilities = inference.predict_probabilities(model, images)
     recipe = Recipe(**record["recipe"])
     averaged = inference.predict_averaged(model, images, probabilities, recipe)
-    return evaluate.evaluate(
-        probabilities, dataset.test_labels, dataset.class_names, averaged=averaged
+    calibration = record.get("calibration")
+    evaluation = evaluate.evaluate(
+        probabilities,
+        dataset.test_labels,
+        dataset.class_names,
+        averaged=averaged,
+        calibration=Calibration(**calibration) if calibration else UNCALIBRATED,
     )
+    highest = data.highest_credible_accuracy(dataset.class_names)
+    print(text.too_good_line(evaluation, highest), end="")
+    if dataset.test_sha256 == record["dataset"].get("test_sha256"):
+        print(text.looks_line(directory.count_test_look()), end="")
+    return evaluation
+
+
+def compare_runs(paths: Sequence[Path]) -> "list[PairComparison | GroupComparison]":
+    """Compare what the models of several runs said of the same test images.
+
+    Args:
+        paths: their directories.
+
+    Raises:
+        ModelFileError: a folder holds no finished run.
+        DataError: they were tested on different images.
+        UsageError: there are fewer than two, or one run is to be compared with several.
+    """
+    from apparel import compare  # noqa: PLC0415  # loads SciPy
+
+    return compare.compare([RunDirectory.open(path).tested() for path in paths])
 
 
 def export_run(path: Path, kind: str, output: Path | None) -> Path:

@@ -5,8 +5,14 @@
 """
 
 from apparel.data.arrays import from_arrays
-from apparel.data.fashion_mnist import FASHION_MNIST_LABELS
+from apparel.data.fashion_mnist import FASHION_MNIST_LABELS, highest_credible_accuracy
 from apparel.data.limit import limit_images
 from apparel.data.loading import load
 
-__all__ = ["FASHION_MNIST_LABELS", "from_arrays", "limit_images", "load"]
+__all__ = [
+    "FASHION_MNIST_LABELS",
+    "from_arrays",
+    "highest_credible_accuracy",
+    "limit_images",
+    "load",
+]

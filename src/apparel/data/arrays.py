@@ -60,6 +60,7 @@ def from_arrays(
         test_labels=arrays[3],
         class_names=names,
         sha256=content_hash(arrays, names),
+        test_sha256=content_hash(arrays[2:], names),
         source=source,
     )
 

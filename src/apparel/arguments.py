@@ -1,0 +1,210 @@
+"""The arguments of the command, with their help."""
+
+import argparse
+from pathlib import Path
+from typing import NoReturn, TypeAlias
+
+from apparel import recipes
+from apparel._version import __version__
+from apparel.errors import ApparelError
+from apparel.formats import SUFFIXES
+from apparel.settings import DTYPES, Settings, parse_budget
+
+Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"  # noqa: SLF001  # it has no other name
+
+_SHOWN = "(default: %(default)s)"
+_MODEL_HELP = (
+    "architecture: the small cnn, fast (better in a fraction of the time), best (the most "
+    "accurate), or auto, what fits --budget best, and cnn without one (default: %(default)s)"
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}. See: {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command."""
+    top = _Parser(
+        prog="apparel",
+        description="Turn labelled small images into a trained, tested, explained classifier.",
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input data, 4 bad model file, "
+        "5 could not get the data, 130 interrupted.",
+    )
+    top.add_argument("--version", action="version", version=f"apparel {__version__}")
+    common = _Parser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show a traceback on errors")
+    commands = top.add_subparsers(
+        title="commands", dest="command", required=True, metavar="COMMAND"
+    )
+    _add_run(commands, common)
+    _add_evaluate(commands, common)
+    _add_compare(commands, common)
+    _add_predict(commands, common)
+    _add_export(commands, common)
+    return top
+
+
+def _add_run(commands: "Commands", common: _Parser) -> None:
+    default = Settings()
+    command = commands.add_parser(
+        "run",
+        parents=[common],
+        help="train, test, explain and export a classifier",
+        description="Train a classifier, test it, explain the result and export the model. "
+        "Every figure, picture and file lands in a run directory.",
+    )
+    add = command.add_argument
+    add("--model", choices=("auto", *recipes.RECIPES), default="auto", help=_MODEL_HELP)
+    _add_data(command, default="fashion-mnist", shown=_SHOWN)
+    add("--width", type=int, metavar="N", help="channels of the first stage of fast and best")
+    add("--epochs", type=int, metavar="N", help=f"passes over the images {_of_model('epochs')}")
+    add(
+        "--budget",
+        type=_budget,
+        metavar="TIME",
+        help="train for so long instead, for example 60s, 10m or 1h",
+    )
+    add(
+        "--patience",
+        type=int,
+        metavar="N",
+        help="stop after N epochs without a higher validation accuracy, keep the best epoch",
+    )
+    add(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help=f"images in a training step {_of_model('batch_size')}",
+    )
+    add(
+        "--seed", type=int, default=default.seed, metavar="N", help=f"of everything random {_SHOWN}"
+    )
+    add(
+        "--dtype", choices=DTYPES, default=default.dtype, help=f"number format of training {_SHOWN}"
+    )
+    add(
+        "--weight-averaging",
+        type=float,
+        metavar="SHARE",
+        help="average the weights of cnn over this share of training, at its end "
+        f"(default: {recipes.RECIPES['cnn'].weight_averaging})",
+    )
+    add(
+        "--no-flip",
+        action="store_false",
+        dest="flip",
+        default=None,
+        help="do not train fast and best on mirrored images, for example of digits",
+    )
+    add(
+        "--target-accuracy",
+        type=float,
+        default=default.target_accuracy,
+        metavar="SHARE",
+        help="of the answers, where the model may leave out images that it is not sure of "
+        f"{_SHOWN}",
+    )
+    add(
+        "--validation-split",
+        type=float,
+        default=default.validation_split,
+        metavar="SHARE",
+        help=f"share of the training images that is held out {_SHOWN}",
+    )
+    add(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="take N stratified images of each split, for a fast try",
+    )
+    add(
+        "--run-dir",
+        type=Path,
+        metavar="DIR",
+        help="where the run goes (default: runs/<date>-<time>-<model>)",
+    )
+    add("--overwrite", action="store_true", help="replace the run that is in --run-dir")
+    add("--save", type=Path, metavar="FILE", help="save the model here too, as .keras or .onnx")
+
+
+def _of_model(setting: str) -> str:
+    """Say each model's own value of a setting."""
+    values = ", ".join(f"{name} {getattr(r, setting)}" for name, r in recipes.RECIPES.items())
+    return f"(default: {values})"
+
+
+def _budget(text: str) -> float:
+    """Read `--budget`; what is wrong with it is argparse's to say."""
+    try:
+        return parse_budget(text)
+    except ApparelError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _add_evaluate(commands: "Commands", common: _Parser) -> None:
+    command = commands.add_parser(
+        "evaluate",
+        parents=[common],
+        help="score the saved model of a run once more",
+        description="Score the saved model of a run on its test images and print every figure.",
+    )
+    command.add_argument("run", type=Path, metavar="RUN", help="a run directory")
+    _add_data(command, default=None, shown="(default: that of the run)")
+
+
+def _add_compare(commands: "Commands", common: _Parser) -> None:
+    command = commands.add_parser(
+        "compare",
+        parents=[common],
+        help="say whether one run is better than another",
+        description="Compare runs that were tested on the same images: image by image, or, where "
+        "there are several seeds of each setting, by their mean accuracies.",
+    )
+    command.add_argument(
+        "runs",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="a run directory; the first is compared with each of the others",
+    )
+
+
+def _add_predict(commands: "Commands", common: _Parser) -> None:
+    command = commands.add_parser(
+        "predict",
+        parents=[common],
+        help="classify image files",
+        description="Classify image files with an exported model. Loads no TensorFlow.",
+    )
+    add = command.add_argument
+    add("model", type=Path, metavar="MODEL", help="an .onnx file, or a run directory that has one")
+    add("images", type=Path, nargs="+", metavar="IMAGE", help="an image file, or a folder of them")
+    add(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write a CSV file with every class's probability",
+    )
+
+
+def _add_export(commands: "Commands", common: _Parser) -> None:
+    command = commands.add_parser(
+        "export",
+        parents=[common],
+        help="write the model of a run in another format",
+        description="Write the model of a run in another format, and prove that it is the same.",
+    )
+    add = command.add_argument
+    add("run", type=Path, metavar="RUN", help="a run directory")
+    add("--format", choices=tuple(SUFFIXES), default="onnx", help=f"the format {_SHOWN}")
+    add("--output", type=Path, metavar="FILE", help="where to (default: model.<format> in RUN)")
+
+
+def _add_data(command: argparse.ArgumentParser, *, default: str | None, shown: str) -> None:
+    add = command.add_argument
+    add("--data", default=default, metavar="SOURCE", help=f"the data set {shown}")
+    add("--data-dir", type=Path, metavar="DIR", help="a folder with the data set's files")

@@ -1,0 +1,22 @@
+"""Draw a record as a matplotlib Figure; never compute a metric, never show a window.
+
+Figures are made without pyplot: no global state, no display, and nothing to close.
+"""
+
+from apparel.plots.calibration import calibration_figure, draw_abstention, draw_reliability
+from apparel.plots.confusion import confusion_matrix_figure, draw_confusion_matrix
+from apparel.plots.history import draw_curves, history_figure
+from apparel.plots.predictions import draw_confidences, draw_image, predictions_figure
+
+__all__ = [
+    "calibration_figure",
+    "confusion_matrix_figure",
+    "draw_abstention",
+    "draw_confidences",
+    "draw_confusion_matrix",
+    "draw_curves",
+    "draw_image",
+    "draw_reliability",
+    "history_figure",
+    "predictions_figure",
+]

@@ -1,0 +1,50 @@
+"""What the stages hand to each other: frozen records, checked where they are made.
+
+No stage imports another; each takes and gives the records defined here.
+"""
+
+from apparel.records.comparison import (
+    SIGNIFICANCE,
+    Difference,
+    GroupComparison,
+    PairComparison,
+    TestedRun,
+)
+from apparel.records.data import Dataset, Splits
+from apparel.records.evaluation import (
+    UNCALIBRATED,
+    Abstention,
+    Calibration,
+    ClassScores,
+    Evaluation,
+    Finding,
+    Interval,
+    Reliability,
+    ReliabilityBin,
+    Topic,
+)
+from apparel.records.prediction import Images, Prediction
+from apparel.records.training import History
+
+__all__ = [
+    "SIGNIFICANCE",
+    "UNCALIBRATED",
+    "Abstention",
+    "Calibration",
+    "ClassScores",
+    "Dataset",
+    "Difference",
+    "Evaluation",
+    "Finding",
+    "GroupComparison",
+    "History",
+    "Images",
+    "Interval",
+    "PairComparison",
+    "Prediction",
+    "Reliability",
+    "ReliabilityBin",
+    "Splits",
+    "TestedRun",
+    "Topic",
+]

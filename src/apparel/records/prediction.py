@@ -1,0 +1,47 @@
+"""What a model says of an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:  # the command's --help has no time to load NumPy
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+Images: TypeAlias = "NDArray[np.uint8] | NDArray[np.float32]"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prediction:
+    """What a model says of one image.
+
+    Attributes:
+        name: the file, or the position in the test set.
+        probabilities: float32, shape (k,), sum 1.
+        class_names: one name a class.
+        image: shape (h, w, c), for drawing, or None.
+        true: the label, or None where nobody knows it.
+    """
+
+    name: str
+    probabilities: NDArray[np.float32]
+    class_names: tuple[str, ...]
+    image: Images | None = None
+    true: int | None = None
+
+    @property
+    def predicted(self) -> int:
+        """The most probable class."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def label(self) -> str:
+        """The name of the most probable class."""
+        return self.class_names[self.predicted]
+
+    @property
+    def confidence(self) -> float:
+        """The probability of the most probable class."""
+        return float(self.probabilities[self.predicted])
