@@ -103,7 +103,7 @@ def fit(
     Args:
         probabilities: of validation images, shape (n, k), rows sum to 1.
         labels: shape (n,), 0 to k - 1.
-        target_accuracy: of the images that are answered, above 0 and at most 1.
+        target_accuracy: of the images that are answered, 0 to 1.
 
     Returns:
         Temperature 1 where no other is better beyond chance, threshold None where none will do.
