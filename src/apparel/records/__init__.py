@@ -24,14 +24,18 @@ from apparel.records.evaluation import (
     Topic,
 )
 from apparel.records.prediction import Images, Prediction
+from apparel.records.robustness import Attack, CorruptionCurve, Robustness
+from apparel.records.suspects import LabelSuspects
 from apparel.records.training import History
 
 __all__ = [
     "SIGNIFICANCE",
     "UNCALIBRATED",
     "Abstention",
+    "Attack",
     "Calibration",
     "ClassScores",
+    "CorruptionCurve",
     "Dataset",
     "Difference",
     "Evaluation",
@@ -40,10 +44,12 @@ __all__ = [
     "History",
     "Images",
     "Interval",
+    "LabelSuspects",
     "PairComparison",
     "Prediction",
     "Reliability",
     "ReliabilityBin",
+    "Robustness",
     "Splits",
     "TestedRun",
     "Topic",
