@@ -1,5 +1,7 @@
 """Figures equal formulas written out here, and scikit-learn's; intervals hold the truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,9 +12,9 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss
 
-from apparel.calibration import abstain, fit, reliability, with_temperature
+from apparel.calibration import abstain, calibrated, fit, reliability, uncalibrated
 from apparel.intervals import wilson_interval
-from apparel.records import Calibration
+from apparel.records import UNCALIBRATED, Calibration
 
 
 def made_up(n=2000, n_classes=4, seed=0, sharpness=1.0):
@@ -125,25 +127,58 @@ def test_the_temperature_is_scikit_learns(sharpness):
         FrozenEstimator(Logits().fit(logits, labels)), method="temperature"
     )
     expected = peer.fit(logits, labels).predict_proba(logits)
-    np.testing.assert_allclose(
-        with_temperature(probabilities, found.temperature), expected, atol=2e-4
-    )
+    np.testing.assert_allclose(calibrated(probabilities, found), expected, atol=2e-4)
     assert found.temperature == pytest.approx(sharpness, rel=0.1)
     assert found.n_images == len(labels)
 
 
-def test_a_temperature_undoes_its_inverse_and_keeps_the_order():
+@pytest.mark.parametrize(
+    "bent", [{}, {"slope": 3.0}, {"slope": 4.0, "knee": 1.5}, {"slope": 2.0, "knee": -1.0}]
+)
+def test_a_calibration_can_be_undone_and_keeps_the_order(bent):
     probabilities, _ = made_up(n=50)
-    there = with_temperature(probabilities, 2.5)
+    calibration = replace(UNCALIBRATED, temperature=2.5, **bent)
+    there = calibrated(probabilities, calibration)
     np.testing.assert_allclose(there.sum(axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(with_temperature(there, 1 / 2.5), probabilities, rtol=1e-4)
+    np.testing.assert_allclose(uncalibrated(there, calibration), probabilities, rtol=1e-3)
     np.testing.assert_array_equal(there.argsort(axis=1), probabilities.argsort(axis=1))
     assert there.dtype == np.float32
 
 
-def test_what_is_calibrated_stays_as_it_is():
+def test_logits_are_bent_as_by_hand():
+    # Logits 1, 0, -1 are centred already; those below 0.5 lie 0.5 and 1.5 below it.
+    probabilities = np.exp([[1.0, 0.0, -1.0]]) / np.exp([1.0, 0.0, -1.0]).sum()
+    calibration = replace(UNCALIBRATED, temperature=2.0, slope=3.0, knee=0.5)
+    odds = np.exp(np.array([1.0, 0.5 - 3 * 0.5, 0.5 - 3 * 1.5]) / 2)
+    np.testing.assert_allclose(
+        calibrated(probabilities, calibration), [odds / odds.sum()], rtol=1e-6
+    )
+
+
+def smoothed_answers(n, seed, smoothing=0.1, n_classes=10):
+    """What a model that learnt smoothed labels perfectly says, and labels that fit it."""
+    random = np.random.default_rng(seed)
+    true = softmax(4 * random.standard_normal((n, n_classes)), axis=1)
+    labels = (true.cumsum(axis=1) > random.random((n, 1))).argmax(axis=1)
+    return ((1 - smoothing) * true + smoothing / n_classes).astype(np.float32), labels
+
+
+def test_bending_undoes_label_smoothing_where_a_temperature_does_not():
+    chosen_on, tested_on = smoothed_answers(6000, 0), smoothed_answers(10000, 1)
+    errors = {}
+    for smoothed in (False, True):
+        found = fit(*chosen_on, target_accuracy=0.9, smoothed=smoothed)
+        assert (found.slope != 1) == smoothed
+        answers = calibrated(tested_on[0], found)
+        errors[smoothed] = reliability(answers, tested_on[1]).expected_calibration_error.value
+    assert errors[True] < errors[False] / 2
+
+
+@pytest.mark.parametrize("smoothed", [False, True])
+def test_what_is_calibrated_stays_as_it_is(smoothed):
     changed = sum(
-        fit(*made_up(n=300, seed=seed), target_accuracy=0.9).temperature != 1 for seed in range(200)
+        fit(*made_up(n=300, seed=seed), target_accuracy=0.9, smoothed=smoothed).is_needed
+        for seed in range(200)
     )
     # The test of the likelihood ratio errs in 5 % of the cases: 10 of 200, give or take 3.1.
     assert changed <= 20
@@ -165,8 +200,8 @@ def test_without_images_or_numbers_nothing_is_chosen(probabilities):
 def test_a_temperature_lowers_the_log_loss_of_other_images():
     train, labels = made_up(sharpness=2)
     other, other_labels = made_up(seed=1, sharpness=2)
-    temperature = fit(train, labels, target_accuracy=0.9).temperature
-    mended = with_temperature(other, temperature).astype(np.float64)
+    found = fit(train, labels, target_accuracy=0.9)
+    mended = calibrated(other, found).astype(np.float64)
     mended /= mended.sum(axis=1, keepdims=True)
     sharp = other.astype(np.float64) / other.sum(axis=1, keepdims=True, dtype=np.float64)
     assert log_loss(other_labels, mended) < log_loss(other_labels, sharp)
@@ -219,6 +254,6 @@ def test_on_the_images_that_chose_it_a_threshold_keeps_its_promise(n, n_classes,
     probabilities, labels = made_up(n, n_classes, seed)
     found = fit(probabilities, labels, target_accuracy=target)
     if found.threshold is not None:
-        mended = with_temperature(probabilities, found.temperature)
+        mended = calibrated(probabilities, found)
         answered = mended.max(axis=1) >= found.threshold
         assert (mended.argmax(axis=1) == labels)[answered].mean() >= target - 1e-12

@@ -1,9 +1,14 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
+from scipy.special import softmax
 
+from apparel import calibration as calibration_module
 from apparel import models
 from apparel.errors import UsageError
+from apparel.records import UNCALIBRATED
 
 
 def create(seed=0, n_classes=10, img_shape=(28, 28, 1)):
@@ -73,17 +78,47 @@ def test_an_unknown_model_is_refused_with_the_known_ones():
         models.create("resnet", n_classes=2, img_shape=(8, 8, 1), seed=0)
 
 
-@pytest.mark.parametrize("name", ["cnn", "fast", "best"])
-def test_a_temperature_divides_the_logits(name):
+def with_biased_end(name):
+    """A model whose last layer has weights that matter, and what it says of five images."""
     model = models.create(name, n_classes=4, img_shape=(8, 8, 1), seed=0)
+    random = np.random.default_rng(0)
     weights = model.layers[-1].get_weights()
-    model.layers[-1].set_weights([np.full_like(w, 0.5) + w for w in weights])
-    images = np.random.default_rng(0).random((5, 8, 8, 1), dtype=np.float32)
-    before = np.asarray(model(images))
-    models.divide_logits(model, 2.5)
-    odds = before.astype(np.float64) ** (1 / 2.5)
-    expected = odds / odds.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(np.asarray(model(images)), expected, atol=1e-6)
+    model.layers[-1].set_weights([w + random.random(w.shape) for w in weights])
+    images = random.random((5, 8, 8, 1), dtype=np.float32)
+    return model, images, np.asarray(model(images))
+
+
+@pytest.mark.parametrize("bent", [{}, {"slope": 3.0, "knee": 0.2}])
+@pytest.mark.parametrize("name", ["cnn", "fast", "best"])
+def test_a_calibrated_model_says_what_the_formula_says(name, bent):
+    model, images, before = with_biased_end(name)
+    calibration = replace(UNCALIBRATED, temperature=2.5, **bent)
+    found = models.calibrated(model, calibration)
+    expected = calibration_module.calibrated(before, calibration)
+    np.testing.assert_allclose(np.asarray(found(images)), expected, atol=1e-5)
+    assert found.name == name
+
+
+@pytest.mark.parametrize("bent", [{}, {"slope": 3.0, "knee": 0.2}])
+def test_what_trains_on_has_its_first_end_again(bent):
+    model, images, before = with_biased_end("fast")
+    calibration = replace(UNCALIBRATED, temperature=2.5, **bent)
+    found = models.uncalibrated(models.calibrated(model, calibration))
+    assert [type(layer) for layer in found.layers] == [type(layer) for layer in model.layers]
+    assert found.layers[-1].name == "head"
+    # The temperature stays in the weights.
+    expected = calibration_module.calibrated(before, replace(UNCALIBRATED, temperature=2.5))
+    np.testing.assert_allclose(np.asarray(found(images)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("bent", [{}, {"slope": 3.0, "knee": 0.2}])
+@pytest.mark.parametrize("name", ["cnn", "fast"])
+def test_softmax_of_the_logits_gives_the_probabilities(name, bent):
+    model, images, _ = with_biased_end(name)
+    found = models.calibrated(model, replace(UNCALIBRATED, **bent))
+    logits = np.asarray(models.logits_model(found)(images))
+    assert np.abs(logits.sum(axis=1) - 1).min() > 1e-3
+    np.testing.assert_allclose(softmax(logits, axis=1), np.asarray(found(images)), atol=1e-6)
 
 
 @pytest.mark.parametrize(("name", "width"), [("fast", 32), ("best", 96)])

@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands, common)
     _add_evaluate(commands, common)
     _add_compare(commands, common)
+    _add_stress(commands, common)
     _add_predict(commands, common)
     _add_export(commands, common)
     return top
@@ -171,6 +172,19 @@ def _add_compare(commands: "Commands", common: _Parser) -> None:
         metavar="RUN",
         help="a run directory; the first is compared with each of the others",
     )
+
+
+def _add_stress(commands: "Commands", common: _Parser) -> None:
+    command = commands.add_parser(
+        "stress",
+        parents=[common],
+        help="test the saved model of a run on images made worse",
+        description="Test the saved model of a run on test images that are noisy, blurred, "
+        "shifted, turned, shrunk, brighter, paler or partly covered, each at five strengths, and "
+        "on images changed on purpose to mislead it.",
+    )
+    command.add_argument("run", type=Path, metavar="RUN", help="a run directory")
+    _add_data(command, default=None, shown="(default: that of the run)")
 
 
 def _add_predict(commands: "Commands", common: _Parser) -> None:

@@ -6,18 +6,32 @@ and its accuracy, weighted by its images (C. Guo et al., "On Calibration of Mode
 Networks", 2017, arXiv 1706.04599), as is the temperature that mends it.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import logsumexp, softmax
+from scipy.stats import chi2
 
-from apparel.intervals import Z_95, wilson_interval
-from apparel.records import Abstention, Calibration, Interval, Reliability, ReliabilityBin
+from apparel.intervals import wilson_interval
+from apparel.records import (
+    UNCALIBRATED,
+    Abstention,
+    Calibration,
+    Interval,
+    Reliability,
+    ReliabilityBin,
+)
 
 N_BINS = 15
 # A temperature beyond these says more about a small validation set than about the model.
 TEMPERATURES = (0.25, 4.0)
-# The chi-squared distribution's 95 % quantile, one degree of freedom.
-CHI_SQUARED_95 = Z_95**2
+SLOPES = (1.0, 10.0)
+KNEES = (-5.0, 5.0)
+# The chi-squared distribution's 95 % quantile for each number of degrees of freedom.
+CHI_SQUARED_95 = {freedom: float(chi2.ppf(0.95, freedom)) for freedom in (1, 2, 3)}
+BISECTIONS = 60
 N_DRAWS = 2000
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
@@ -97,59 +111,128 @@ def fit(
     labels: NDArray[np.int64],
     *,
     target_accuracy: float,
+    smoothed: bool = False,
 ) -> Calibration:
-    """Choose temperature and threshold on validation data.
+    """Choose what calibrates the model, and a threshold, on validation data.
+
+    Label smoothing holds the logits of wrong classes together, however unlikely the class is. A
+    temperature alone leaves a model that learnt that way too sure of its middling answers; for it,
+    the logits below a knee are stretched as well.
 
     Args:
         probabilities: of validation images, shape (n, k), rows sum to 1.
         labels: shape (n,), 0 to k - 1.
         target_accuracy: of the images that are answered, 0 to 1.
+        smoothed: whether the model was trained on smoothed labels.
 
     Returns:
-        Temperature 1 where no other is better beyond chance, threshold None where none will do.
-        Both where there is no image, or training broke down and gives no numbers.
+        Temperature and slope 1 where no other is better beyond chance, threshold None where none
+        will do. All three where there is no image, or training broke down and gives no numbers.
     """
-    if not (len(labels) and np.isfinite(probabilities).all()):
-        return Calibration(
-            temperature=1.0, target_accuracy=target_accuracy, threshold=None, n_images=len(labels)
-        )
-    temperature = _best_temperature(probabilities, labels)
-    mended = with_temperature(probabilities, temperature)
-    return Calibration(
-        temperature=temperature,
-        target_accuracy=target_accuracy,
-        threshold=_lowest_threshold(mended, labels, target_accuracy),
-        n_images=len(labels),
-    )
+    n_images = len(labels)
+    found = replace(UNCALIBRATED, target_accuracy=target_accuracy, n_images=n_images)
+    if not (n_images and np.isfinite(probabilities).all()):
+        return found
+    temperature, slope, knee = _most_likely(probabilities, labels, smoothed=smoothed)
+    found = replace(found, temperature=temperature, slope=slope, knee=knee)
+    threshold = _lowest_threshold(calibrated(probabilities, found), labels, target_accuracy)
+    return replace(found, threshold=threshold)
 
 
-def _best_temperature(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """The temperature of the lowest log loss; 1 unless a likelihood ratio test rules that out."""
-    logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST))
-    own = logits[np.arange(len(labels)), labels]
+def _most_likely(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64], *, smoothed: bool
+) -> tuple[float, float, float]:
+    """The temperature, slope and knee of the lowest log loss.
 
-    def loss(log_temperature: float) -> float:
+    What a likelihood ratio test does not find better than nothing, or than the temperature alone,
+    is left out.
+    """
+    centred = _centred_logits(probabilities)
+    rows = np.arange(len(labels))
+
+    def loss(log_temperature: float, log_slope: float = 0.0, knee: float = 0.0) -> float:
         """Twice the negative log-likelihood."""
-        factor = np.exp(-log_temperature)
-        return float(2 * (np.logaddexp.reduce(factor * logits, axis=1) - factor * own).sum())
+        logits = _bent(centred, knee, np.exp(log_slope)) * np.exp(-log_temperature)
+        return float(2 * (logsumexp(logits, axis=1) - logits[rows, labels]).sum())
 
-    best = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
-    return float(np.exp(best.x)) if loss(0.0) - best.fun > CHI_SQUARED_95 else 1.0
+    least, best = loss(0.0), (1.0, 1.0, 0.0)
+    bounds = np.log(TEMPERATURES)
+    alone = minimize_scalar(loss, bounds=bounds, method="bounded")
+    if least - alone.fun > CHI_SQUARED_95[1]:
+        least, best = float(alone.fun), (float(np.exp(alone.x)), 1.0, 0.0)
+    if smoothed:
+        bent = minimize(
+            lambda x: loss(*x),
+            (alone.x, np.log(2), 0.0),
+            method="Nelder-Mead",
+            bounds=(bounds, np.log(SLOPES), KNEES),
+        )
+        added = 3 if best[0] == 1 else 2
+        if least - bent.fun > CHI_SQUARED_95[added]:
+            temperature, slope = (float(value) for value in np.exp(bent.x[:2]))
+            best = temperature, slope, float(bent.x[2])
+    return best
 
 
-def with_temperature(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Divide logits by a temperature: above 1, the probabilities become more equal.
+def calibrated(probabilities: NDArray[np.float32], calibration: Calibration) -> NDArray[np.float32]:
+    """Bend and divide the logits of a model.
 
     Args:
-        probabilities: shape (n, k), rows sum to 1.
-        temperature: above 0.
+        probabilities: of the model before that, shape (n, k), rows sum to 1.
+        calibration: gives temperature, knee and slope.
 
     Returns:
         Shape (n, k), rows sum to 1, in the same order.
     """
-    logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST)) / temperature
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float32)
+    centred = _centred_logits(probabilities)
+    logits = _bent(centred, calibration.knee, calibration.slope) / calibration.temperature
+    return np.asarray(softmax(logits, axis=1), np.float32)
+
+
+def uncalibrated(
+    probabilities: NDArray[np.float32], calibration: Calibration
+) -> NDArray[np.float32]:
+    """Undo `calibrated`: what the model would say without its calibration.
+
+    Args:
+        probabilities: of the calibrated model, shape (n, k), rows sum to 1.
+        calibration: gives temperature, knee and slope.
+
+    Returns:
+        Shape (n, k), rows sum to 1, in the same order.
+    """
+    bent = _centred_logits(probabilities) * calibration.temperature
+    if calibration.slope == 1:
+        return np.asarray(softmax(bent, axis=1), np.float32)
+    # Logits are known up to a number each: that at which the straightened ones have mean 0. Their
+    # mean rises with it, and some logit lies on either side of the mean.
+    low = calibration.knee - bent.max(axis=1, keepdims=True)
+    high = calibration.knee - bent.min(axis=1, keepdims=True)
+    reach = abs(calibration.knee) * max(calibration.slope, 1 / calibration.slope)
+    low, high = low - reach, high + reach
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        straight = _straight(bent + middle, calibration.knee, calibration.slope)
+        below = straight.mean(axis=1, keepdims=True) < 0
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    straight = _straight(bent + low, calibration.knee, calibration.slope)
+    return np.asarray(softmax(straight, axis=1), np.float32)
+
+
+def _centred_logits(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Logits relative to their mean over the classes."""
+    logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST))
+    return np.asarray(logits - logits.mean(axis=1, keepdims=True))
+
+
+def _bent(logits: NDArray[np.float64], knee: float, slope: float) -> NDArray[np.float64]:
+    """Stretch the distance from the knee below it."""
+    return knee + np.where(logits > knee, 1, slope) * (logits - knee)
+
+
+def _straight(logits: NDArray[np.float64], knee: float, slope: float) -> NDArray[np.float64]:
+    """Undo `_bent`."""
+    return _bent(logits, knee, 1 / slope)
 
 
 def _lowest_threshold(

@@ -22,8 +22,10 @@ from apparel import (
     export,
     glossary,
     inference,
+    models,
     plots,
     prepare,
+    saliency,
     text,
     train,
 )
@@ -31,8 +33,9 @@ from apparel.errors import DataError
 from apparel.estimator import ArrayClassifier, need
 from apparel.formats import format_of
 from apparel.recipes import recipe_of
-from apparel.records import Evaluation, Finding, History, Prediction
+from apparel.records import Evaluation, Finding, History
 from apparel.rundir import MODEL_FILE, RunDirectory
+from apparel.settings import whole_number
 
 
 class ApparelClassifier(ArrayClassifier):
@@ -320,19 +323,39 @@ class ApparelClassifier(ArrayClassifier):
         indices = inference.choose_samples(
             sample_indices, count=count, n_images=len(images), seed=self.seed
         )
-        probabilities = inference.predict_probabilities(self.model, images[indices])
-        predictions = [
-            Prediction(
-                name=f"test image {index}",
-                probabilities=row,
-                class_names=tuple(self.labels),
-                image=images[index],
-                true=int(one_hot_labels[index].argmax()),
-            )
-            for index, row in zip(indices, probabilities, strict=True)
-        ]
+        predictions = inference.describe(
+            indices,
+            inference.predict_probabilities(self.model, images[indices]),
+            images,
+            one_hot_labels.argmax(axis=1),
+            tuple(self.labels),
+        )
         print(text.prediction_lines(predictions))
         return self._show("predictions", plots.predictions_figure(predictions))
+
+    def show_mistakes(self, count: int = 12) -> Figure:
+        """Show the images named wrongly with the most confidence, and the pixels that did it.
+
+        Args:
+            count: how many images to show at most.
+
+        Raises:
+            StepOrderError: `test_model` was not called.
+            UsageError: the count is no whole number of at least 1.
+        """
+        evaluation = need(self.evaluation, "show_mistakes", "test_model")
+        indices = evaluation.worst_mistakes(whole_number("count", count, minimum=1))
+        *_, images, _ = self._prepared_arrays("show_mistakes")
+        mistakes = inference.describe(
+            indices, evaluation.probabilities[indices], images, evaluation.true, tuple(self.labels)
+        )
+        found = saliency.explain_images(
+            self.model,
+            models.logits_model(self.model),
+            images[indices],
+            evaluation.predicted[indices],
+        )
+        return self._show("mistakes", plots.mistakes_figure(mistakes, found))
 
     def explain_results(self) -> tuple[Finding, ...]:
         """Say what each metric means, and what these results say.

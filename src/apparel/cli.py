@@ -99,6 +99,13 @@ def _compare(parsed: argparse.Namespace) -> None:
     print(text.comparison(workflow.compare_runs(parsed.runs)))
 
 
+def _stress(parsed: argparse.Namespace) -> None:
+    from apparel import text, workflow  # noqa: PLC0415  # --help has no time for it
+
+    robustness = workflow.stress_run(parsed.run, source=parsed.data, data_dir=parsed.data_dir)
+    print(text.robustness_lines(robustness))
+
+
 def _predict(parsed: argparse.Namespace) -> None:
     from apparel import text, workflow  # noqa: PLC0415  # --help has no time for it
 
@@ -131,6 +138,7 @@ _HANDLERS: dict[str, Callable[[argparse.Namespace], None]] = {
     "run": _run,
     "evaluate": _evaluate,
     "compare": _compare,
+    "stress": _stress,
     "predict": _predict,
     "export": _export,
 }

@@ -205,14 +205,22 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     def _train(self, splits: Splits, settings: Settings, number_format: NumberFormat) -> History:
         """Train and calibrate the model, and keep what came of it."""
         self.evaluation = None
+        self._replace_model(models.uncalibrated(self.model), settings)
         self.training_logs = train.fit(self.model, splits, settings, number_format, plan=self._plan)
         self._splits = splits
         self.calibration = calibration.fit(
             *inference.predict_validation(self.model, splits),
             target_accuracy=settings.target_accuracy,
+            smoothed=recipe_of(settings, self._plan).label_smoothing > 0,
         )
-        models.divide_logits(self.model, self.calibration.temperature)
+        self._replace_model(models.calibrated(self.model, self.calibration), settings)
         return self.training_logs
+
+    def _replace_model(self, model: Any, settings: Settings) -> None:
+        """Take a model with another end, compiled like the one before."""
+        if model is not self.model:
+            train.compile_model(model, settings)
+            self.model = model
 
     def _forget_training(self) -> None:
         """Drop what an earlier model's training and test left."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import classification_report, confusion_matrix
 
-from apparel.calibration import abstain, reliability, with_temperature
+from apparel.calibration import abstain, reliability, uncalibrated
 from apparel.errors import ApparelError, DataError
 from apparel.intervals import (
     mean_interval,
@@ -48,8 +48,8 @@ def evaluate(
         class_names: k names.
         averaged: probabilities averaged over changed copies of the images, by what they are
             averaged over; each gives an accuracy more.
-        calibration: what was chosen on validation images; its temperature is in the
-            probabilities already.
+        calibration: what was chosen on validation images; the probabilities are those of the
+            calibrated model.
 
     Returns:
         Every figure with its interval. A class never predicted has precision 0, as in
@@ -65,7 +65,6 @@ def evaluate(
     confusion = count_confusions(labels, predicted, len(class_names))
     per_class, averages = _scores(confusion, class_names)
     found = reliability(probabilities, labels)
-    temperature = calibration.temperature
     return Evaluation(
         true=labels,
         predicted=predicted,
@@ -90,7 +89,7 @@ def evaluate(
         ),
         calibration=calibration,
         reliability=found,
-        reliability_before=reliability(with_temperature(probabilities, 1 / temperature), labels),
+        reliability_before=reliability(uncalibrated(probabilities, calibration), labels),
         abstention=abstain(probabilities, labels, calibration),
     )
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from apparel import pipeline
 from apparel.errors import ModelFileError, UsageError
-from apparel.records import Splits
+from apparel.records import Prediction, Splits
 from apparel.settings import Recipe, whole_number
 
 # Large enough to keep two cores busy, small enough for 24 x 24 x 64 float32 maps in memory.
@@ -157,6 +157,34 @@ def choose_samples(
             f"Give positions of 0 to {n_images - 1}."
         )
     return chosen
+
+
+def describe(
+    indices: Sequence[int],
+    probabilities: NDArray[np.float32],
+    images: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    class_names: tuple[str, ...],
+) -> list[Prediction]:
+    """Put together what a model says of some test images.
+
+    Args:
+        indices: m positions in the test set.
+        probabilities: of the images at these positions, shape (m, k).
+        images: the test set, shape (n, h, w, c), in [0, 1].
+        labels: shape (n,), 0 to k - 1.
+        class_names: k names.
+    """
+    return [
+        Prediction(
+            name=f"test image {index}",
+            probabilities=row,
+            class_names=class_names,
+            image=images[index],
+            true=int(labels[index]),
+        )
+        for index, row in zip(indices, probabilities, strict=True)
+    ]
 
 
 def comparison_images(splits: Splits) -> NDArray[np.float32]:

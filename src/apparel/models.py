@@ -13,9 +13,12 @@ The activation is ReLU: on a CPU in bfloat16, GELU costs as much as a convolutio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from apparel import backend
 from apparel.errors import DataError, UsageError
 from apparel.recipes import HEAD, STEM, check_name
+from apparel.records import Calibration
 from apparel.settings import whole_number
 
 # Two 3 x 3 convolutions take four pixels, and pooling needs two.
@@ -59,15 +62,80 @@ def create(
     return _BUILDERS[name](n_classes, img_shape, width)
 
 
-def divide_logits(model: Any, temperature: float) -> None:
-    """Divide the logits of a model by a temperature, in the weights of its last layer.
+def calibrated(model: Any, calibration: Calibration) -> Any:
+    """Build a calibration into the end of a model.
 
     Args:
-        model: a `keras.Model` whose last layer is dense, with softmax.
-        temperature: above 0.
+        model: a `keras.Model` whose last layer is dense, with softmax; its weights may change.
+        calibration: gives temperature, knee and slope.
+
+    Returns:
+        A `keras.Model` that ends in softmax: the same one, with its last weights divided by the
+        temperature, or where logits are to be bent, one that shares all layers but the last.
     """
-    last = model.layers[-1]
-    last.set_weights([weights / temperature for weights in last.get_weights()])
+    dense, layers = model.layers[-1], backend.load_keras().layers
+    kernel, *bias = (weights / calibration.temperature for weights in dense.get_weights())
+    if calibration.slope == 1:
+        dense.set_weights([kernel, *bias])
+        return model
+    offset = sum((b - b.mean() for b in bias), np.zeros(kernel.shape[1], np.float32))
+    linear = layers.Dense(kernel.shape[1], name=HEAD, dtype="float32")
+    x = linear(dense.input)
+    linear.set_weights(
+        [
+            kernel - kernel.mean(axis=1, keepdims=True),
+            offset - calibration.knee / calibration.temperature,
+        ]
+    )
+    x = layers.LeakyReLU(calibration.slope, dtype="float32")(x)
+    return _with_end(model, layers.Softmax(dtype="float32")(x))
+
+
+def uncalibrated(model: Any) -> Any:
+    """Give a model that can be trained on: what `calibrated` added at its end is left out.
+
+    A temperature in the weights stays: it is a start as good as another.
+
+    Args:
+        model: a `keras.Model` that ends in softmax.
+
+    Returns:
+        The same one, or where its logits were bent, one that ends in a dense layer with softmax.
+    """
+    layers = backend.load_keras().layers
+    if not isinstance(model.layers[-1], layers.Softmax):
+        return model
+    linear = model.layers[-3]
+    dense = layers.Dense(
+        linear.units, activation="softmax", use_bias=False, name=HEAD, dtype="float32"
+    )
+    outputs = dense(linear.input)
+    # Its bias is the same for all classes, which softmax does not see.
+    dense.set_weights(linear.get_weights()[:1])
+    return _with_end(model, outputs)
+
+
+def logits_model(model: Any) -> Any:
+    """Give the same network without the softmax at its end.
+
+    Args:
+        model: a `keras.Model` that ends in softmax, a layer of its own or that of a dense layer.
+
+    Returns:
+        A `keras.Model` that shares all other layers: images to logits, shape (n, k).
+    """
+    last, layers = model.layers[-1], backend.load_keras().layers
+    if isinstance(last, layers.Softmax):
+        return _with_end(model, last.input)
+    linear = layers.Dense.from_config(last.get_config() | {"activation": "linear"})
+    logits = linear(last.input)
+    linear.set_weights(last.get_weights())
+    return _with_end(model, logits)
+
+
+def _with_end(model: Any, outputs: Any) -> Any:
+    """A model with another end: the inputs and the name of one, other outputs."""
+    return backend.load_keras().Model(model.inputs[0], outputs, name=model.name)
 
 
 def _checked_shape(img_shape: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -8,12 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apparel.errors import ModelFileError
-from apparel.records import Evaluation, TestedRun
+from apparel.records import (
+    Attack,
+    CorruptionCurve,
+    Evaluation,
+    Interval,
+    Robustness,
+    TestedRun,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
 PREDICTIONS_FILE = "predictions.csv"
+STRESS_FILE = "stress.json"
 
 
 def metrics(evaluation: Evaluation) -> dict[str, object]:
@@ -49,6 +57,24 @@ def metrics(evaluation: Evaluation) -> dict[str, object]:
     }
 
 
+def robustness(robustness: Robustness) -> dict[str, object]:
+    """Lay out accuracy on images made worse as `stress.json`: plain types."""
+    return {
+        "n": robustness.n_images,
+        "confidence": 0.95,
+        "accuracy": asdict(robustness.accuracy),
+        "corruptions": {
+            curve.name: {
+                "unit": curve.unit,
+                "strengths": list(curve.strengths),
+                "accuracies": [asdict(accuracy) for accuracy in curve.accuracies],
+            }
+            for curve in robustness.curves
+        },
+        "attack": asdict(robustness.attack),
+    }
+
+
 def prediction_rows(evaluation: Evaluation) -> tuple[list[str], Iterator[tuple[object, ...]]]:
     """Lay an evaluation out as `predictions.csv`: the header, and a row for each image."""
     header = ["index", "true", "predicted", "confidence"]
@@ -64,6 +90,41 @@ def prediction_rows(evaluation: Evaluation) -> tuple[list[str], Iterator[tuple[o
         for index, (true, predicted, sure, row) in enumerate(zip(*columns, strict=True))
     )
     return header, rows
+
+
+def read_robustness(folder: Path) -> Robustness | None:
+    """Read back what `robustness` laid out, or None where the run was not stressed.
+
+    Args:
+        folder: the run directory.
+
+    Raises:
+        ModelFileError: the file is broken.
+    """
+    path = folder / STRESS_FILE
+    if not path.exists():
+        return None
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+        attack = read["attack"]
+        return Robustness(
+            n_images=read["n"],
+            accuracy=Interval(**read["accuracy"]),
+            curves=tuple(
+                CorruptionCurve(
+                    name=name,
+                    unit=curve["unit"],
+                    strengths=tuple(curve["strengths"]),
+                    accuracies=tuple(Interval(**accuracy) for accuracy in curve["accuracies"]),
+                )
+                for name, curve in read["corruptions"].items()
+            ),
+            attack=Attack(**{**attack, "accuracy": Interval(**attack["accuracy"])}),
+        )
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        raise ModelFileError(
+            f"{path} holds no robustness ({error!r}). Write it again with `apparel stress`."
+        ) from error
 
 
 def read_tested_run(folder: Path, settings: Mapping[str, Any]) -> TestedRun:

@@ -15,12 +15,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from apparel import results
 from apparel.backend import NumberFormat, processor_name
 from apparel.errors import ModelFileError, UsageError
 from apparel.files import atomic_path, write_text
 from apparel.formats import SUFFIXES
-from apparel.records import Calibration, Evaluation, History, TestedRun
-from apparel.results import PREDICTIONS_FILE, metrics, prediction_rows, read_tested_run
+from apparel.records import Calibration, Evaluation, History, Robustness, TestedRun
+from apparel.results import PREDICTIONS_FILE, STRESS_FILE
 from apparel.settings import Plan, Recipe, Settings
 
 if TYPE_CHECKING:
@@ -213,8 +214,8 @@ class RunDirectory:
 
     def write_evaluation(self, evaluation: Evaluation) -> None:
         """Write `metrics.json` and `predictions.csv`."""
-        self._write_json("metrics.json", metrics(evaluation))
-        self._write_csv(PREDICTIONS_FILE, *prediction_rows(evaluation))
+        self._write_json("metrics.json", results.metrics(evaluation))
+        self._write_csv(PREDICTIONS_FILE, *results.prediction_rows(evaluation))
 
     def tested(self) -> TestedRun:
         """Read back what `write_evaluation` wrote, as far as it is compared.
@@ -222,7 +223,19 @@ class RunDirectory:
         Raises:
             ModelFileError: there is no such file, it is broken, or another version wrote it.
         """
-        return read_tested_run(self.path, self.settings())
+        return results.read_tested_run(self.path, self.settings())
+
+    def write_robustness(self, robustness: Robustness) -> None:
+        """Write `stress.json`."""
+        self._write_json(STRESS_FILE, results.robustness(robustness))
+
+    def robustness(self) -> Robustness | None:
+        """Read back what `write_robustness` wrote, or None where it wrote nothing.
+
+        Raises:
+            ModelFileError: the file is broken.
+        """
+        return results.read_robustness(self.path)
 
     def write_figure(self, name: str, figure: "Figure") -> Path:
         """Write `plots/<name>.png`."""
@@ -289,8 +302,9 @@ def _check_room(folder: Path, *, overwrite: bool) -> None:
 
 def _drop_results(folder: Path) -> None:
     """Delete what an earlier training left in a run directory, and nothing else."""
-    names = ("history.csv", "metrics.json", PREDICTIONS_FILE, "report.html", "README.md",
-             MODEL_FILE, *(f"model{suffix}" for suffix in SUFFIXES.values()))  # fmt: skip
+    exports = (f"model{suffix}" for suffix in SUFFIXES.values())
+    names = ("history.csv", "metrics.json", PREDICTIONS_FILE, STRESS_FILE, "report.html",
+             "README.md", MODEL_FILE, *exports)  # fmt: skip
     for path in (*(folder / name for name in names), *(folder / "plots").glob("*.png")):
         path.unlink(missing_ok=True)
 

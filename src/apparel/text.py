@@ -11,8 +11,10 @@ from apparel.records import (
     Evaluation,
     Finding,
     GroupComparison,
+    Interval,
     PairComparison,
     Prediction,
+    Robustness,
 )
 
 if TYPE_CHECKING:  # predictions are written by a command that starts at once
@@ -107,12 +109,14 @@ def _temperature_line(evaluation: Evaluation) -> str:
         reliability.expected_calibration_error
         for reliability in (evaluation.reliability_before, evaluation.reliability)
     )
-    if calibration.temperature == 1:
+    if not calibration.is_needed:
         return f"Temperature: none was needed; calibration error {after.value:.4f}."
+    bent = ""
+    if calibration.slope != 1:
+        bent = f", and logits below {calibration.knee:.2f} stretched {calibration.slope:.1f} times"
     return (
-        f"Temperature: {calibration.temperature:.2f}, chosen on {calibration.n_images:,} "
-        f"validation images; calibration error {before.value:.4f} without it, "
-        f"{after.value:.4f} with it."
+        f"Temperature: {calibration.temperature:.2f}{bent}, chosen on {calibration.n_images:,} "
+        f"validation images; calibration error {before.value:.4f} without, {after.value:.4f} with."
     )
 
 
@@ -183,6 +187,33 @@ def explanation(metrics: Sequence[tuple[str, str]], findings: Sequence[Finding])
     meanings = "\n".join(f"- {name}: {meaning}" for name, meaning in metrics)
     results = "\n".join(f"- {finding.text}" for finding in findings)
     return f"\nWhat the metrics mean\n{meanings}\n\nWhat these results say\n{results}"
+
+
+def robustness_lines(robustness: Robustness) -> str:
+    """The accuracy at each strength of each corruption, in columns, and under attack."""
+    attack = robustness.attack
+    rows = [
+        f"{curve.name:<11} {curve.unit:<29} "
+        + "  ".join(
+            f"{strength:>4g}: {accuracy.value:6.1%}"
+            for strength, accuracy in zip(curve.strengths, curve.accuracies, strict=True)
+        )
+        for curve in robustness.curves
+    ]
+    return (
+        f"Accuracy on {robustness.n_images:,} test images as they are: "
+        f"{_share(robustness.accuracy)}\n"
+        "and with the images made worse, at five strengths:\n\n"
+        + "\n".join(rows)
+        + f"\n\nUnder attack: {_share(attack.accuracy)} where each pixel may be changed by "
+        f"{attack.epsilon:g} to mislead the model (projected gradient descent, {attack.steps} "
+        "steps)."
+    )
+
+
+def _share(interval: Interval) -> str:
+    """A share with its interval, as 92.8% (92.3% to 93.3%)."""
+    return f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"
 
 
 def comparison(comparisons: Sequence[PairComparison | GroupComparison]) -> str:

@@ -16,7 +16,7 @@ from apparel.settings import Recipe, Settings
 
 if TYPE_CHECKING:
     from apparel.classifier import ApparelClassifier
-    from apparel.records import GroupComparison, PairComparison
+    from apparel.records import Dataset, GroupComparison, PairComparison, Robustness
 
 SAMPLES = (0, 12, 42, 100)
 CAPTIONS = {
@@ -24,6 +24,7 @@ CAPTIONS = {
     "confusion_matrix": "Confusion matrix",
     "calibration": "Calibration and abstaining",
     "predictions": "Example predictions",
+    "mistakes": "The worst mistakes, and the pixels that made them",
 }
 
 
@@ -72,6 +73,7 @@ def _all_steps(
     findings = classifier.explain_results()
     n_images = len(evaluation.true)
     classifier.visualize_predictions([index for index in SAMPLES if index < n_images])
+    classifier.show_mistakes()
     classifier.export_model(directory.path / ONNX_FILE)
     write_report(directory, evaluation, findings)
     if save_path:
@@ -109,19 +111,11 @@ def evaluate_run(
         DataUnavailableError: the data set cannot be had.
         OSError: the run directory cannot be written, where looks at the test images are counted.
     """
-    from apparel import data, evaluate, export, inference, prepare  # noqa: PLC0415  # seconds
+    from apparel import data, evaluate, inference, prepare  # noqa: PLC0415  # seconds
 
     directory = RunDirectory.open(path)
     record = directory.settings()
-    settings = Settings(**record["settings"])
-    model = export.load_keras_model(directory.path / MODEL_FILE)
-    dataset = data.load(
-        source or record["dataset"]["source"],
-        data_dir=data_dir,
-        limit=settings.limit,
-        seed=settings.seed,
-    )
-    inference.check_fits(model, n_classes=dataset.n_classes, img_shape=dataset.img_shape)
+    model, dataset = _load_run(directory, source=source, data_dir=data_dir)
     images = prepare.scale_pixels(dataset.test_images)
     probabilities = inference.predict_probabilities(model, images)
     recipe = Recipe(**record["recipe"])
@@ -136,9 +130,70 @@ def evaluate_run(
     )
     highest = data.highest_credible_accuracy(dataset.class_names)
     print(text.too_good_line(evaluation, highest), end="")
-    if dataset.test_sha256 == record["dataset"].get("test_sha256"):
-        print(text.looks_line(directory.count_test_look()), end="")
+    _count_look(directory, dataset)
     return evaluation
+
+
+def _count_look(directory: RunDirectory, dataset: "Dataset") -> None:
+    """Record that the run's own test images were scored once more, and say so."""
+    if dataset.test_sha256 == directory.settings()["dataset"].get("test_sha256"):
+        print(text.looks_line(directory.count_test_look()), end="")
+
+
+def stress_run(
+    path: Path, *, source: str | None = None, data_dir: Path | None = None
+) -> "Robustness":
+    """Score the saved model of a run on test images made worse, and record it in the run.
+
+    Args:
+        path: the directory of an earlier run.
+        source: another data set than the run's.
+        data_dir: a folder with the data set's files.
+
+    Raises:
+        ModelFileError: the run or its model is broken, or the data do not fit it.
+        DataUnavailableError: the data set cannot be had.
+        OSError: the run directory cannot be written.
+    """
+    from apparel import inference, models, plots, prepare, stress  # noqa: PLC0415  # seconds
+
+    directory = RunDirectory.open(path)
+    model, dataset = _load_run(directory, source=source, data_dir=data_dir)
+    robustness = stress.stress(
+        lambda images: inference.predict_probabilities(model, images),
+        models.logits_model(model),
+        prepare.scale_pixels(dataset.test_images),
+        dataset.test_labels,
+        seed=directory.settings()["settings"]["seed"],
+    )
+    directory.write_robustness(robustness)
+    directory.write_figure("robustness", plots.robustness_figure(robustness))
+    _count_look(directory, dataset)
+    return robustness
+
+
+def _load_run(
+    directory: RunDirectory, *, source: str | None, data_dir: Path | None
+) -> "tuple[Any, Dataset]":
+    """Load the saved model of a run, and the images that it was trained and tested on.
+
+    Raises:
+        ModelFileError: the model is broken, or the data do not fit it.
+        DataUnavailableError: the data set cannot be had.
+    """
+    from apparel import data, export, inference  # noqa: PLC0415  # seconds
+
+    record = directory.settings()
+    settings = Settings(**record["settings"])
+    model = export.load_keras_model(directory.path / MODEL_FILE)
+    dataset = data.load(
+        source or record["dataset"]["source"],
+        data_dir=data_dir,
+        limit=settings.limit,
+        seed=settings.seed,
+    )
+    inference.check_fits(model, n_classes=dataset.n_classes, img_shape=dataset.img_shape)
+    return model, dataset
 
 
 def compare_runs(paths: Sequence[Path]) -> "list[PairComparison | GroupComparison]":

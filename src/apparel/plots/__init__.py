@@ -6,7 +6,9 @@ Figures are made without pyplot: no global state, no display, and nothing to clo
 from apparel.plots.calibration import calibration_figure, draw_abstention, draw_reliability
 from apparel.plots.confusion import confusion_matrix_figure, draw_confusion_matrix
 from apparel.plots.history import draw_curves, history_figure
+from apparel.plots.mistakes import draw_map, mistakes_figure
 from apparel.plots.predictions import draw_confidences, draw_image, predictions_figure
+from apparel.plots.robustness import draw_corruption, robustness_figure
 
 __all__ = [
     "calibration_figure",
@@ -14,9 +16,13 @@ __all__ = [
     "draw_abstention",
     "draw_confidences",
     "draw_confusion_matrix",
+    "draw_corruption",
     "draw_curves",
     "draw_image",
+    "draw_map",
     "draw_reliability",
     "history_figure",
+    "mistakes_figure",
     "predictions_figure",
+    "robustness_figure",
 ]

@@ -17,7 +17,7 @@ def calibration_figure(evaluation: Evaluation) -> Figure:
     """
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    before = evaluation.reliability_before if evaluation.calibration.temperature != 1 else None
+    before = evaluation.reliability_before if evaluation.calibration.is_needed else None
     draw_reliability(evaluation.reliability, before, ax=left)
     draw_abstention(evaluation.abstention, evaluation.calibration, ax=right)
     return figure

@@ -25,6 +25,7 @@ from apparel.records.evaluation import (
 )
 from apparel.records.prediction import Images, Prediction
 from apparel.records.robustness import Attack, CorruptionCurve, Robustness
+from apparel.records.saliency import Saliency
 from apparel.records.suspects import LabelSuspects
 from apparel.records.training import History
 
@@ -50,6 +51,7 @@ __all__ = [
     "Reliability",
     "ReliabilityBin",
     "Robustness",
+    "Saliency",
     "Splits",
     "TestedRun",
     "Topic",

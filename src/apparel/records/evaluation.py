@@ -77,8 +77,12 @@ class Reliability:
 class Calibration:
     """What was chosen on validation images once training was over.
 
+    Logits are taken relative to their mean over the classes.
+
     Attributes:
         temperature: that the model's logits were divided by; 1 changes nothing.
+        knee: below it, a logit's distance from it counts `slope` times.
+        slope: above 0; 1 changes nothing.
         target_accuracy: of the images that the model is to answer.
         threshold: the lowest confidence at which it answers; 0 for always, None where no
             confidence is high enough or nobody knows.
@@ -89,6 +93,13 @@ class Calibration:
     target_accuracy: float
     threshold: float | None
     n_images: int
+    knee: float = 0.0
+    slope: float = 1.0
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether it changes the probabilities."""
+        return self.temperature != 1 or self.slope != 1
 
 
 UNCALIBRATED = Calibration(temperature=1.0, target_accuracy=1.0, threshold=None, n_images=0)
@@ -150,6 +161,13 @@ class Evaluation:
     reliability: Reliability
     reliability_before: Reliability
     abstention: Abstention
+
+    def worst_mistakes(self, count: int) -> list[int]:
+        """Positions of the images named wrongly with the most confidence, the worst first."""
+        wrong = (self.true != self.predicted).nonzero()[0]
+        confidence = self.probabilities[wrong].max(axis=1)
+        worst = wrong[(-confidence).argsort(kind="stable")][:count]
+        return [int(index) for index in worst]
 
 
 Topic: TypeAlias = Literal[

@@ -1,0 +1,64 @@
+"""A model + test images → accuracy on images made worse, and on images attacked."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apparel import attack
+from apparel.corruptions import CORRUPTIONS, Corruption, Pixels, corrupt
+from apparel.intervals import share_interval
+from apparel.records import Attack, CorruptionCurve, Interval, Robustness
+
+# A tenth of the range of a pixel.
+EPSILON = 0.1
+
+
+def stress(
+    predict: Callable[[Pixels], NDArray[np.float32]],
+    logits_model: Any,
+    images: Pixels,
+    labels: NDArray[np.int64],
+    *,
+    seed: int,
+) -> Robustness:
+    """Measure accuracy on images made worse.
+
+    Args:
+        predict: takes images, gives probabilities, shape (n, k).
+        logits_model: the same model without its softmax, a `keras.Model`.
+        images: shape (n, h, w, c), in [0, 1], n at least 1.
+        labels: shape (n,), 0 to k - 1.
+        seed: of everything drawn.
+
+    Returns:
+        A curve for each of `CORRUPTIONS`, and the accuracy under attack.
+    """
+
+    def accuracy(seen: Pixels) -> Interval:
+        return share_interval(predict(seen).argmax(axis=1) == labels)
+
+    def curve(corruption: Corruption) -> CorruptionCurve:
+        return CorruptionCurve(
+            name=corruption.name,
+            unit=corruption.unit,
+            strengths=corruption.strengths,
+            accuracies=tuple(
+                accuracy(corrupt(corruption, images, strength, seed=seed))
+                for strength in corruption.strengths
+            ),
+        )
+
+    standing = attack.withstood(logits_model, images, labels, epsilon=EPSILON, seed=seed)
+    return Robustness(
+        n_images=len(images),
+        accuracy=accuracy(images),
+        curves=tuple(curve(corruption) for corruption in CORRUPTIONS),
+        attack=Attack(
+            epsilon=EPSILON,
+            steps=attack.STEPS,
+            n_images=len(images),
+            accuracy=share_interval(standing),
+        ),
+    )
