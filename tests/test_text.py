@@ -75,7 +75,7 @@ def test_the_summary_tells_all_that_was_measured():
         "\n"
         "THE REPORT\n"
         "Temperature: none was needed; calibration error 0.0000.\n"
-        "Abstaining: no confidence was high enough for an accuracy of 100.0%."
+        "Abstaining: nobody chose a threshold, as there were no validation images for it."
     )
 
 
@@ -120,6 +120,13 @@ def test_the_summary_tells_what_temperature_and_threshold_do():
         "Abstaining below a confidence of 0.62: answers 90.4% of the images, 97.1% of them "
         "correctly (96.8% to 97.5%); 97.0% were asked for.",
     ]
+
+
+def test_the_summary_tells_that_no_confidence_was_high_enough():
+    chosen = Calibration(temperature=1.0, target_accuracy=0.97, threshold=None, n_images=6000)
+    assert text.calibration_lines(replace(evaluation(), calibration=chosen)).splitlines()[1] == (
+        "Abstaining: no confidence was high enough for an accuracy of 97.0%."
+    )
 
 
 def test_a_prediction_shows_whether_it_is_right_and_every_confidence(predictions):

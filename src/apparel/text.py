@@ -118,6 +118,8 @@ def _temperature_line(evaluation: Evaluation) -> str:
 
 def _abstention_line(evaluation: Evaluation) -> str:
     calibration, abstention = evaluation.calibration, evaluation.abstention
+    if calibration.n_images == 0:
+        return "Abstaining: nobody chose a threshold, as there were no validation images for it."
     if abstention.coverage is None or abstention.accuracy is None:
         return (
             "Abstaining: no confidence was high enough for an accuracy of "
