@@ -162,11 +162,22 @@ def test_a_csv_table_restores_every_probability_bit_for_bit():
 def test_an_explanation_says_what_the_metrics_mean_before_the_results():
     said = text.explanation(
         [("Accuracy", "share that is right."), ("Recall", "share that is found.")],
-        [Finding("overall", "It is good."), Finding("gap", "It overfits.")],
+        "It is good.",
+        [
+            Finding(topic="gap", text="It overfits.", advice="Stop.", weight=0.2),
+            Finding(topic="imbalance", text="Bees are rare.", advice="Add bees.", weight=0.1),
+        ],
     )
     assert said == (
         "\nWhat the metrics mean\n- Accuracy: share that is right.\n- Recall: share that is found."
-        "\n\nWhat these results say\n- It is good.\n- It overfits."
+        "\n\nWhat these results say\nIt is good.\n\n"
+        "1. It overfits.\n   Try: Stop.\n2. Bees are rare.\n   Try: Add bees."
+    )
+
+
+def test_an_explanation_without_findings_says_so():
+    assert text.explanation([], "It is good.", ()).endswith(
+        "What these results say\nIt is good.\n\nNothing stands out."
     )
 
 

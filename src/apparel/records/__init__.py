@@ -17,12 +17,11 @@ from apparel.records.evaluation import (
     Calibration,
     ClassScores,
     Evaluation,
-    Finding,
     Interval,
     Reliability,
     ReliabilityBin,
-    Topic,
 )
+from apparel.records.finding import Evidence, Finding, Topic
 from apparel.records.prediction import Images, Prediction
 from apparel.records.robustness import Attack, CorruptionCurve, Robustness
 from apparel.records.suspects import LabelSuspects
@@ -39,6 +38,7 @@ __all__ = [
     "Dataset",
     "Difference",
     "Evaluation",
+    "Evidence",
     "Finding",
     "GroupComparison",
     "History",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the command's --help has no time to load NumPy
     from collections.abc import Mapping
@@ -150,21 +150,3 @@ class Evaluation:
     reliability: Reliability
     reliability_before: Reliability
     abstention: Abstention
-
-
-Topic: TypeAlias = Literal[
-    "overall", "hardest_class", "confused_pair", "overfitting", "gap", "next_step"
-]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that the results say.
-
-    Attributes:
-        topic: what it is about.
-        text: one or two sentences in plain language.
-    """
-
-    topic: Topic
-    text: str
