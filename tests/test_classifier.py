@@ -22,7 +22,7 @@ from apparel import (
     StepOrderError,
     UsageError,
 )
-from apparel.records import Evaluation, History
+from apparel.records import Evaluation, Evidence, History
 
 LABELS = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
           "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]  # fmt: skip
@@ -289,16 +289,28 @@ def test_the_figures_are_returned(tested: ApparelClassifier) -> None:
     assert str(evaluation.confusion.max()) in cells
 
 
-def test_explain_results_prints_its_findings(
+def test_explain_results_prints_a_headline_and_its_findings(
     tested: ApparelClassifier, capsys: pytest.CaptureFixture[str]
 ) -> None:
     findings = tested.explain_results()
     output = capsys.readouterr().out
-    assert [finding.topic for finding in findings] == [
-        "overall", "hardest_class", "confused_pair", "overfitting", "gap", "next_step",
-    ]  # fmt: skip
-    assert all(finding.text in output for finding in findings)
+    assert f"The model names {tested.evaluation.metrics['accuracy'].value:.1%}"[:-1] in output
+    # A single epoch, and few test images.
+    assert {"short_training", "test_size"} <= {finding.topic for finding in findings}
+    for number, finding in enumerate(findings, start=1):
+        assert f"{number}. {finding.text}\n   Try: {finding.advice}\n" in output
     assert "precision" in output.lower()
+
+
+def test_explain_results_passes_on_all_that_is_known(
+    tested: ApparelClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known: list[Evidence] = []
+    monkeypatch.setattr("apparel.explain.explain", lambda evidence: known.append(evidence) or ())
+    assert tested.explain_results() == ()
+    assert known[0].evaluation is tested.evaluation
+    assert known[0].history is tested.training_logs
+    assert known[0].images_per_class == [36] * 10
 
 
 def test_export_model_saves_where_it_is_told(

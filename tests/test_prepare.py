@@ -108,6 +108,7 @@ def test_a_dataset_becomes_scaled_images_and_one_hot_labels():
     expected = stratified_split(labels, share=0.2, seed=3)
     assert splits.training.tolist() == expected[0].tolist()
     assert splits.validation.tolist() == expected[1].tolist()
+    assert splits.images_per_class["training"] == [11, 5, 0]
     assert splits.manifest == {
         "source": "made up",
         "sha256": "abc",

@@ -8,7 +8,11 @@ from apparel import evaluate, report
 from apparel.records import Finding
 
 NAMES = ("T-shirt/top", "<b>bold</b>", "Bag & co")
-FINDINGS = (Finding("overall", "9 of <i>10</i>."), Finding("gap", "It costs $5 & more."))
+HEADLINE = "9 of <i>10</i>."
+FINDINGS = (
+    Finding(topic="gap", text="It costs $5 & more.", advice="Try <it>.", weight=0.5),
+    Finding(topic="imbalance", text="A < B.", advice="Add B.", weight=0.1),
+)
 FACTS = {"Seed": "0", "Processor": 'A "fast" <one>'}
 
 
@@ -30,7 +34,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
-        if tag not in {"meta", "img"}:
+        if tag not in {"meta", "img", "br"}:
             self._open.append(tag)
             self.texts.setdefault(tag, []).append("")
 
@@ -51,14 +55,18 @@ def plot(tmp_path):
 
 @pytest.fixture
 def html(evaluation, plot):
-    return report.html("cnn & <more>", evaluation, FINDINGS, {'The "curve"': plot}, FACTS)
+    return report.html(
+        "cnn & <more>", evaluation, HEADLINE, FINDINGS, plots={'The "curve"': plot}, facts=FACTS
+    )
 
 
 def test_the_page_shows_every_figure_and_fact(html, evaluation):
     page = Page(html)
     assert page.texts["h1"] == page.texts["title"] == ["cnn & <more>"]
     assert "Test result on 4 images" in page.texts["h2"]
-    assert [text.strip() for text in page.texts["li"]] == [f.text for f in FINDINGS]
+    assert HEADLINE in page.texts["p"]
+    assert page.texts["li"] == ["It costs $5 & more.Try: Try <it>.", "A < B.Try: Add B."]
+    assert html.count("<br>Try: ") == 2
     assert page.texts["pre"] == [evaluation.report]
     rows = dict(zip(page.texts["th"], page.texts["td"], strict=True))
     accuracy = evaluation.metrics["accuracy"]
@@ -93,19 +101,30 @@ def test_the_page_needs_no_other_file(html):
 
 
 def test_the_card_shows_every_figure_and_fact(evaluation):
-    card = report.model_card("cnn on data", evaluation, FINDINGS, FACTS)
+    card = report.model_card("cnn on data", evaluation, HEADLINE, FINDINGS, FACTS)
     lines = card.splitlines()
     assert lines[0] == "# cnn on data"
     assert "## Test result on 4 images" in lines
     accuracy = evaluation.metrics["accuracy"]
     assert f"| Accuracy | 0.7500 | {accuracy.low:.4f} to {accuracy.high:.4f} |" in lines
     assert sum(line.startswith("| ") for line in lines) == 1 + len(evaluation.metrics)
-    assert "- It costs $5 & more." in lines
+    start = lines.index(HEADLINE)
+    assert lines[start + 1 : start + 6] == [
+        "", "1. It costs $5 & more.", "   Try: Try <it>.", "2. A < B.", "   Try: Add B.",
+    ]  # fmt: skip
     assert '- Processor: A "fast" <one>' in lines
     assert "T-shirt/top, <b>bold</b>, Bag & co" in card
 
 
+def test_a_healthy_result_has_no_list(evaluation):
+    html = report.html("t", evaluation, HEADLINE, (), plots={}, facts={})
+    assert "Nothing stands out." in Page(html).texts["p"]
+    assert "<ol>" not in html
+    card = report.model_card("t", evaluation, HEADLINE, (), {})
+    assert f"{HEADLINE}\n\nNothing stands out.\n\n## Files" in card
+
+
 def test_nothing_of_a_template_is_left_unfilled(html, evaluation):
-    card = report.model_card("t", evaluation, (), {})
+    card = report.model_card("t", evaluation, HEADLINE, (), {})
     for page in (html.replace("$5", ""), card):
         assert "$" not in page

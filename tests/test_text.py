@@ -75,7 +75,7 @@ def test_the_summary_tells_all_that_was_measured():
         "\n"
         "THE REPORT\n"
         "Temperature: none was needed; calibration error 0.0000.\n"
-        "Abstaining: no confidence was high enough for an accuracy of 100.0%."
+        "Abstaining: nobody chose a threshold, as there were no validation images for it."
     )
 
 
@@ -122,6 +122,13 @@ def test_the_summary_tells_what_temperature_and_threshold_do():
     ]
 
 
+def test_the_summary_tells_that_no_confidence_was_high_enough():
+    chosen = Calibration(temperature=1.0, target_accuracy=0.97, threshold=None, n_images=6000)
+    assert text.calibration_lines(replace(evaluation(), calibration=chosen)).splitlines()[1] == (
+        "Abstaining: no confidence was high enough for an accuracy of 97.0%."
+    )
+
+
 def test_a_prediction_shows_whether_it_is_right_and_every_confidence(predictions):
     lines = text.prediction_lines(predictions).splitlines()
     assert lines[0] == "0: predicted bee, the, true bee, the (right)"
@@ -155,11 +162,22 @@ def test_a_csv_table_restores_every_probability_bit_for_bit():
 def test_an_explanation_says_what_the_metrics_mean_before_the_results():
     said = text.explanation(
         [("Accuracy", "share that is right."), ("Recall", "share that is found.")],
-        [Finding("overall", "It is good."), Finding("gap", "It overfits.")],
+        "It is good.",
+        [
+            Finding(topic="gap", text="It overfits.", advice="Stop.", weight=0.2),
+            Finding(topic="imbalance", text="Bees are rare.", advice="Add bees.", weight=0.1),
+        ],
     )
     assert said == (
         "\nWhat the metrics mean\n- Accuracy: share that is right.\n- Recall: share that is found."
-        "\n\nWhat these results say\n- It is good.\n- It overfits."
+        "\n\nWhat these results say\nIt is good.\n\n"
+        "1. It overfits.\n   Try: Stop.\n2. Bees are rare.\n   Try: Add bees."
+    )
+
+
+def test_an_explanation_without_findings_says_so():
+    assert text.explanation([], "It is good.", ()).endswith(
+        "What these results say\nIt is good.\n\nNothing stands out."
     )
 
 

@@ -33,7 +33,7 @@ from apparel.errors import DataError
 from apparel.estimator import ArrayClassifier, need
 from apparel.formats import format_of
 from apparel.recipes import recipe_of
-from apparel.records import Evaluation, Finding, History
+from apparel.records import Evaluation, Evidence, Finding, History
 from apparel.rundir import MODEL_FILE, RunDirectory
 from apparel.settings import whole_number
 
@@ -358,14 +358,25 @@ class ApparelClassifier(ArrayClassifier):
         return self._show("mistakes", plots.mistakes_figure(mistakes, found))
 
     def explain_results(self) -> tuple[Finding, ...]:
-        """Say what each metric means, and what these results say.
+        """Say what each metric means, what these results say, and what stands out in them.
+
+        Returns:
+            What stands out, what matters most first; nothing if the result is healthy.
 
         Raises:
             StepOrderError: `test_model` was not called.
         """
         evaluation = need(self.evaluation, "explain_results", "test_model")
-        findings = explain.explain(evaluation, self.training_logs)
-        print(text.explanation(glossary.METRICS_EXPLAINED, findings))
+        splits = need(self._splits, "explain_results", "run_training")
+        findings = explain.explain(
+            Evidence(
+                evaluation=evaluation,
+                history=self.training_logs,
+                images_per_class=splits.images_per_class["training"],
+            )
+        )
+        headline = explain.headline(evaluation)
+        print(text.explanation(glossary.METRICS_EXPLAINED, headline, findings))
         return findings
 
     def export_model(self, save_path: str | os.PathLike[str] = MODEL_FILE) -> Path:

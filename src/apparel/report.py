@@ -8,13 +8,15 @@ from pathlib import Path
 from string import Template
 
 from apparel.records import Evaluation, Finding
-from apparel.text import METRIC_NAMES, metric_table
+from apparel.text import METRIC_NAMES, NOTHING_STANDS_OUT, finding_lines, metric_table
 
 
 def html(
     title: str,
     evaluation: Evaluation,
+    headline: str,
     findings: Sequence[Finding],
+    *,
     plots: Mapping[str, Path],
     facts: Mapping[str, str],
 ) -> str:
@@ -23,7 +25,8 @@ def html(
     Args:
         title: the heading.
         evaluation: the test result.
-        findings: what it says.
+        headline: what it says, in a sentence or two.
+        findings: what stands out in it.
         plots: a caption and a PNG file for each figure.
         facts: further lines for the last table: settings, versions, hardware.
 
@@ -40,7 +43,8 @@ def html(
         title=escape(title),
         n=f"{len(evaluation.true):,}",
         metrics=_rows(metric_table(evaluation)),
-        findings="\n".join(f"<li>{escape(finding.text)}</li>" for finding in findings),
+        headline=escape(headline),
+        findings=_finding_items(findings),
         figures=figures,
         report=escape(evaluation.report),
         facts=_rows(facts),
@@ -48,14 +52,19 @@ def html(
 
 
 def model_card(
-    title: str, evaluation: Evaluation, findings: Sequence[Finding], facts: Mapping[str, str]
+    title: str,
+    evaluation: Evaluation,
+    headline: str,
+    findings: Sequence[Finding],
+    facts: Mapping[str, str],
 ) -> str:
     """Lay out a model card.
 
     Args:
         title: the heading.
         evaluation: the test result.
-        findings: what it says.
+        headline: what it says, in a sentence or two.
+        findings: what stands out in it.
         facts: settings, versions, hardware.
 
     Returns:
@@ -70,7 +79,8 @@ def model_card(
         n=f"{len(evaluation.true):,}",
         class_names=", ".join(evaluation.class_names),
         metrics=metrics,
-        findings="\n".join(f"- {finding.text}" for finding in findings),
+        headline=headline,
+        findings=finding_lines(findings),
         facts="\n".join(f"- {name}: {value}" for name, value in facts.items()),
     )
 
@@ -79,6 +89,16 @@ def _template(name: str) -> Template:
     """A template of this package."""
     text = (files("apparel") / "templates" / name).read_text(encoding="utf-8")
     return Template(text)
+
+
+def _finding_items(findings: Sequence[Finding]) -> str:
+    """What stands out and what to try, as a numbered list."""
+    if not findings:
+        return f"<p>{NOTHING_STANDS_OUT}</p>"
+    items = "\n".join(
+        f"<li>{escape(finding.text)}<br>Try: {escape(finding.advice)}</li>" for finding in findings
+    )
+    return f"<ol>\n{items}\n</ol>"
 
 
 def _rows(cells: Mapping[str, str]) -> str:

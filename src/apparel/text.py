@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # predictions are written by a command that starts at once
 FEWEST_IMAGES = 1000
 # Positions of test images in a line.
 MOST_POSITIONS = 10
+NOTHING_STANDS_OUT = "Nothing stands out."
 
 METRIC_NAMES = {
     "accuracy": "Accuracy",
@@ -122,6 +123,8 @@ def _temperature_line(evaluation: Evaluation) -> str:
 
 def _abstention_line(evaluation: Evaluation) -> str:
     calibration, abstention = evaluation.calibration, evaluation.abstention
+    if calibration.n_images == 0:
+        return "Abstaining: nobody chose a threshold, as there were no validation images for it."
     if abstention.coverage is None or abstention.accuracy is None:
         return (
             "Abstaining: no confidence was high enough for an accuracy of "
@@ -177,16 +180,31 @@ def prediction_csv(predictions: Sequence[Prediction]) -> str:
     return lines.getvalue()
 
 
-def explanation(metrics: Sequence[tuple[str, str]], findings: Sequence[Finding]) -> str:
+def explanation(
+    metrics: Sequence[tuple[str, str]], headline: str, findings: Sequence[Finding]
+) -> str:
     """Say what the metrics mean and what the results say.
 
     Args:
         metrics: name and meaning of each metric.
-        findings: what the results say.
+        headline: the results in a sentence or two.
+        findings: what stands out in them.
     """
     meanings = "\n".join(f"- {name}: {meaning}" for name, meaning in metrics)
-    results = "\n".join(f"- {finding.text}" for finding in findings)
-    return f"\nWhat the metrics mean\n{meanings}\n\nWhat these results say\n{results}"
+    return (
+        f"\nWhat the metrics mean\n{meanings}\n\n"
+        f"What these results say\n{headline}\n\n{finding_lines(findings)}"
+    )
+
+
+def finding_lines(findings: Sequence[Finding]) -> str:
+    """What stands out and what to try, as a numbered list for a terminal or in Markdown."""
+    if not findings:
+        return NOTHING_STANDS_OUT
+    return "\n".join(
+        f"{number}. {finding.text}\n   Try: {finding.advice}"
+        for number, finding in enumerate(findings, start=1)
+    )
 
 
 def robustness_lines(robustness: Robustness) -> str:

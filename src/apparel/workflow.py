@@ -86,14 +86,19 @@ def write_report(
     directory: RunDirectory, evaluation: Evaluation, findings: Sequence[Finding]
 ) -> None:
     """Write `report.html` and the model card, `README.md`."""
+    from apparel import explain  # noqa: PLC0415  # loads NumPy
+
+    headline = explain.headline(evaluation)
     settings = directory.settings()
     facts = _facts(settings)
     title = f"{settings['recipe']['model_name']} on {settings['dataset']['source']}"
     plots = {
         caption: directory.path / "plots" / f"{name}.png" for name, caption in CAPTIONS.items()
     }
-    directory.write_text("report.html", report.html(title, evaluation, findings, plots, facts))
-    directory.write_text("README.md", report.model_card(title, evaluation, findings, facts))
+    page = report.html(title, evaluation, headline, findings, plots=plots, facts=facts)
+    card = report.model_card(title, evaluation, headline, findings, facts)
+    directory.write_text("report.html", page)
+    directory.write_text("README.md", card)
 
 
 def evaluate_run(

@@ -17,12 +17,11 @@ from apparel.records.evaluation import (
     Calibration,
     ClassScores,
     Evaluation,
-    Finding,
     Interval,
     Reliability,
     ReliabilityBin,
-    Topic,
 )
+from apparel.records.finding import Evidence, Finding, Topic
 from apparel.records.prediction import Images, Prediction
 from apparel.records.robustness import Attack, CorruptionCurve, Robustness
 from apparel.records.saliency import Saliency
@@ -40,6 +39,7 @@ __all__ = [
     "Dataset",
     "Difference",
     "Evaluation",
+    "Evidence",
     "Finding",
     "GroupComparison",
     "History",

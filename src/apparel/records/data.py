@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from apparel.errors import DataError
 
 if TYPE_CHECKING:  # the command's --help has no time to load NumPy
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -103,3 +103,8 @@ class Splits:
     training: NDArray[np.int64]
     validation: NDArray[np.int64]
     manifest: Mapping[str, object]
+
+    @property
+    def images_per_class(self) -> Mapping[str, Sequence[int]]:
+        """How many images of each class are for "training", "validation" and "test"."""
+        return cast("Mapping[str, Sequence[int]]", self.manifest["images_per_class"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the command's --help has no time to load NumPy
     from collections.abc import Mapping
@@ -168,21 +168,3 @@ class Evaluation:
         confidence = self.probabilities[wrong].max(axis=1)
         worst = wrong[(-confidence).argsort(kind="stable")][:count]
         return [int(index) for index in worst]
-
-
-Topic: TypeAlias = Literal[
-    "overall", "hardest_class", "confused_pair", "overfitting", "gap", "next_step"
-]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that the results say.
-
-    Attributes:
-        topic: what it is about.
-        text: one or two sentences in plain language.
-    """
-
-    topic: Topic
-    text: str
