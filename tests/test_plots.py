@@ -20,12 +20,24 @@ from apparel.plots import (
     draw_confusion_matrix,
     draw_curves,
     draw_image,
+    draw_map,
     draw_reliability,
     history_figure,
+    mistakes_figure,
     predictions_figure,
+    robustness_figure,
 )
 from apparel.plots.style import BLUE, FAINT, GREY, VERMILLION
-from apparel.records import Calibration, History, Prediction
+from apparel.records import (
+    Attack,
+    Calibration,
+    CorruptionCurve,
+    History,
+    Interval,
+    Prediction,
+    Robustness,
+    Saliency,
+)
 
 FASHION = (
     "T-shirt/top",
@@ -412,3 +424,85 @@ def test_calibration_of_a_few_equal_images_is_drawn(n_images):
     assert render(
         calibration_figure(evaluate(probabilities, np.zeros(n_images, int), ("ant", "bee")))
     ).startswith(PNG)
+
+
+# -- images made worse -------------------------------------------------------------------
+
+
+def robustness(names):
+    accuracies = (Interval(0.9, 0.85, 0.93), Interval(0.4, 0.35, 0.46))
+    return Robustness(
+        n_images=300,
+        accuracy=Interval(0.925, 0.9, 0.95),
+        curves=tuple(
+            CorruptionCurve(name=name, unit="pixels", strengths=(1, 3), accuracies=accuracies)
+            for name in names
+        ),
+        attack=Attack(epsilon=0.1, steps=40, n_images=300, accuracy=Interval(0.0, 0.0, 0.01)),
+    )
+
+
+@pytest.mark.parametrize("names", [("noise",), ("noise", "blur", "shift", "fog", "$rain$")])
+def test_each_corruption_has_a_curve(names):
+    figure = robustness_figure(robustness(names))
+    assert tuple(ax.get_title() for ax in figure.axes) == names
+    for ax in figure.axes:
+        curve, unchanged = ax.get_lines()
+        np.testing.assert_allclose(curve.get_xydata(), [[1, 0.9], [3, 0.4]])
+        assert set(unchanged.get_ydata()) == {0.925}
+        assert ax.get_xlabel() == "pixels"
+        assert ax.get_ylim() == (0, 1)
+    assert "92.5 % on the images as they are" in figure.get_suptitle()
+    assert "0.0 % where every pixel may be changed by 0.1" in figure.get_suptitle()
+    assert render(figure).startswith(PNG)
+
+
+# -- mistakes ----------------------------------------------------------------------------
+
+
+def mistake(index, channels=1):
+    probabilities = np.full(10, 0.02, np.float32)
+    probabilities[6] = 0.82
+    image = np.linspace(0, 1, 12 * channels, dtype=np.float32).reshape(3, 4, channels)
+    return Prediction(
+        name=f"test image {index}",
+        probabilities=probabilities,
+        class_names=FASHION,
+        image=image,
+        true=0,
+    )
+
+
+def maps(n):
+    values = np.linspace(0, 1, n * 12, dtype=np.float32).reshape(n, 3, 4)
+    return Saliency(grad_cam=values, occlusion=1 - values)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_each_mistake_is_shown_with_its_two_maps(n, channels):
+    mistakes, saliency = [mistake(k, channels) for k in range(n)], maps(n)
+    figure = mistakes_figure(mistakes, saliency)
+    parts = [part for part in figure.subfigs if part.axes]
+    assert len(parts) == n
+    for k, part in enumerate(parts):
+        assert part.get_suptitle() == "T-shirt/top → Shirt (82.0 %)"
+        plain, grad_cam, occlusion = part.axes
+        assert [ax.get_xlabel() for ax in part.axes] == [
+            f"test image {k}", "Grad-CAM", "occlusion",
+        ]  # fmt: skip
+        assert len(plain.images) == 1
+        np.testing.assert_array_equal(grad_cam.images[1].get_array(), saliency.grad_cam[k])
+        np.testing.assert_array_equal(occlusion.images[1].get_array(), saliency.occlusion[k])
+    assert render(figure).startswith(PNG)
+
+
+def test_without_a_mistake_the_figure_says_so():
+    figure = mistakes_figure([], maps(0))
+    assert [text.get_text() for text in figure.texts] == ["The model made no mistake."]
+    assert render(figure).startswith(PNG)
+
+
+def test_raw_pixels_are_drawn_on_their_own_scale():
+    ax = draw_map(np.full((3, 4, 1), 128, np.uint8), None)
+    assert ax.images[0].get_clim() == (0, 255)

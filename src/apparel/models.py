@@ -124,13 +124,18 @@ def logits_model(model: Any) -> Any:
     Returns:
         A `keras.Model` that shares all other layers: images to logits, shape (n, k).
     """
-    last, layers = model.layers[-1], backend.load_keras().layers
-    if isinstance(last, layers.Softmax):
+    keras, last = backend.load_keras(), model.layers[-1]
+    if isinstance(last, keras.layers.Softmax):
         return _with_end(model, last.input)
-    linear = layers.Dense.from_config(last.get_config() | {"activation": "linear"})
-    logits = linear(last.input)
+    linear = keras.layers.Dense.from_config(last.get_config() | {"activation": "linear"})
+    if isinstance(model, keras.Sequential):
+        # One that was read from a file does not know its layers' outputs as its own.
+        inputs = keras.Input(model.input_shape[1:])
+        shortened = keras.Sequential([inputs, *model.layers[:-1], linear], name=model.name)
+    else:
+        shortened = _with_end(model, linear(last.input))
     linear.set_weights(last.get_weights())
-    return _with_end(model, logits)
+    return shortened
 
 
 def _with_end(model: Any, outputs: Any) -> Any:

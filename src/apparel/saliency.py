@@ -63,10 +63,8 @@ def grad_cam(
         what does so least.
     """
     keras = backend.load_keras()
-    convolution = _convolution(model)
-    to_features = keras.Model(model.inputs[0], convolution.output)
-    to_logits = keras.Model(convolution.output, logits_model.output)
-    wanted = np.eye(logits_model.output.shape[-1], dtype=np.float32)[classes]
+    to_features, to_logits = _parted(model, logits_model, _convolution(model))
+    wanted = np.eye(logits_model.output_shape[-1], dtype=np.float32)[classes]
     features = np.asarray(to_features.predict(images, batch_size=BATCH_SIZE, verbose=0))
 
     def score(maps: Any) -> Any:
@@ -84,6 +82,19 @@ def _convolution(model: Any) -> Any:
     least = LEAST_SIDE * min(model.input_shape[1:3])
     large = [layer for layer in convolutions if min(layer.output.shape[1:3]) >= least]
     return (large or convolutions)[-1]
+
+
+def _parted(model: Any, logits_model: Any, convolution: Any) -> tuple[Any, Any]:
+    """The model up to a convolution, and from there to the logits."""
+    keras = backend.load_keras()
+    if not isinstance(model, keras.Sequential):
+        to_features = keras.Model(model.inputs[0], convolution.output)
+        return to_features, keras.Model(convolution.output, logits_model.output)
+    # One that was read from a file does not know its layers' outputs as its own.
+    end = model.layers.index(convolution) + 1
+    to_features = keras.Sequential([keras.Input(model.input_shape[1:]), *model.layers[:end]])
+    inputs = keras.Input(to_features.output_shape[1:])
+    return to_features, keras.Sequential([inputs, *logits_model.layers[end:]])
 
 
 def occlusion(
