@@ -56,7 +56,7 @@ def test_every_figure_is_that_of_the_images_made_worse_by_hand(robustness):
 
 
 def test_the_attack_leaves_what_lies_far_from_the_border(robustness):
-    found, images, labels = robustness
+    found, images, _ = robustness
     far = np.abs(images.mean(axis=(1, 2, 3)) - 0.5) > 0.1
     far[:6] = False
     assert found.attack.accuracy == wilson_interval(int(far.sum()), 60)
@@ -71,7 +71,7 @@ def test_what_is_written_is_read_back(robustness, tmp_path):
     path.write_text(json.dumps(results.robustness(found)), encoding="utf-8")
     assert results.read_robustness(tmp_path) == found
     path.write_text('{"n": 3}', encoding="utf-8")
-    with pytest.raises(ModelFileError, match="holds no robustness .*apparel stress"):
+    with pytest.raises(ModelFileError, match=r"holds no robustness .*apparel stress"):
         results.read_robustness(tmp_path)
 
 

@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     _add_evaluate(commands, common)
     _add_compare(commands, common)
     _add_stress(commands, common)
+    _add_suspects(commands, common)
     _add_predict(commands, common)
     _add_export(commands, common)
     return top
@@ -182,6 +183,19 @@ def _add_stress(commands: "Commands", common: _Parser) -> None:
         description="Test the saved model of a run on test images that are noisy, blurred, "
         "shifted, turned, shrunk, brighter, paler or partly covered, each at five strengths, and "
         "on images changed on purpose to mislead it.",
+    )
+    command.add_argument("run", type=Path, metavar="RUN", help="a run directory")
+    _add_data(command, default=None, shown="(default: that of the run)")
+
+
+def _add_suspects(commands: "Commands", common: _Parser) -> None:
+    command = commands.add_parser(
+        "suspects",
+        parents=[common],
+        help="find labels of a run's images that are probably wrong",
+        description="Find labels of the training and test images of a run that are probably "
+        "wrong, by confident learning: models of the kind fast, trained on four fifths of the "
+        "training images each, judge the images that they did not learn from.",
     )
     command.add_argument("run", type=Path, metavar="RUN", help="a run directory")
     _add_data(command, default=None, shown="(default: that of the run)")

@@ -106,6 +106,13 @@ def _stress(parsed: argparse.Namespace) -> None:
     print(text.robustness_lines(robustness))
 
 
+def _suspects(parsed: argparse.Namespace) -> None:
+    from apparel import text, workflow  # noqa: PLC0415  # --help has no time for it
+
+    for found in workflow.find_suspects(parsed.run, source=parsed.data, data_dir=parsed.data_dir):
+        print(text.suspect_lines(found))
+
+
 def _predict(parsed: argparse.Namespace) -> None:
     from apparel import text, workflow  # noqa: PLC0415  # --help has no time for it
 
@@ -139,6 +146,7 @@ _HANDLERS: dict[str, Callable[[argparse.Namespace], None]] = {
     "evaluate": _evaluate,
     "compare": _compare,
     "stress": _stress,
+    "suspects": _suspects,
     "predict": _predict,
     "export": _export,
 }

@@ -13,6 +13,7 @@ from apparel.records import (
     CorruptionCurve,
     Evaluation,
     Interval,
+    LabelSuspects,
     Robustness,
     TestedRun,
 )
@@ -125,6 +126,25 @@ def read_robustness(folder: Path) -> Robustness | None:
         raise ModelFileError(
             f"{path} holds no robustness ({error!r}). Write it again with `apparel stress`."
         ) from error
+
+
+def suspect_rows(suspects: LabelSuspects) -> tuple[list[str], Iterator[tuple[object, ...]]]:
+    """Lay suspects out as a table: the header, and a row for each, the most suspicious first."""
+    names = suspects.class_names
+    rows = (
+        (rank, index, names[given], names[suggested], f"{quality:.9g}")
+        for rank, (index, given, suggested, quality) in enumerate(
+            zip(
+                suspects.indices,
+                suspects.given,
+                suspects.suggested,
+                suspects.label_quality,
+                strict=True,
+            ),
+            start=1,
+        )
+    )
+    return ["rank", "index", "given", "suggested", "label_quality"], rows
 
 
 def read_tested_run(folder: Path, settings: Mapping[str, Any]) -> TestedRun:

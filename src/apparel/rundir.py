@@ -20,7 +20,7 @@ from apparel.backend import NumberFormat, processor_name
 from apparel.errors import ModelFileError, UsageError
 from apparel.files import atomic_path, write_text
 from apparel.formats import SUFFIXES
-from apparel.records import Calibration, Evaluation, History, Robustness, TestedRun
+from apparel.records import Calibration, Evaluation, History, LabelSuspects, Robustness, TestedRun
 from apparel.results import PREDICTIONS_FILE, STRESS_FILE
 from apparel.settings import Plan, Recipe, Settings
 
@@ -229,6 +229,12 @@ class RunDirectory:
         """Write `stress.json`."""
         self._write_json(STRESS_FILE, results.robustness(robustness))
 
+    def write_suspects(self, suspects: LabelSuspects) -> Path:
+        """Write `suspects_<split>.csv`."""
+        name = f"suspects_{suspects.split}.csv"
+        self._write_csv(name, *results.suspect_rows(suspects))
+        return self.path / name
+
     def robustness(self) -> Robustness | None:
         """Read back what `write_robustness` wrote, or None where it wrote nothing.
 
@@ -303,8 +309,8 @@ def _check_room(folder: Path, *, overwrite: bool) -> None:
 def _drop_results(folder: Path) -> None:
     """Delete what an earlier training left in a run directory, and nothing else."""
     exports = (f"model{suffix}" for suffix in SUFFIXES.values())
-    names = ("history.csv", "metrics.json", PREDICTIONS_FILE, STRESS_FILE, "report.html",
-             "README.md", MODEL_FILE, *exports)  # fmt: skip
+    names = ("history.csv", "metrics.json", PREDICTIONS_FILE, STRESS_FILE, "suspects_train.csv",
+             "suspects_test.csv", "report.html", "README.md", MODEL_FILE, *exports)  # fmt: skip
     for path in (*(folder / name for name in names), *(folder / "plots").glob("*.png")):
         path.unlink(missing_ok=True)
 

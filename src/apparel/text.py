@@ -12,6 +12,7 @@ from apparel.records import (
     Finding,
     GroupComparison,
     Interval,
+    LabelSuspects,
     PairComparison,
     Prediction,
     Robustness,
@@ -227,6 +228,30 @@ def robustness_lines(robustness: Robustness) -> str:
         f"{attack.epsilon:g} to mislead the model (projected gradient descent, {attack.steps} "
         "steps)."
     )
+
+
+def suspect_lines(suspects: LabelSuspects) -> str:
+    """How many labels of a split are probably wrong, and the first of them in columns."""
+    names, count = suspects.class_names, len(suspects.indices)
+    heading = (
+        f"\n{count:,} of {suspects.n_images:,} labels of {suspects.split} images are suspicious "
+        f"({count / suspects.n_images:.1%})"
+    )
+    if not count:
+        return heading
+    width = max(map(len, names))
+    rows = [
+        f"{index:>7}  {names[given]:<{width}}  {names[suggested]:<{width}}  {quality:7.4f}"
+        for index, given, suggested, quality in zip(
+            suspects.indices[:MOST_POSITIONS],
+            suspects.given,
+            suspects.suggested,
+            suspects.label_quality,
+            strict=False,
+        )
+    ]
+    columns = f"{'index':>7}  {'given':<{width}}  {'suggested':<{width}}  quality"
+    return "\n".join([heading, columns, *rows])
 
 
 def _share(interval: Interval) -> str:

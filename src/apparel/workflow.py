@@ -16,7 +16,7 @@ from apparel.settings import Recipe, Settings
 
 if TYPE_CHECKING:
     from apparel.classifier import ApparelClassifier
-    from apparel.records import Dataset, GroupComparison, PairComparison, Robustness
+    from apparel.records import Dataset, GroupComparison, LabelSuspects, PairComparison, Robustness
 
 SAMPLES = (0, 12, 42, 100)
 CAPTIONS = {
@@ -177,6 +177,65 @@ def stress_run(
     return robustness
 
 
+def find_suspects(
+    path: Path, *, source: str | None = None, data_dir: Path | None = None
+) -> "list[LabelSuspects]":
+    """Find labels of a run's images that are probably wrong, and list them in the run.
+
+    Args:
+        path: the directory of an earlier run.
+        source: another data set than the run's.
+        data_dir: a folder with the data set's files.
+
+    Returns:
+        Those of the training images, then those of the test images.
+
+    Raises:
+        ModelFileError: the folder is no run.
+        DataUnavailableError: the data set cannot be had.
+        DataError: a class has too few training images.
+        OSError: the run directory cannot be written.
+    """
+    from apparel import backend, cross_validation, plots, suspects  # noqa: PLC0415  # seconds
+
+    directory = RunDirectory.open(path)
+    dataset = _load_data(directory, source=source, data_dir=data_dir)
+    chosen = Settings(**directory.settings()["settings"])
+    said = cross_validation.cross_validate(
+        dataset,
+        Settings(model_name="fast", seed=chosen.seed, dtype=chosen.dtype, flip=chosen.flip),
+        backend.choose_number_format(chosen.dtype),
+    )
+    names = dataset.class_names
+    found = [
+        suspects.find(said.train, dataset.train_labels, names, split="train"),
+        suspects.find(said.test, dataset.test_labels, names, split="test"),
+    ]
+    for of_split, images in zip(found, (dataset.train_images, dataset.test_images), strict=True):
+        figure = plots.suspects_figure(of_split, images)
+        print(f"Written: {directory.write_suspects(of_split)}")
+        print(f"Written: {directory.write_figure(f'suspects_{of_split.split}', figure)}")
+    return found
+
+
+def _load_data(directory: RunDirectory, *, source: str | None, data_dir: Path | None) -> "Dataset":
+    """Load the images that a run was trained and tested on.
+
+    Raises:
+        DataUnavailableError: the data set cannot be had.
+    """
+    from apparel import data  # noqa: PLC0415  # seconds
+
+    record = directory.settings()
+    settings = Settings(**record["settings"])
+    return data.load(
+        source or record["dataset"]["source"],
+        data_dir=data_dir,
+        limit=settings.limit,
+        seed=settings.seed,
+    )
+
+
 def _load_run(
     directory: RunDirectory, *, source: str | None, data_dir: Path | None
 ) -> "tuple[Any, Dataset]":
@@ -186,17 +245,10 @@ def _load_run(
         ModelFileError: the model is broken, or the data do not fit it.
         DataUnavailableError: the data set cannot be had.
     """
-    from apparel import data, export, inference  # noqa: PLC0415  # seconds
+    from apparel import export, inference  # noqa: PLC0415  # seconds
 
-    record = directory.settings()
-    settings = Settings(**record["settings"])
     model = export.load_keras_model(directory.path / MODEL_FILE)
-    dataset = data.load(
-        source or record["dataset"]["source"],
-        data_dir=data_dir,
-        limit=settings.limit,
-        seed=settings.seed,
-    )
+    dataset = _load_data(directory, source=source, data_dir=data_dir)
     inference.check_fits(model, n_classes=dataset.n_classes, img_shape=dataset.img_shape)
     return model, dataset
 

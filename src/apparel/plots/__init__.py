@@ -9,6 +9,7 @@ from apparel.plots.history import draw_curves, history_figure
 from apparel.plots.mistakes import draw_map, mistakes_figure
 from apparel.plots.predictions import draw_confidences, draw_image, predictions_figure
 from apparel.plots.robustness import draw_corruption, robustness_figure
+from apparel.plots.suspects import suspects_figure
 
 __all__ = [
     "calibration_figure",
@@ -25,4 +26,5 @@ __all__ = [
     "mistakes_figure",
     "predictions_figure",
     "robustness_figure",
+    "suspects_figure",
 ]

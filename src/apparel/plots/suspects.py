@@ -1,0 +1,42 @@
+"""Images whose labels are probably wrong."""
+
+import math
+
+from matplotlib.figure import Figure
+
+from apparel.plots.mistakes import draw_map
+from apparel.plots.style import short
+from apparel.records import Images, LabelSuspects
+
+COLUMNS, ROWS = 5, 5
+
+
+def suspects_figure(suspects: LabelSuspects, images: Images) -> Figure:
+    """Draw the most suspicious images of a split, each with its label and what models say.
+
+    Args:
+        suspects: of the split.
+        images: the whole split, shape (n, h, w, c).
+
+    Returns:
+        A Figure of an Axes for each image, at most 25; with a line of text where there is none.
+    """
+    shown = min(len(suspects.indices), COLUMNS * ROWS)
+    if not shown:
+        figure = Figure(figsize=(6, 1))
+        figure.text(0.5, 0.5, "No label is suspicious.", ha="center", va="center")
+        return figure
+    columns = min(shown, COLUMNS)
+    rows = math.ceil(shown / columns)
+    figure = Figure(figsize=(2.2 * columns, 2.6 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for ax, index, given, suggested in zip(
+        axes.flat, suspects.indices, suspects.given, suspects.suggested, strict=False
+    ):
+        draw_map(images[index], None, ax=ax)
+        label, other = (short(suspects.class_names[k], 18) for k in (given, suggested))
+        ax.set_title(f"{label}\n→ {other}?", fontsize=9, parse_math=False)
+        ax.set_xlabel(str(index), fontsize=8)
+    for ax in axes.flat[shown:]:
+        ax.remove()
+    return figure
