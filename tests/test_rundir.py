@@ -326,6 +326,8 @@ def test_metrics_are_restored_exactly(run, evaluation):
             "target_accuracy": 0.9,
             "threshold": 0.25,
             "n_images": 7,
+            "knee": 0.0,
+            "slope": 1.0,
             "expected_calibration_error_before": interval(
                 evaluation.reliability_before.expected_calibration_error
             ),

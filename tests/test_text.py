@@ -115,11 +115,15 @@ def test_the_summary_tells_what_temperature_and_threshold_do():
         ),
     )
     assert text.calibration_lines(result).splitlines() == [
-        "Temperature: 1.30, chosen on 6,000 validation images; calibration error 0.0391 without "
-        "it, 0.0076 with it.",
+        "Temperature: 1.30, chosen on 6,000 validation images; calibration error 0.0391 without, "
+        "0.0076 with.",
         "Abstaining below a confidence of 0.62: answers 90.4% of the images, 97.1% of them "
         "correctly (96.8% to 97.5%); 97.0% were asked for.",
     ]
+    bent = replace(result, calibration=replace(result.calibration, slope=3.4, knee=0.724))
+    assert text.calibration_lines(bent).startswith(
+        "Temperature: 1.30, and logits below 0.72 stretched 3.4 times, chosen on 6,000 "
+    )
 
 
 def test_the_summary_tells_that_no_confidence_was_high_enough():

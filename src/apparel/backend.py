@@ -1,6 +1,6 @@
 """Keras and what lies under it: a quiet import, seeds, determinism and the number format.
 
-Everything that TensorFlow alone has is in this module, `fused` and `pipeline`, so that
+Everything that one backend alone has is in this module, `fused`, `gradients` and `pipeline`, so that
 `KERAS_BACKEND=torch` and `KERAS_BACKEND=jax` work as well.
 """
 
