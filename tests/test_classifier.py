@@ -186,6 +186,7 @@ def test_the_models_confidences_are_calibrated_on_validation_images(
          "run_training"),
         ([], "plot_history", "run_training"),
         ([], "visualize_predictions", "run_training"),
+        ([], "show_mistakes", "test_model"),
         ([], "plot_calibration", "test_model"),
         ([], "explain_results", "test_model"),
         ([], "export_model", "run_training"),
@@ -262,6 +263,15 @@ def test_visualize_predictions_shows_what_the_model_says(
         verdict = "right" if predicted == true else "wrong"
         expected = f"test image {index}: predicted {predicted}, true {true} ({verdict})"
         assert line == expected
+
+
+def test_show_mistakes_shows_the_surest_wrong_answers_first(tested: ApparelClassifier) -> None:
+    figure = tested.show_mistakes(3)
+    names = [part.axes[0].get_xlabel() for part in figure.subfigs]
+    worst = tested.evaluation.worst_mistakes(3)
+    assert names == [f"test image {index}" for index in worst]
+    with pytest.raises(UsageError, match="count must be a whole number of at least 1, but is 0"):
+        tested.show_mistakes(0)
 
 
 @pytest.mark.parametrize(

@@ -506,3 +506,53 @@ def test_without_a_mistake_the_figure_says_so():
 def test_raw_pixels_are_drawn_on_their_own_scale():
     ax = draw_map(np.full((3, 4, 1), 128, np.uint8), None)
     assert ax.images[0].get_clim() == (0, 255)
+
+
+# -- a thousand classes ------------------------------------------------------------------
+
+
+def many(n_classes, n=3000):
+    random = np.random.default_rng(0)
+    probabilities = random.dirichlet(np.ones(n_classes), n).astype(np.float32)
+    names = tuple(f"class {k}" for k in range(n_classes))
+    return evaluate(probabilities, random.integers(0, n_classes, n), names)
+
+
+@pytest.mark.parametrize("n_classes", [41, 1000])
+def test_a_matrix_of_many_classes_has_colours_and_some_names(n_classes):
+    result = many(n_classes)
+    figure = confusion_matrix_figure(result.confusion, result.class_names)
+    ax = figure.axes[0]
+    assert list(ax.texts) == []
+    names = [label.get_text() for label in ax.get_xticklabels()]
+    assert len(names) <= 41
+    step = n_classes // len(names) if n_classes == 1000 else 2
+    assert names == [f"class {k}" for k in range(0, n_classes, step)]
+    np.testing.assert_allclose(ax.get_xticks(), np.arange(0, n_classes, step) + 0.5)
+    totals = np.maximum(result.confusion.sum(axis=1, keepdims=True), 1)
+    np.testing.assert_allclose(
+        ax.collections[0].get_array().reshape(n_classes, n_classes), result.confusion / totals
+    )
+    assert max(figure.get_size_inches()) < 20
+    assert render(figure).startswith(PNG)
+
+
+@pytest.mark.parametrize("true", [0, 999, None])
+def test_of_a_thousand_confidences_the_highest_and_the_true_one_are_drawn(true):
+    probabilities = np.linspace(0, 1, 1000, dtype=np.float32)
+    probabilities /= probabilities.sum()
+    names = tuple(f"class {k}" for k in range(1000))
+    prediction = Prediction(name="x", probabilities=probabilities, class_names=names, true=true)
+    shown = [label.get_text() for label in draw_confidences(prediction).get_yticklabels()]
+    expected = [f"class {k}" for k in range(999, 979, -1)]
+    if true == 0:
+        expected[-1] = "class 0"
+    assert shown == expected
+    figure = predictions_figure([prediction] * 4)
+    assert max(figure.get_size_inches()) < 20
+    assert render(figure).startswith(PNG)
+
+
+def test_the_other_figures_take_a_thousand_classes():
+    result = many(1000, n=50)
+    assert render(calibration_figure(result)).startswith(PNG)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from apparel.errors import DataError
+from apparel.evaluate import evaluate
 from apparel.records import Dataset, History, Prediction
 
 
@@ -72,3 +73,13 @@ def test_a_prediction_names_its_most_probable_class():
     )
     assert (prediction.predicted, prediction.label, prediction.confidence) == (1, "b", 0.75)
     assert type(prediction.confidence) is float
+
+
+def test_the_worst_mistakes_are_those_of_the_most_confidence():
+    probabilities = np.array(
+        [[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.45, 0.55], [0.2, 0.8]], np.float32
+    )
+    result = evaluate(probabilities, np.array([0, 0, 0, 0, 0]), ("a", "b"))
+    assert result.worst_mistakes(9) == [1, 4, 2, 3]
+    assert result.worst_mistakes(2) == [1, 4]
+    assert evaluate(probabilities, probabilities.argmax(axis=1), ("a", "b")).worst_mistakes(3) == []

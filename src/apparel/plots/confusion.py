@@ -1,5 +1,6 @@
 """Which classes are taken for which."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,9 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from apparel.plots.style import FAINT, new_axes, percent, short
+
+# With more, a cell has no room for its count, and not every class for its name.
+MOST_ANNOTATED = 40
 
 
 def confusion_matrix_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
@@ -35,6 +39,8 @@ def draw_confusion_matrix(
 ) -> Axes:
     """Draw a confusion matrix: in each cell the count and its share of the true class.
 
+    Of more than 40 classes, cells have their colour alone, and as many classes a name as have room.
+
     Args:
         confusion: int64, shape (k, k), counts; row: true class, column: predicted class.
         class_names: k names.
@@ -46,20 +52,19 @@ def draw_confusion_matrix(
     ax = new_axes(_matrix_size(len(class_names))) if ax is None else ax
     totals = confusion.sum(axis=1, keepdims=True)
     shares = np.divide(confusion, totals, out=np.zeros(confusion.shape), where=totals > 0)
-    cells = [
-        f"{count:,}\n{percent(share)}" if count else "0"
-        for count, share in zip(confusion.flat, shares.flat, strict=True)
-    ]
+    annotated = len(class_names) <= MOST_ANNOTATED
     sns.heatmap(
         shares,
         ax=ax,
-        annot=np.reshape(np.array(cells, dtype=object), confusion.shape),
+        annot=_cells(confusion, shares) if annotated else False,
         fmt="",
         annot_kws={"fontsize": 10},
         cmap="Blues",
         # The square root lets 3 % differ visibly from 0 %; the colour bar shows the scale.
         norm=PowerNorm(0.5, vmin=0, vmax=1),
-        linewidths=0.5,
+        linewidths=0.5 if annotated else 0,
+        # One by one, the cells of a thousand classes would take minutes.
+        rasterized=not annotated,
         linecolor="#DDDDDD",
         cbar_kws={
             "label": "share of the true class",
@@ -69,16 +74,27 @@ def draw_confusion_matrix(
             "pad": 0.02,
         },
     )
-    for text, count in zip(ax.texts, confusion.flat, strict=True):
-        if not count:
-            text.set_color(FAINT)
+    if annotated:
+        for text, count in zip(ax.texts, confusion.flat, strict=True):
+            if not count:
+                text.set_color(FAINT)
     _name_both_axes(ax, class_names)
     return ax
 
 
+def _cells(confusion: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArray[np.object_]:
+    """The text of each cell."""
+    cells = [
+        f"{count:,}\n{percent(share)}" if count else "0"
+        for count, share in zip(confusion.flat, shares.flat, strict=True)
+    ]
+    return np.reshape(np.array(cells, dtype=object), confusion.shape)
+
+
 def _name_both_axes(ax: Axes, class_names: Sequence[str]) -> None:
-    names = [short(name) for name in class_names]
-    centres = np.arange(len(names)) + 0.5
+    step = math.ceil(len(class_names) / MOST_ANNOTATED)
+    names = [short(name) for name in class_names[::step]]
+    centres = np.arange(len(class_names))[::step] + 0.5
     ax.set_xticks(centres, names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
     ax.set_yticks(centres, names, rotation=0, parse_math=False)
     ax.set_xlabel("predicted class")
@@ -88,5 +104,5 @@ def _name_both_axes(ax: Axes, class_names: Sequence[str]) -> None:
 def _matrix_size(classes: int) -> tuple[float, float]:
     """Return inches: a cell has room for "1,000" above "100.0 %"."""
     # Cells come out square by this size: seaborn's square=True let the layout clip "true class".
-    side = 0.8 * max(classes, 4)
+    side = 0.8 * max(classes, 4) if classes <= MOST_ANNOTATED else 12.0
     return side + 3, side + 1.8

@@ -12,6 +12,8 @@ from apparel.plots.style import BLUE, FAINT, GREY, VERMILLION, new_axes, percent
 from apparel.records import Prediction
 
 RIGHT, WRONG = "✓", "✗"
+# With more, the most probable are shown, and the true one.
+MOST_BARS = 20
 
 
 def predictions_figure(predictions: Sequence[Prediction]) -> Figure:
@@ -30,7 +32,7 @@ def predictions_figure(predictions: Sequence[Prediction]) -> Figure:
         raise ValueError("There is nothing to draw: expected at least one prediction, got none.")
     columns = min(len(predictions), 2 if len(predictions) <= 8 else 3)  # noqa: PLR2004
     rows = math.ceil(len(predictions) / columns)
-    classes = max(len(prediction.class_names) for prediction in predictions)
+    classes = max(len(_shown_classes(prediction)) for prediction in predictions)
     height = 1.0 + 0.2 * max(classes, 7)
     layout = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.12)  # inches, between the parts
     figure = Figure(figsize=(6 * columns, height * rows), layout=layout)
@@ -87,6 +89,8 @@ def draw_image(prediction: Prediction, *, ax: Axes | None = None) -> Axes:
 def draw_confidences(prediction: Prediction, *, ax: Axes | None = None) -> Axes:
     """Draw a bar for the confidence in each class, the true class marked.
 
+    Of more than 20 classes, the most probable and the true one are drawn, the most probable first.
+
     Args:
         prediction: what a model says of one image.
         ax: where to draw, or None for a new figure.
@@ -94,12 +98,14 @@ def draw_confidences(prediction: Prediction, *, ax: Axes | None = None) -> Axes:
     Returns:
         The Axes drawn on.
     """
-    names, true = [short(name) for name in prediction.class_names], prediction.true
+    shown = _shown_classes(prediction)
+    names = [short(prediction.class_names[k]) for k in shown]
     ax = new_axes((5, 1 + 0.25 * len(names))) if ax is None else ax
     _, colour = _verdict(prediction)
-    colours = [colour if i == prediction.predicted else FAINT for i in range(len(names))]
-    bars = ax.barh(range(len(names)), 100 * prediction.probabilities, color=colours)
-    values = [percent(float(share)) for share in prediction.probabilities]
+    colours = [colour if k == prediction.predicted else FAINT for k in shown]
+    bars = ax.barh(range(len(names)), 100 * prediction.probabilities[shown], color=colours)
+    values = [percent(float(share)) for share in prediction.probabilities[shown]]
+    true = None if prediction.true is None else shown.index(prediction.true)
     if true is not None:
         values[true] += " ◀ true"
     ax.bar_label(bars, values, padding=3, fontsize=8)
@@ -113,6 +119,17 @@ def draw_confidences(prediction: Prediction, *, ax: Axes | None = None) -> Axes:
     if prediction.image is None:
         ax.set_xlabel(short(prediction.name), parse_math=False)
     return ax
+
+
+def _shown_classes(prediction: Prediction) -> list[int]:
+    """The classes that have a bar: all in their order, or of many the most probable first."""
+    if len(prediction.class_names) <= MOST_BARS:
+        return list(range(len(prediction.class_names)))
+    order: list[int] = prediction.probabilities.argsort()[::-1].tolist()
+    first = order[:MOST_BARS]
+    if prediction.true is not None and prediction.true not in first:
+        first[-1] = prediction.true
+    return first
 
 
 def _verdict(prediction: Prediction) -> tuple[str, str]:
