@@ -1,30 +1,90 @@
+"""The report and the model card are read back; nothing in them comes from elsewhere."""
+
 import base64
+import io
+import json
+import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import yaml
+from PIL import Image
 
 from apparel import evaluate, report
-from apparel.records import Finding
+from apparel.plots import draw_reliability
+from apparel.records import (
+    Attack,
+    Calibration,
+    CorruptionCurve,
+    Finding,
+    History,
+    Interval,
+    Prediction,
+    Report,
+    Robustness,
+    Saliency,
+)
+from apparel.report.charts import svg
+from apparel.report.page import LARGEST_MATRIX, MOST_IN_CELL, MOST_PICTURES
+from apparel.report.pictures import heat, picture
 
 NAMES = ("T-shirt/top", "<b>bold</b>", "Bag & co")
-HEADLINE = "9 of <i>10</i>."
-FINDINGS = (
-    Finding(topic="gap", text="It costs $5 & more.", advice="Try <it>.", weight=0.5),
-    Finding(topic="imbalance", text="A < B.", advice="Add B.", weight=0.1),
-)
-FACTS = {"Seed": "0", "Processor": 'A "fast" <one>'}
+VOID = {"meta", "img", "br", "input"}
 
 
-@pytest.fixture
-def evaluation():
-    predicted = np.array([0, 1, 2, 0])
-    probabilities = np.eye(3, dtype=np.float32)[predicted]
-    return evaluate.evaluate(probabilities, np.array([0, 1, 2, 1]), NAMES)
+def finding(k):
+    return Finding(topic="gap", text=f"It costs ${k} & <more>.", advice="Buy less.", weight=1 / k)
+
+
+def made_up(names=NAMES, n=60, shape=(8, 6, 1), sure=0.4, **changes):
+    """A report on made-up probabilities."""
+    random = np.random.default_rng(0)
+    labels = np.arange(n) % len(names)
+    probabilities = random.dirichlet(np.ones(len(names)), n) * (1 - sure)
+    probabilities[np.arange(n), labels] += sure
+    evaluation = evaluate.evaluate(
+        probabilities.astype(np.float32),
+        labels,
+        names,
+        calibration=Calibration(temperature=1.5, target_accuracy=0.9, threshold=0.5, n_images=9),
+    )
+    images = random.integers(0, 256, (n, *shape), dtype=np.uint8)
+    worst = evaluation.worst_mistakes(3)
+    values = {
+        "title": "cnn on <data> & more",
+        "summary": "The model was trained.",
+        "headline": "It names some.",
+        "findings": [finding(k) for k in (1, 2, 3, 4)],
+        "evaluation": evaluation,
+        "test_images": images,
+        "history": History(
+            history={"loss": (0.5, 0.3), "accuracy": (0.8, 0.9)}, seconds=(1, 1), dtype="float32"
+        ),
+        "mistakes": [
+            Prediction(
+                name=f"test image {k}",
+                probabilities=evaluation.probabilities[k],
+                class_names=names,
+                image=images[k],
+                true=int(labels[k]),
+            )
+            for k in worst
+        ],
+        "saliency": Saliency(
+            grad_cam=random.random((len(worst), *shape[:2]), dtype=np.float32),
+            occlusion=random.random((len(worst), *shape[:2]), dtype=np.float32),
+        ),
+        "robustness": None,
+        "facts": {"Seed": "0", "Processor": 'A "fast" <one>', "Data": "data, SHA-256 12ab"},
+        "command": "apparel run --seed 3",
+    }
+    return Report(**(values | changes))
 
 
 class Page(HTMLParser):
-    """The texts of a page by element, and the attributes of each tag."""
+    """The text of each element, and the attributes of each tag."""
 
     def __init__(self, html):
         super().__init__()
@@ -34,97 +94,230 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
-        if tag not in {"meta", "img", "br"}:
-            self._open.append(tag)
-            self.texts.setdefault(tag, []).append("")
+        if tag not in VOID:
+            self._open.append((tag, len(self.texts.setdefault(tag, []))))
+            self.texts[tag].append("")
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag):
-        assert self._open.pop() == tag
+        assert self._open.pop()[0] == tag
 
     def handle_data(self, data):
-        if self._open:
-            self.texts[self._open[-1]][-1] += data
+        for tag, number in self._open:
+            self.texts[tag][number] += data
+
+    def attributes(self, tag, **having):
+        return [a for t, a in self.tags if t == tag and having.items() <= a.items()]
 
 
-@pytest.fixture
-def plot(tmp_path):
-    path = tmp_path / "p.png"
-    path.write_bytes(bytes(range(256)))
-    return path
+def unpacked(address):
+    kind, _, data = address.partition(";base64,")
+    return kind, Image.open(io.BytesIO(base64.b64decode(data)))
 
 
-@pytest.fixture
-def html(evaluation, plot):
-    return report.html(
-        "cnn & <more>", evaluation, HEADLINE, FINDINGS, plots={'The "curve"': plot}, facts=FACTS
-    )
+def squeezed(texts):
+    return [" ".join(text.split()) for text in texts]
 
 
-def test_the_page_shows_every_figure_and_fact(html, evaluation):
-    page = Page(html)
-    assert page.texts["h1"] == page.texts["title"] == ["cnn & <more>"]
-    assert "Test result on 4 images" in page.texts["h2"]
-    assert HEADLINE in page.texts["p"]
-    assert page.texts["li"] == ["It costs $5 & more.Try: Try <it>.", "A < B.Try: Add B."]
-    assert html.count("<br>Try: ") == 2
-    assert page.texts["pre"] == [evaluation.report]
-    rows = dict(zip(page.texts["th"], page.texts["td"], strict=True))
-    accuracy = evaluation.metrics["accuracy"]
-    assert rows["Accuracy"] == (
-        f"0.7500  (95 % interval {accuracy.low:.4f} to {accuracy.high:.4f})"
-    )
-    assert list(rows) == [
-        "Accuracy", "Balanced accuracy", "Precision (macro)", "Recall (macro)", "F1 (macro)",
-        "Top-2 accuracy", "Log loss", "Brier score", "Calibration error",
-        "Seed", "Processor",
-    ]  # fmt: skip
-    assert rows["Processor"] == 'A "fast" <one>'
+# -- the page --------------------------------------------------------------------------------
 
 
-def test_pictures_are_inside_the_page(html, plot):
-    ((_, picture),) = [tag for tag in Page(html).tags if tag[0] == "img"]
-    kind, _, data = picture["src"].partition(",")
-    assert kind == "data:image/png;base64"
-    assert base64.b64decode(data) == plot.read_bytes()
-    assert picture["alt"] == 'The "curve"'
-
-
-def test_the_page_needs_no_other_file(html):
-    page = Page(html)
-    assert {tag for tag, _ in page.tags} & {"script", "link", "iframe"} == set()
-    links = [
-        value for _, held in page.tags for key, value in held.items() if key in {"src", "href"}
+def test_the_top_says_what_how_well_and_what_stands_out():
+    content = made_up()
+    page = Page(report.html(content))
+    assert page.texts["h1"] == page.texts["title"] == ["cnn on <data> & more"]
+    accuracy = content.evaluation.metrics["accuracy"]
+    (strong,) = page.texts["strong"]
+    assert strong == f"{100 * accuracy.value:.1f} %"
+    paragraphs = squeezed(page.texts["p"])
+    assert "The model was trained." in paragraphs
+    assert "It names some." in paragraphs
+    low, high = (f"{100 * bound:.1f} %" for bound in (accuracy.low, accuracy.high))
+    assert f"95 % interval {low} to {high}" in paragraphs[1]
+    first, more = page.texts["ol"]
+    assert squeezed([first]) == [
+        " ".join(f"It costs ${k} & <more>. Try: Buy less." for k in (1, 2, 3))
     ]
-    assert all(value.startswith("data:") for value in links)
-    assert "url(" not in html
+    assert squeezed([more]) == ["It costs $4 & <more>. Try: Buy less."]
+    assert "1 more" in page.texts["summary"]
+
+
+def test_a_healthy_result_says_so():
+    page = Page(report.html(made_up(findings=())))
+    assert "Nothing stands out." in page.texts["p"]
+    assert "ol" not in page.texts
+
+
+def test_every_figure_and_fact_is_there():
+    content = made_up()
+    page = Page(report.html(content))
+    text = " ".join(squeezed(page.texts["main"]))
+    for found in content.evaluation.metrics.values():
+        assert f"{found.value:.4f} {found.low:.4f} to {found.high:.4f}" in text
+    for scores in content.evaluation.per_class:
+        for found in (scores.precision, scores.recall, scores.f1):
+            assert f"{100 * found.value:.1f} % {100 * found.low:.1f} % to" in text
+    assert 'ProcessorA "fast" <one>' in text
+    assert page.texts["code"] == ["apparel run --seed 3"]
+
+
+def test_the_matrix_is_the_confusion_matrix_and_each_cell_has_its_images():
+    content = made_up()
+    html = report.html(content)
+    page = Page(html)
+    cells = json.loads(re.search(r"const cells = (\{.*\});\n", html)[1])
+    evaluation = content.evaluation
+    for true, predicted in np.argwhere(evaluation.confusion):
+        count = evaluation.confusion[true, predicted]
+        buttons = page.attributes("button", **{"data-cell": f"{true}-{predicted}"})
+        assert buttons[0]["aria-label"] == f"{NAMES[true]} taken for {NAMES[predicted]}: {count}"
+        cell = cells[f"{true}-{predicted}"]
+        assert (cell["true"], cell["predicted"]) == (NAMES[true], NAMES[predicted])
+        assert cell["count"] == count
+        assert len(cell["images"]) == min(count, MOST_IN_CELL)
+        for index, address in cell["images"]:
+            assert (evaluation.true[index], evaluation.predicted[index]) == (true, predicted)
+            kind, drawn = unpacked(address)
+            assert kind == "data:image/png"
+            np.testing.assert_array_equal(np.asarray(drawn), content.test_images[index, ..., 0])
+
+
+def test_many_classes_are_shown_by_their_confused_pairs():
+    names = tuple(f"class {k}" for k in range(LARGEST_MATRIX + 1))
+    html = report.html(made_up(names=names, n=2000, sure=0.05))
+    assert 'class="matrix"' not in html
+    cells = json.loads(re.search(r"const cells = (\{.*\});\n", html)[1])
+    assert sum(len(cell["images"]) for cell in cells.values()) <= MOST_PICTURES
+    pairs = re.findall(r'<button type="button" data-cell="(\d+)-(\d+)">', html)
+    assert len(pairs) == 30
+    assert all(true != predicted for true, predicted in pairs)
+
+
+def test_the_slider_says_what_the_model_answers():
+    content = made_up()
+    html = report.html(content)
+    read = json.loads(re.search(r"const thresholds = (\{.*\});\n", html)[1])
+    confidence = content.evaluation.probabilities.max(axis=1)
+    right = content.evaluation.true == content.evaluation.predicted
+    assert read["start"] == 50
+    for k in (0, 37, 50, 80, 99):
+        sure = confidence >= k / 100
+        assert read["coverages"][k] == pytest.approx(sure.mean(), abs=1e-4)
+        assert read["accuracies"][k] == pytest.approx(
+            right[sure].mean() if sure.any() else 0, abs=1e-4
+        )
+
+
+def test_each_mistake_has_its_image_and_maps():
+    content = made_up()
+    page = Page(report.html(content))
+    assert len(page.attributes("img", **{"class": "grad-cam"})) == 3
+    captions = squeezed(page.texts["figcaption"])
+    for mistake, caption in zip(content.mistakes, captions, strict=True):
+        assert caption.startswith(f"{mistake.class_names[mistake.true]} taken for {mistake.label}")
+        assert caption.endswith(mistake.name)
+    nothing = np.zeros((0, 8, 6), np.float32)
+    flawless = made_up(mistakes=(), saliency=Saliency(grad_cam=nothing, occlusion=nothing))
+    assert "The model made no mistake." in Page(report.html(flawless)).texts["p"]
+
+
+def test_robustness_is_shown_where_it_was_measured():
+    assert "On images made worse" not in report.html(made_up())
+    share = Interval(0.5, 0.4, 0.6)
+    curve = CorruptionCurve(name="fog", unit="metres", strengths=(1,), accuracies=(share,))
+    robustness = Robustness(
+        n_images=60,
+        accuracy=share,
+        curves=(curve,),
+        attack=Attack(epsilon=0.1, steps=40, n_images=60, accuracy=Interval(0.25, 0.1, 0.4)),
+    )
+    page = Page(report.html(made_up(robustness=robustness)))
+    assert page.attributes("svg", **{"aria-label": "Accuracy under fog"})
+    assert any("it names 25.0 % of 60 images correctly" in text for text in page.texts["p"])
+
+
+def test_the_page_needs_no_other_file_and_says_what_its_pictures_show():
+    html = report.html(made_up())
+    page = Page(html)
+    assert {tag for tag, _ in page.tags} & {"link", "iframe", "object"} == set()
+    for _, held in page.tags:
+        for key in ("src", "href", "xlink:href"):
+            assert held.get(key, "#").startswith(("data:", "#"))
     assert "@import" not in html
+    assert re.findall(r"url\((?!#)", html) == []
+    assert all("alt" in held for held in page.attributes("img"))
+    assert all(held["aria-label"] for held in page.attributes("svg"))
+    assert page.attributes("html", lang="en")
+    ids = [held["id"] for _, held in page.tags if "id" in held]
+    assert len(ids) == len(set(ids))
 
 
-def test_the_card_shows_every_figure_and_fact(evaluation):
-    card = report.model_card("cnn on data", evaluation, HEADLINE, FINDINGS, FACTS)
-    lines = card.splitlines()
-    assert lines[0] == "# cnn on data"
-    assert "## Test result on 4 images" in lines
-    accuracy = evaluation.metrics["accuracy"]
-    assert f"| Accuracy | 0.7500 | {accuracy.low:.4f} to {accuracy.high:.4f} |" in lines
-    assert sum(line.startswith("| ") for line in lines) == 1 + len(evaluation.metrics)
-    start = lines.index(HEADLINE)
-    assert lines[start + 1 : start + 6] == [
-        "", "1. It costs $5 & more.", "   Try: Try <it>.", "2. A < B.", "   Try: Add B.",
+@pytest.mark.parametrize("shape", [(8, 6, 3), (96, 64, 3), (6, 6, 4)])
+def test_coloured_and_large_images_make_small_pictures(shape):
+    content = made_up(shape=shape, n=300)
+    html = report.html(content)
+    cells = json.loads(re.search(r"const cells = (\{.*\});\n", html)[1])
+    for cell in cells.values():
+        kind, drawn = unpacked(cell["images"][0][1])
+        assert kind == "data:image/jpeg"
+        assert max(drawn.size) == min(max(shape[:2]), 64)
+    assert len(html) < 5_000_000
+
+
+def test_a_picture_of_shares_is_that_of_pixels_and_a_map_is_see_through():
+    pixels = np.arange(48, dtype=np.uint8).reshape(8, 6, 1)
+    assert picture(pixels) == picture(pixels.astype(np.float32) / np.float32(255))
+    _, drawn = unpacked(heat(np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)))
+    assert drawn.mode == "RGBA"
+    assert {alpha for *_, alpha in drawn.get_flattened_data()} == {153}
+
+
+def test_charts_take_their_colours_from_the_page():
+    content = made_up()
+    drawing = svg(draw_reliability(content.evaluation.reliability), 'the "curve"')
+    assert drawing.startswith('<svg role="img" aria-label="the &quot;curve&quot;"')
+    assert "var(--blue)" in drawing
+    assert "#0072b2" not in drawing
+    assert re.search(r'<svg[^>]* width="', drawing) is None
+    assert ">confidence</text>" in drawing
+
+
+# -- the model card --------------------------------------------------------------------------
+
+
+def test_the_head_of_the_card_is_what_hugging_face_reads():
+    content = made_up(title='a: "quoted" & #odd')
+    _, head, text = report.model_card(content).split("---\n", maxsplit=2)
+    read = yaml.safe_load(head)
+    assert read["library_name"] == "keras"
+    assert read["pipeline_tag"] == "image-classification"
+    (model,) = read["model-index"]
+    assert model["name"] == 'a: "quoted" & #odd'
+    (result,) = model["results"]
+    assert result["task"] == {"type": "image-classification"}
+    assert result["dataset"] == {"name": "data, SHA-256 12ab", "type": "data", "split": "test"}
+    for metric in result["metrics"]:
+        found = content.evaluation.metrics[metric["type"]]
+        assert metric["value"] == pytest.approx(found.value, abs=5e-5)
+        assert f"{found.low:.4f} to {found.high:.4f}" in metric["name"]
+    assert [metric["type"] for metric in result["metrics"]] == [
+        "accuracy", "precision", "recall", "f1",
     ]  # fmt: skip
+    assert text.startswith('\n# a: "quoted" & #odd\n')
+
+
+def test_the_card_shows_every_figure_and_fact():
+    content = made_up()
+    lines = report.model_card(content).splitlines()
+    assert "## Test result on 60 images" in lines
+    for found in content.evaluation.metrics.values():
+        row = f"| {found.value:.4f} | {found.low:.4f} to {found.high:.4f} |"
+        assert any(line.endswith(row) for line in lines)
+    assert "1. It costs $1 & <more>." in lines
     assert '- Processor: A "fast" <one>' in lines
-    assert "T-shirt/top, <b>bold</b>, Bag & co" in card
-
-
-def test_a_healthy_result_has_no_list(evaluation):
-    html = report.html("t", evaluation, HEADLINE, (), plots={}, facts={})
-    assert "Nothing stands out." in Page(html).texts["p"]
-    assert "<ol>" not in html
-    card = report.model_card("t", evaluation, HEADLINE, (), {})
-    assert f"{HEADLINE}\n\nNothing stands out.\n\n## Files" in card
-
-
-def test_nothing_of_a_template_is_left_unfilled(html, evaluation):
-    card = report.model_card("t", evaluation, HEADLINE, (), {})
-    for page in (html.replace("$5", ""), card):
-        assert "$" not in page
+    assert "    apparel run --seed 3" in lines
+    assert "The model was trained. Classes: T-shirt/top, <b>bold</b>, Bag & co." in lines
+    healthy = report.model_card(replace(content, findings=()))
+    assert "Nothing stands out." in healthy.splitlines()

@@ -88,6 +88,8 @@ def test_the_command_records_what_it_prints(finished_run, command: Command, tmp_
     assert "have been scored 2 times" in done.stdout
     assert (tmp_path / "run" / "plots" / "robustness.png").read_bytes()[:4] == b"\x89PNG"
     assert done.stderr == ""
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "On images made worse" in page
 
 
 def test_a_folder_that_is_no_run_is_refused(command: Command, tmp_path):

@@ -12,6 +12,7 @@ from apparel.backend import NumberFormat
 from apparel.errors import DataError
 from apparel.plots import suspects_figure
 from apparel.records import History, LabelSuspects
+from apparel.rundir import RunDirectory
 from apparel.settings import Settings
 from tests.conftest import Command
 
@@ -201,6 +202,11 @@ def test_the_command_lists_what_it_prints(finished_run, command: Command, tmp_pa
         picture = tmp_path / "run" / "plots" / f"suspects_{split}.png"
         assert picture.read_bytes()[:4] == b"\x89PNG"
         assert f"Written: {picture.relative_to(tmp_path)}" in done.stdout
+    found = RunDirectory.open(tmp_path / "run").suspects()
+    assert [(of.split, of.n_images) for of in found] == [("train", 1000), ("test", 1000)]
+    assert text.suspect_lines(found[1]) in done.stdout
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert ("suspects_" in page) == any(len(of.indices) > 20 for of in found)
     labels = data.load(limit=1000, seed=3).test_labels
     names = data.FASHION_MNIST_LABELS
     assert all(row["given"] == names[labels[int(row["index"])]] for row in rows)

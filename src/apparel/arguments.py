@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     _add_compare(commands, common)
     _add_stress(commands, common)
     _add_suspects(commands, common)
+    _add_report(commands, common)
     _add_predict(commands, common)
     _add_export(commands, common)
     return top
@@ -185,7 +186,7 @@ def _add_stress(commands: "Commands", common: _Parser) -> None:
         "on images changed on purpose to mislead it.",
     )
     command.add_argument("run", type=Path, metavar="RUN", help="a run directory")
-    _add_data(command, default=None, shown="(default: that of the run)")
+    _add_data_dir(command)
 
 
 def _add_suspects(commands: "Commands", common: _Parser) -> None:
@@ -198,7 +199,18 @@ def _add_suspects(commands: "Commands", common: _Parser) -> None:
         "training images each, judge the images that they did not learn from.",
     )
     command.add_argument("run", type=Path, metavar="RUN", help="a run directory")
-    _add_data(command, default=None, shown="(default: that of the run)")
+    _add_data_dir(command)
+
+
+def _add_report(commands: "Commands", common: _Parser) -> None:
+    command = commands.add_parser(
+        "report",
+        parents=[common],
+        help="write report and model card of a run anew",
+        description="Write report.html and the model card of a run anew.",
+    )
+    command.add_argument("run", type=Path, metavar="RUN", help="a run directory")
+    _add_data_dir(command)
 
 
 def _add_predict(commands: "Commands", common: _Parser) -> None:
@@ -233,6 +245,11 @@ def _add_export(commands: "Commands", common: _Parser) -> None:
 
 
 def _add_data(command: argparse.ArgumentParser, *, default: str | None, shown: str) -> None:
-    add = command.add_argument
-    add("--data", default=default, metavar="SOURCE", help=f"the data set {shown}")
-    add("--data-dir", type=Path, metavar="DIR", help="a folder with the data set's files")
+    command.add_argument("--data", default=default, metavar="SOURCE", help=f"the data set {shown}")
+    _add_data_dir(command)
+
+
+def _add_data_dir(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="a folder with the data set's files"
+    )

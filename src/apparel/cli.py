@@ -102,15 +102,21 @@ def _compare(parsed: argparse.Namespace) -> None:
 def _stress(parsed: argparse.Namespace) -> None:
     from apparel import text, workflow  # noqa: PLC0415  # --help has no time for it
 
-    robustness = workflow.stress_run(parsed.run, source=parsed.data, data_dir=parsed.data_dir)
+    robustness = workflow.stress_run(parsed.run, data_dir=parsed.data_dir)
     print(text.robustness_lines(robustness))
 
 
 def _suspects(parsed: argparse.Namespace) -> None:
     from apparel import text, workflow  # noqa: PLC0415  # --help has no time for it
 
-    for found in workflow.find_suspects(parsed.run, source=parsed.data, data_dir=parsed.data_dir):
+    for found in workflow.find_suspects(parsed.run, data_dir=parsed.data_dir):
         print(text.suspect_lines(found))
+
+
+def _report(parsed: argparse.Namespace) -> None:
+    from apparel import workflow  # noqa: PLC0415  # --help has no time for it
+
+    print(f"Report: {workflow.write_report(parsed.run, data_dir=parsed.data_dir)}")
 
 
 def _predict(parsed: argparse.Namespace) -> None:
@@ -147,6 +153,7 @@ _HANDLERS: dict[str, Callable[[argparse.Namespace], None]] = {
     "compare": _compare,
     "stress": _stress,
     "suspects": _suspects,
+    "report": _report,
     "predict": _predict,
     "export": _export,
 }

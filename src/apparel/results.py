@@ -12,6 +12,7 @@ from apparel.records import (
     Attack,
     CorruptionCurve,
     Evaluation,
+    History,
     Interval,
     LabelSuspects,
     Robustness,
@@ -20,9 +21,14 @@ from apparel.records import (
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
+HISTORY_FILE = "history.csv"
+METRICS_FILE = "metrics.json"
 PREDICTIONS_FILE = "predictions.csv"
+FINISHED = "Give a folder that `apparel run` has finished."
 STRESS_FILE = "stress.json"
+SUSPECTS_FILE = "suspects_{split}.csv"
 
 
 def metrics(evaluation: Evaluation) -> dict[str, object]:
@@ -147,6 +153,125 @@ def suspect_rows(suspects: LabelSuspects) -> tuple[list[str], Iterator[tuple[obj
     return ["rank", "index", "given", "suggested", "label_quality"], rows
 
 
+def read_suspects(folder: Path, settings: Mapping[str, Any]) -> tuple[LabelSuspects, ...]:
+    """Read back what `suspect_rows` laid out, of each split that was searched.
+
+    Args:
+        folder: the run directory.
+        settings: its `settings.json`.
+
+    Raises:
+        ModelFileError: a file is broken.
+    """
+    import numpy as np  # noqa: PLC0415  # --help has no time for it
+
+    found = []
+    names, counts = settings["class_names"], settings["dataset"]["images_per_class"]
+    n_images = {
+        "train": sum(counts["training"]) + sum(counts["validation"]),
+        "test": sum(counts["test"]),
+    }
+    for split in ("train", "test"):
+        path = folder / SUSPECTS_FILE.format(split=split)
+        if not path.exists():
+            continue
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file))
+            found.append(
+                LabelSuspects(
+                    split="train" if split == "train" else "test",
+                    n_images=n_images[split],
+                    class_names=tuple(names),
+                    indices=np.array([row["index"] for row in rows], np.int64),
+                    given=np.array([names.index(row["given"]) for row in rows], np.int64),
+                    suggested=np.array([names.index(row["suggested"]) for row in rows], np.int64),
+                    label_quality=np.array([row["label_quality"] for row in rows], np.float64),
+                )
+            )
+        except (KeyError, OSError, TypeError, ValueError) as error:
+            raise ModelFileError(
+                f"{path} holds no suspects ({error!r}). Write it again with `apparel suspects`."
+            ) from error
+    return tuple(found)
+
+
+def read_history(folder: Path, settings: Mapping[str, Any]) -> History:
+    """Read back how a run's model was trained.
+
+    Args:
+        folder: the run directory.
+        settings: its `settings.json`.
+
+    Raises:
+        ModelFileError: there is no `history.csv`, or it is broken.
+    """
+    path = folder / HISTORY_FILE
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [{name: float(x) for name, x in row.items()} for row in csv.DictReader(file)]
+        seconds = tuple(row.pop("seconds") for row in rows)
+        names = [name for name in (rows[0] if rows else ()) if name != "epoch"]
+        return History(
+            history={name: tuple(row[name] for row in rows) for name in names},
+            seconds=seconds,
+            dtype=settings["number_format"]["policy"],
+            interrupted=settings["status"] == "interrupted",
+            restored_epoch=settings["restored_epoch"],
+            harder=settings["recipe"]["prune"] > 0,
+        )
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror}. {FINISHED}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{path} holds no history ({error!r}). {FINISHED}") from error
+
+
+def read_predictions(folder: Path) -> "tuple[NDArray[np.float32], NDArray[np.int64]]":
+    """Read back the probabilities that a run's model gave to the test images, and the labels.
+
+    Args:
+        folder: the run directory.
+
+    Returns:
+        Shapes (n, k) and (n,).
+
+    Raises:
+        ModelFileError: there is no `predictions.csv`, or it is broken.
+    """
+    import numpy as np  # noqa: PLC0415  # --help has no time for it
+
+    path = folder / PREDICTIONS_FILE
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+        first = header.index("p_0")
+        labels = np.array([row[header.index("true")] for row in rows], np.int64)
+        return np.array([row[first:] for row in rows], np.float32), labels
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror}. {FINISHED}") from error
+    except (IndexError, ValueError) as error:
+        raise ModelFileError(f"{path} holds no predictions ({error!r}). {FINISHED}") from error
+
+
+def read_averaged(folder: Path) -> dict[str, Interval]:
+    """Read back the accuracies that probabilities averaged over changed copies gave.
+
+    Args:
+        folder: the run directory.
+
+    Raises:
+        ModelFileError: there is no `metrics.json`, or it is broken.
+    """
+    path = folder / METRICS_FILE
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+        return {name: Interval(**x) for name, x in read.items() if name.endswith("_averaged")}
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror}. {FINISHED}") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{path} holds no figures ({error!r}). {FINISHED}") from error
+
+
 def read_tested_run(folder: Path, settings: Mapping[str, Any]) -> TestedRun:
     """Read what a run's model said of the test images.
 
@@ -160,7 +285,7 @@ def read_tested_run(folder: Path, settings: Mapping[str, Any]) -> TestedRun:
     """
     import numpy as np  # noqa: PLC0415  # --help has no time for it
 
-    path, advice = folder / PREDICTIONS_FILE, "Give a folder that `apparel run` has finished."
+    path = folder / PREDICTIONS_FILE
     if "test_sha256" not in settings["dataset"]:
         raise ModelFileError(
             f"{folder} does not say which test images it was tested on: an earlier version of "
@@ -171,9 +296,9 @@ def read_tested_run(folder: Path, settings: Mapping[str, Any]) -> TestedRun:
             rows = [(int(row["true"]), int(row["predicted"])) for row in csv.DictReader(file)]
         true, predicted = np.array(rows, np.int64).T
     except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror}. {advice}") from error
+        raise ModelFileError(f"{path} cannot be read: {error.strerror}. {FINISHED}") from error
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{path} holds no predictions ({error!r}). {advice}") from error
+        raise ModelFileError(f"{path} holds no predictions ({error!r}). {FINISHED}") from error
     setting = {key: value for key, value in settings["settings"].items() if key != "seed"}
     return TestedRun(
         name=folder.name,

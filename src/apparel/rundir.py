@@ -21,7 +21,7 @@ from apparel.errors import ModelFileError, UsageError
 from apparel.files import atomic_path, write_text
 from apparel.formats import SUFFIXES
 from apparel.records import Calibration, Evaluation, History, LabelSuspects, Robustness, TestedRun
-from apparel.results import PREDICTIONS_FILE, STRESS_FILE
+from apparel.results import HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, STRESS_FILE, SUSPECTS_FILE
 from apparel.settings import Plan, Recipe, Settings
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class RunDirectory:
         names = list(history.history)
         columns = (history.history[name] for name in names)
         rows = zip(range(1, history.epochs + 1), *columns, history.seconds, strict=True)
-        self._write_csv("history.csv", ["epoch", *names, "seconds"], rows)
+        self._write_csv(HISTORY_FILE, ["epoch", *names, "seconds"], rows)
         self._record(
             restored_epoch=history.restored_epoch,
             calibration=asdict(calibration) if calibration else None,
@@ -214,7 +214,7 @@ class RunDirectory:
 
     def write_evaluation(self, evaluation: Evaluation) -> None:
         """Write `metrics.json` and `predictions.csv`."""
-        self._write_json("metrics.json", results.metrics(evaluation))
+        self._write_json(METRICS_FILE, results.metrics(evaluation))
         self._write_csv(PREDICTIONS_FILE, *results.prediction_rows(evaluation))
 
     def tested(self) -> TestedRun:
@@ -231,9 +231,17 @@ class RunDirectory:
 
     def write_suspects(self, suspects: LabelSuspects) -> Path:
         """Write `suspects_<split>.csv`."""
-        name = f"suspects_{suspects.split}.csv"
+        name = SUSPECTS_FILE.format(split=suspects.split)
         self._write_csv(name, *results.suspect_rows(suspects))
         return self.path / name
+
+    def suspects(self) -> tuple[LabelSuspects, ...]:
+        """Read back what `write_suspects` wrote, of each split that has it.
+
+        Raises:
+            ModelFileError: a file is broken.
+        """
+        return results.read_suspects(self.path, self.settings())
 
     def robustness(self) -> Robustness | None:
         """Read back what `write_robustness` wrote, or None where it wrote nothing.
@@ -308,9 +316,10 @@ def _check_room(folder: Path, *, overwrite: bool) -> None:
 
 def _drop_results(folder: Path) -> None:
     """Delete what an earlier training left in a run directory, and nothing else."""
+    suspects = (SUSPECTS_FILE.format(split=split) for split in ("train", "test"))
     exports = (f"model{suffix}" for suffix in SUFFIXES.values())
-    names = ("history.csv", "metrics.json", PREDICTIONS_FILE, STRESS_FILE, "suspects_train.csv",
-             "suspects_test.csv", "report.html", "README.md", MODEL_FILE, *exports)  # fmt: skip
+    names = (HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, STRESS_FILE, *suspects, "report.html",
+             "README.md", MODEL_FILE, *exports)  # fmt: skip
     for path in (*(folder / name for name in names), *(folder / "plots").glob("*.png")):
         path.unlink(missing_ok=True)
 

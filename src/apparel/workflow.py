@@ -1,31 +1,32 @@
 """What the command does with a run: the whole course, a later look, an export."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apparel import display, report, text
+from apparel import display, text
 from apparel.errors import UsageError
 from apparel.files import write_text
 from apparel.formats import SUFFIXES, format_of
-from apparel.records import UNCALIBRATED, Calibration, Evaluation, Finding, Prediction
+from apparel.records import UNCALIBRATED, Calibration, Evaluation, Prediction
 from apparel.rundir import MODEL_FILE, ONNX_FILE, RunDirectory
 from apparel.settings import Recipe, Settings
 
 if TYPE_CHECKING:
     from apparel.classifier import ApparelClassifier
-    from apparel.records import Dataset, GroupComparison, LabelSuspects, PairComparison, Robustness
+    from apparel.records import (
+        Dataset,
+        GroupComparison,
+        LabelSuspects,
+        PairComparison,
+        Report,
+        Robustness,
+    )
 
 SAMPLES = (0, 12, 42, 100)
-CAPTIONS = {
-    "history": "Training history",
-    "confusion_matrix": "Confusion matrix",
-    "calibration": "Calibration and abstaining",
-    "predictions": "Example predictions",
-    "mistakes": "The worst mistakes, and the pixels that made them",
-}
+N_MISTAKES = 24
 
 
 def run(
@@ -53,7 +54,7 @@ def run(
         from apparel.classifier import ApparelClassifier  # noqa: PLC0415  # seconds
 
         classifier = ApparelClassifier(**asdict(settings), data_dir=data_dir, run_dir=directory)
-        _all_steps(classifier, directory, source, save_path)
+        _all_steps(classifier, directory, source, data_dir, save_path)
     except BaseException as error:
         with suppress(OSError):  # a full disk must not hide what went wrong
             interrupted = isinstance(error, KeyboardInterrupt)
@@ -64,41 +65,132 @@ def run(
 
 
 def _all_steps(
-    classifier: "ApparelClassifier", directory: RunDirectory, source: str, save_path: Path | None
+    classifier: "ApparelClassifier",
+    directory: RunDirectory,
+    source: str,
+    data_dir: Path | None,
+    save_path: Path | None,
 ) -> None:
     """Every step, in order."""
     classifier.import_data(source).prepare_data().create_model().setup_model()
     classifier.run_training()
     evaluation = classifier.test_model()
-    findings = classifier.explain_results()
+    classifier.explain_results()
     n_images = len(evaluation.true)
     classifier.visualize_predictions([index for index in SAMPLES if index < n_images])
     classifier.show_mistakes()
     classifier.export_model(directory.path / ONNX_FILE)
-    write_report(directory, evaluation, findings)
+    write_report(directory.path, data_dir=data_dir)
     if save_path:
         classifier.export_model(save_path)
     print(f"\nTest result on {n_images:,} images\n{text.metric_lines(evaluation)}")
     print(f"Run directory: {directory.path}")
 
 
-def write_report(
-    directory: RunDirectory, evaluation: Evaluation, findings: Sequence[Finding]
-) -> None:
-    """Write `report.html` and the model card, `README.md`."""
-    from apparel import explain  # noqa: PLC0415  # loads NumPy
+def write_report(path: Path, *, data_dir: Path | None = None) -> Path:
+    """Write `report.html` and the model card, `README.md`, from what a run left behind.
 
-    headline = explain.headline(evaluation)
-    settings = directory.settings()
-    facts = _facts(settings)
-    title = f"{settings['recipe']['model_name']} on {settings['dataset']['source']}"
-    plots = {
-        caption: directory.path / "plots" / f"{name}.png" for name, caption in CAPTIONS.items()
-    }
-    page = report.html(title, evaluation, headline, findings, plots=plots, facts=facts)
-    card = report.model_card(title, evaluation, headline, findings, facts)
-    directory.write_text("report.html", page)
-    directory.write_text("README.md", card)
+    Args:
+        path: the directory of a run that was tested.
+        data_dir: a folder with the data set's files.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        ModelFileError: the run is not finished, or a file of it is broken.
+        DataUnavailableError: the data set cannot be had.
+        OSError: the run directory cannot be written.
+    """
+    from apparel import report  # noqa: PLC0415  # loads matplotlib
+
+    directory = RunDirectory.open(path)
+    content = _report(directory, data_dir)
+    directory.write_text("report.html", report.html(content))
+    directory.write_text("README.md", report.model_card(content))
+    return directory.path / "report.html"
+
+
+def _report(directory: RunDirectory, data_dir: Path | None) -> "Report":
+    """Gather everything that is known of a run.
+
+    Raises:
+        ModelFileError: the run is not finished, or a file of it is broken.
+        DataUnavailableError: the data set cannot be had.
+    """
+    from apparel import (  # noqa: PLC0415  # seconds
+        evaluate,
+        explain,
+        inference,
+        models,
+        prepare,
+        results,
+        saliency,
+    )
+    from apparel.records import Evidence, Report  # noqa: PLC0415  # as above
+
+    record = directory.settings()
+    model, dataset = _load_run(directory, source=None, data_dir=data_dir)
+    probabilities, labels = results.read_predictions(directory.path)
+    calibration = record.get("calibration")
+    evaluation = evaluate.evaluate(
+        probabilities,
+        labels,
+        tuple(record["class_names"]),
+        calibration=Calibration(**calibration) if calibration else UNCALIBRATED,
+    )
+    averaged = results.read_averaged(directory.path)
+    evaluation = replace(evaluation, metrics={**evaluation.metrics, **averaged})
+    history = results.read_history(directory.path, record)
+    images = prepare.scale_pixels(dataset.test_images)
+    worst = evaluation.worst_mistakes(N_MISTAKES)
+    counts = record["dataset"]["images_per_class"]
+    evidence = Evidence(
+        evaluation=evaluation,
+        history=history,
+        images_per_class=counts["training"],
+        suspects=directory.suspects(),
+        robustness=directory.robustness(),
+    )
+    source, name = record["dataset"]["source"], record["recipe"]["model_name"]
+    return Report(
+        title=f"{name} on {source}",
+        summary=f"The model {name}, with {model.count_params():,} parameters, was trained on "
+        f"{sum(counts['training']):,} images of {dataset.n_classes} classes from {source}, and "
+        f"tested on {len(labels):,} others.",
+        headline=explain.headline(evaluation),
+        findings=explain.explain(evidence),
+        evaluation=evaluation,
+        test_images=dataset.test_images,
+        history=history,
+        mistakes=inference.describe(
+            worst, probabilities[worst], images, labels, evaluation.class_names
+        ),
+        saliency=saliency.explain_images(
+            model, models.logits_model(model), images[worst], evaluation.predicted[worst]
+        ),
+        robustness=evidence.robustness,
+        facts=_facts(record),
+        command=_command(record["settings"], source),
+    )
+
+
+def _command(settings: Mapping[str, Any], source: str) -> str:
+    """The command that makes such a run once more."""
+    default = asdict(Settings())
+    chosen = {key: value for key, value in settings.items() if value != default[key]}
+    words = ["apparel run"]
+    if source != "fashion-mnist":
+        words.append(f"--data {source}")
+    for key, value in chosen.items():
+        option = key.removesuffix("_name").replace("_", "-")
+        if value is False:
+            words.append(f"--no-{option}")
+        elif key == "budget":
+            words.append(f"--budget {value:g}s")
+        else:
+            words.append(f"--{option} {value}")
+    return " ".join(words)
 
 
 def evaluate_run(
@@ -145,14 +237,11 @@ def _count_look(directory: RunDirectory, dataset: "Dataset") -> None:
         print(text.looks_line(directory.count_test_look()), end="")
 
 
-def stress_run(
-    path: Path, *, source: str | None = None, data_dir: Path | None = None
-) -> "Robustness":
+def stress_run(path: Path, *, data_dir: Path | None = None) -> "Robustness":
     """Score the saved model of a run on test images made worse, and record it in the run.
 
     Args:
         path: the directory of an earlier run.
-        source: another data set than the run's.
         data_dir: a folder with the data set's files.
 
     Raises:
@@ -163,7 +252,7 @@ def stress_run(
     from apparel import inference, models, plots, prepare, stress  # noqa: PLC0415  # seconds
 
     directory = RunDirectory.open(path)
-    model, dataset = _load_run(directory, source=source, data_dir=data_dir)
+    model, dataset = _load_run(directory, source=None, data_dir=data_dir)
     robustness = stress.stress(
         lambda images: inference.predict_probabilities(model, images),
         models.logits_model(model),
@@ -174,17 +263,15 @@ def stress_run(
     directory.write_robustness(robustness)
     directory.write_figure("robustness", plots.robustness_figure(robustness))
     _count_look(directory, dataset)
+    print(f"Report: {write_report(path, data_dir=data_dir)}")
     return robustness
 
 
-def find_suspects(
-    path: Path, *, source: str | None = None, data_dir: Path | None = None
-) -> "list[LabelSuspects]":
+def find_suspects(path: Path, *, data_dir: Path | None = None) -> "list[LabelSuspects]":
     """Find labels of a run's images that are probably wrong, and list them in the run.
 
     Args:
         path: the directory of an earlier run.
-        source: another data set than the run's.
         data_dir: a folder with the data set's files.
 
     Returns:
@@ -199,7 +286,7 @@ def find_suspects(
     from apparel import backend, cross_validation, plots, suspects  # noqa: PLC0415  # seconds
 
     directory = RunDirectory.open(path)
-    dataset = _load_data(directory, source=source, data_dir=data_dir)
+    dataset = _load_data(directory, source=None, data_dir=data_dir)
     chosen = Settings(**directory.settings()["settings"])
     said = cross_validation.cross_validate(
         dataset,
@@ -215,6 +302,7 @@ def find_suspects(
         figure = plots.suspects_figure(of_split, images)
         print(f"Written: {directory.write_suspects(of_split)}")
         print(f"Written: {directory.write_figure(f'suspects_{of_split.split}', figure)}")
+    print(f"Report: {write_report(path, data_dir=data_dir)}")
     return found
 
 

@@ -23,6 +23,7 @@ from apparel.records.evaluation import (
 )
 from apparel.records.finding import Evidence, Finding, Topic
 from apparel.records.prediction import Images, Prediction
+from apparel.records.report import Report
 from apparel.records.robustness import Attack, CorruptionCurve, Robustness
 from apparel.records.saliency import Saliency
 from apparel.records.suspects import LabelSuspects
@@ -50,6 +51,7 @@ __all__ = [
     "Prediction",
     "Reliability",
     "ReliabilityBin",
+    "Report",
     "Robustness",
     "Saliency",
     "Splits",

@@ -1,0 +1,49 @@
+"""Everything that a report shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from apparel.records.evaluation import Evaluation
+    from apparel.records.finding import Finding
+    from apparel.records.prediction import Images, Prediction
+    from apparel.records.robustness import Robustness
+    from apparel.records.saliency import Saliency
+    from apparel.records.training import History
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Report:
+    """Everything that a report shows.
+
+    Attributes:
+        title: what was trained on what.
+        summary: the same in a sentence, with how many images of how many classes.
+        headline: what the result says, in a sentence or two.
+        findings: what stands out, what matters most first.
+        evaluation: the test result.
+        test_images: that it is of, shape (n, h, w, c).
+        history: how the model was trained.
+        mistakes: the worst, with their images.
+        saliency: which pixels made them, in the order of `mistakes`.
+        robustness: the result on images made worse; None where it was not measured.
+        facts: settings, versions, hardware, by name.
+        command: that makes such a run once more.
+    """
+
+    title: str
+    summary: str
+    headline: str
+    findings: Sequence[Finding]
+    evaluation: Evaluation
+    test_images: Images
+    history: History
+    mistakes: Sequence[Prediction]
+    saliency: Saliency
+    robustness: Robustness | None
+    facts: Mapping[str, str]
+    command: str
