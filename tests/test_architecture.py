@@ -62,10 +62,13 @@ RULES: dict[str, set[str]] = {
     "classifier": FOUNDATIONS
     | {"data", "display", "estimator", "evaluate", "explain", "export", "glossary", "inference",
        "models", "plots", "prepare", "rundir", "saliency", "text", "train"},
+    "gather": FOUNDATIONS
+    | {"data", "evaluate", "explain", "export", "inference", "models", "prepare", "results",
+       "rundir", "saliency"},
     "workflow": FOUNDATIONS
-    | {"classifier", "compare", "cross_validation", "data", "display", "evaluate", "explain",
-       "export", "inference", "models", "plots", "predict", "prepare", "report", "results",
-       "rundir", "saliency", "stress", "suspects", "text"},
+    | {"classifier", "compare", "cross_validation", "data", "display", "evaluate", "export",
+       "gather", "inference", "models", "plots", "predict", "prepare", "report", "rundir",
+       "stress", "suspects", "text"},
     "arguments": FOUNDATIONS | {"_version"},
     "cli": FOUNDATIONS | {"arguments", "rundir", "text", "workflow"},
     "__main__": {"cli", "rundir"},

@@ -4,6 +4,7 @@ The training images are divided into folds of about the same share of every clas
 model learns from the others and is asked about this one, and about the test images.
 """
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +55,8 @@ def cross_validate(
     said_of_test = np.zeros((len(test_images), dataset.n_classes), np.float64)
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=settings.seed)
     for number, (others, fold) in enumerate(folds.split(images, dataset.train_labels), start=1):
-        print(f"Fold {number} of {N_FOLDS}: training on {len(others):,} images")
+        told = f"Fold {number} of {N_FOLDS}: training on {len(others):,} images"
+        print(told, file=sys.stderr)
         model = models.create(
             settings.model_name,
             n_classes=dataset.n_classes,

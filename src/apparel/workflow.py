@@ -1,10 +1,10 @@
 """What the command does with a run: the whole course, a later look, an export."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from apparel import display, text
 from apparel.errors import UsageError
@@ -21,12 +21,10 @@ if TYPE_CHECKING:
         GroupComparison,
         LabelSuspects,
         PairComparison,
-        Report,
         Robustness,
     )
 
 SAMPLES = (0, 12, 42, 100)
-N_MISTAKES = 24
 
 
 def run(
@@ -102,95 +100,13 @@ def write_report(path: Path, *, data_dir: Path | None = None) -> Path:
         DataUnavailableError: the data set cannot be had.
         OSError: the run directory cannot be written.
     """
-    from apparel import report  # noqa: PLC0415  # loads matplotlib
+    from apparel import gather, report  # noqa: PLC0415  # seconds
 
     directory = RunDirectory.open(path)
-    content = _report(directory, data_dir)
+    content = gather.load_report(directory, data_dir)
     directory.write_text("report.html", report.html(content))
     directory.write_text("README.md", report.model_card(content))
     return directory.path / "report.html"
-
-
-def _report(directory: RunDirectory, data_dir: Path | None) -> "Report":
-    """Gather everything that is known of a run.
-
-    Raises:
-        ModelFileError: the run is not finished, or a file of it is broken.
-        DataUnavailableError: the data set cannot be had.
-    """
-    from apparel import (  # noqa: PLC0415  # seconds
-        evaluate,
-        explain,
-        inference,
-        models,
-        prepare,
-        results,
-        saliency,
-    )
-    from apparel.records import Evidence, Report  # noqa: PLC0415  # as above
-
-    record = directory.settings()
-    model, dataset = _load_run(directory, source=None, data_dir=data_dir)
-    probabilities, labels = results.read_predictions(directory.path)
-    calibration = record.get("calibration")
-    evaluation = evaluate.evaluate(
-        probabilities,
-        labels,
-        tuple(record["class_names"]),
-        calibration=Calibration(**calibration) if calibration else UNCALIBRATED,
-    )
-    averaged = results.read_averaged(directory.path)
-    evaluation = replace(evaluation, metrics={**evaluation.metrics, **averaged})
-    history = results.read_history(directory.path, record)
-    images = prepare.scale_pixels(dataset.test_images)
-    worst = evaluation.worst_mistakes(N_MISTAKES)
-    counts = record["dataset"]["images_per_class"]
-    evidence = Evidence(
-        evaluation=evaluation,
-        history=history,
-        images_per_class=counts["training"],
-        suspects=directory.suspects(),
-        robustness=directory.robustness(),
-    )
-    source, name = record["dataset"]["source"], record["recipe"]["model_name"]
-    return Report(
-        title=f"{name} on {source}",
-        summary=f"The model {name}, with {model.count_params():,} parameters, was trained on "
-        f"{sum(counts['training']):,} images of {dataset.n_classes} classes from {source}, and "
-        f"tested on {len(labels):,} others.",
-        headline=explain.headline(evaluation),
-        findings=explain.explain(evidence),
-        evaluation=evaluation,
-        test_images=dataset.test_images,
-        history=history,
-        mistakes=inference.describe(
-            worst, probabilities[worst], images, labels, evaluation.class_names
-        ),
-        saliency=saliency.explain_images(
-            model, models.logits_model(model), images[worst], evaluation.predicted[worst]
-        ),
-        robustness=evidence.robustness,
-        facts=_facts(record),
-        command=_command(record["settings"], source),
-    )
-
-
-def _command(settings: Mapping[str, Any], source: str) -> str:
-    """The command that makes such a run once more."""
-    default = asdict(Settings())
-    chosen = {key: value for key, value in settings.items() if value != default[key]}
-    words = ["apparel run"]
-    if source != "fashion-mnist":
-        words.append(f"--data {source}")
-    for key, value in chosen.items():
-        option = key.removesuffix("_name").replace("_", "-")
-        if value is False:
-            words.append(f"--no-{option}")
-        elif key == "budget":
-            words.append(f"--budget {value:g}s")
-        else:
-            words.append(f"--{option} {value}")
-    return " ".join(words)
 
 
 def evaluate_run(
@@ -208,11 +124,11 @@ def evaluate_run(
         DataUnavailableError: the data set cannot be had.
         OSError: the run directory cannot be written, where looks at the test images are counted.
     """
-    from apparel import data, evaluate, inference, prepare  # noqa: PLC0415  # seconds
+    from apparel import data, evaluate, gather, inference, prepare  # noqa: PLC0415  # seconds
 
     directory = RunDirectory.open(path)
     record = directory.settings()
-    model, dataset = _load_run(directory, source=source, data_dir=data_dir)
+    model, dataset = gather.load_run(directory, source=source, data_dir=data_dir)
     images = prepare.scale_pixels(dataset.test_images)
     probabilities = inference.predict_probabilities(model, images)
     recipe = Recipe(**record["recipe"])
@@ -249,10 +165,10 @@ def stress_run(path: Path, *, data_dir: Path | None = None) -> "Robustness":
         DataUnavailableError: the data set cannot be had.
         OSError: the run directory cannot be written.
     """
-    from apparel import inference, models, plots, prepare, stress  # noqa: PLC0415  # seconds
+    from apparel import gather, inference, models, plots, prepare, stress  # noqa: PLC0415  # seconds
 
     directory = RunDirectory.open(path)
-    model, dataset = _load_run(directory, source=None, data_dir=data_dir)
+    model, dataset = gather.load_run(directory, source=None, data_dir=data_dir)
     robustness = stress.stress(
         lambda images: inference.predict_probabilities(model, images),
         models.logits_model(model),
@@ -283,10 +199,10 @@ def find_suspects(path: Path, *, data_dir: Path | None = None) -> "list[LabelSus
         DataError: a class has too few training images.
         OSError: the run directory cannot be written.
     """
-    from apparel import backend, cross_validation, plots, suspects  # noqa: PLC0415  # seconds
+    from apparel import backend, cross_validation, gather, plots, suspects  # noqa: PLC0415  # seconds
 
     directory = RunDirectory.open(path)
-    dataset = _load_data(directory, source=None, data_dir=data_dir)
+    dataset = gather.load_data(directory, source=None, data_dir=data_dir)
     chosen = Settings(**directory.settings()["settings"])
     said = cross_validation.cross_validate(
         dataset,
@@ -304,41 +220,6 @@ def find_suspects(path: Path, *, data_dir: Path | None = None) -> "list[LabelSus
         print(f"Written: {directory.write_figure(f'suspects_{of_split.split}', figure)}")
     print(f"Report: {write_report(path, data_dir=data_dir)}")
     return found
-
-
-def _load_data(directory: RunDirectory, *, source: str | None, data_dir: Path | None) -> "Dataset":
-    """Load the images that a run was trained and tested on.
-
-    Raises:
-        DataUnavailableError: the data set cannot be had.
-    """
-    from apparel import data  # noqa: PLC0415  # seconds
-
-    record = directory.settings()
-    settings = Settings(**record["settings"])
-    return data.load(
-        source or record["dataset"]["source"],
-        data_dir=data_dir,
-        limit=settings.limit,
-        seed=settings.seed,
-    )
-
-
-def _load_run(
-    directory: RunDirectory, *, source: str | None, data_dir: Path | None
-) -> "tuple[Any, Dataset]":
-    """Load the saved model of a run, and the images that it was trained and tested on.
-
-    Raises:
-        ModelFileError: the model is broken, or the data do not fit it.
-        DataUnavailableError: the data set cannot be had.
-    """
-    from apparel import export, inference  # noqa: PLC0415  # seconds
-
-    model = export.load_keras_model(directory.path / MODEL_FILE)
-    dataset = _load_data(directory, source=source, data_dir=data_dir)
-    inference.check_fits(model, n_classes=dataset.n_classes, img_shape=dataset.img_shape)
-    return model, dataset
 
 
 def compare_runs(paths: Sequence[Path]) -> "list[PairComparison | GroupComparison]":
@@ -413,22 +294,3 @@ def predict_files(
     if output:
         write_text(output, text.prediction_csv(predictions))
     return predictions
-
-
-def _listed(values: dict[str, Any]) -> str:
-    """Names and values in a line, without those that say nothing."""
-    return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
-
-
-def _facts(settings: dict[str, Any]) -> dict[str, str]:
-    """The lines of a report that say how a run was made."""
-    chosen, versions = settings["number_format"], settings["versions"]
-    return {
-        "Started": settings["started"],
-        "Settings": _listed(settings["settings"] | settings["recipe"]),
-        "Number format of training": f"{chosen['policy']} ({chosen['reason']})",
-        "Data": f"{settings['dataset']['source']}, SHA-256 {settings['dataset']['sha256']}",
-        "Versions": ", ".join(f"{key} {value}" for key, value in versions.items()),
-        "Processor": settings["processor"],
-        "Platform": settings["platform"],
-    }

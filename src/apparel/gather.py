@@ -1,0 +1,144 @@
+"""A run directory → its model, its images, and everything that a report shows."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from apparel import (
+    data,
+    evaluate,
+    explain,
+    export,
+    inference,
+    models,
+    prepare,
+    results,
+    saliency,
+)
+from apparel.records import UNCALIBRATED, Calibration, Dataset, Evidence, Report
+from apparel.rundir import MODEL_FILE, RunDirectory
+from apparel.settings import Settings
+
+N_MISTAKES = 24
+
+
+def load_data(directory: RunDirectory, *, source: str | None, data_dir: Path | None) -> Dataset:
+    """Load the images that a run was trained and tested on.
+
+    Raises:
+        DataUnavailableError: the data set cannot be had.
+    """
+    record = directory.settings()
+    settings = Settings(**record["settings"])
+    return data.load(
+        source or record["dataset"]["source"],
+        data_dir=data_dir,
+        limit=settings.limit,
+        seed=settings.seed,
+    )
+
+
+def load_run(
+    directory: RunDirectory, *, source: str | None, data_dir: Path | None
+) -> tuple[Any, Dataset]:
+    """Load the saved model of a run, and the images that it was trained and tested on.
+
+    Raises:
+        ModelFileError: the model is broken, or the data do not fit it.
+        DataUnavailableError: the data set cannot be had.
+    """
+    model = export.load_keras_model(directory.path / MODEL_FILE)
+    dataset = load_data(directory, source=source, data_dir=data_dir)
+    inference.check_fits(model, n_classes=dataset.n_classes, img_shape=dataset.img_shape)
+    return model, dataset
+
+
+def load_report(directory: RunDirectory, data_dir: Path | None) -> Report:
+    """Gather everything that is known of a run.
+
+    Raises:
+        ModelFileError: the run is not finished, or a file of it is broken.
+        DataUnavailableError: the data set cannot be had.
+    """
+    record = directory.settings()
+    model, dataset = load_run(directory, source=None, data_dir=data_dir)
+    probabilities, labels = results.read_predictions(directory.path)
+    calibration = record.get("calibration")
+    evaluation = evaluate.evaluate(
+        probabilities,
+        labels,
+        tuple(record["class_names"]),
+        calibration=Calibration(**calibration) if calibration else UNCALIBRATED,
+    )
+    averaged = results.read_averaged(directory.path)
+    evaluation = replace(evaluation, metrics={**evaluation.metrics, **averaged})
+    history = results.read_history(directory.path, record)
+    images = prepare.scale_pixels(dataset.test_images)
+    worst = evaluation.worst_mistakes(N_MISTAKES)
+    counts = record["dataset"]["images_per_class"]
+    evidence = Evidence(
+        evaluation=evaluation,
+        history=history,
+        images_per_class=counts["training"],
+        suspects=directory.suspects(),
+        robustness=directory.robustness(),
+    )
+    source, name = record["dataset"]["source"], record["recipe"]["model_name"]
+    return Report(
+        title=f"{name} on {source}",
+        summary=f"The model {name}, with {model.count_params():,} parameters, was trained on "
+        f"{sum(counts['training']):,} images of {dataset.n_classes} classes from {source}, and "
+        f"tested on {len(labels):,} others.",
+        headline=explain.headline(evaluation),
+        findings=explain.explain(evidence),
+        evaluation=evaluation,
+        test_images=dataset.test_images,
+        history=history,
+        mistakes=inference.describe(
+            worst, probabilities[worst], images, labels, evaluation.class_names
+        ),
+        saliency=saliency.explain_images(
+            model, models.logits_model(model), images[worst], evaluation.predicted[worst]
+        ),
+        robustness=evidence.robustness,
+        facts=_facts(record),
+        command=_command(record["settings"], source),
+    )
+
+
+def _command(settings: Mapping[str, Any], source: str) -> str:
+    """The command that makes such a run once more."""
+    default = asdict(Settings())
+    chosen = {key: value for key, value in settings.items() if value != default[key]}
+    words = ["apparel run"]
+    if source != "fashion-mnist":
+        words.append(f"--data {source}")
+    for key, value in chosen.items():
+        option = key.removesuffix("_name").replace("_", "-")
+        if value is False:
+            words.append(f"--no-{option}")
+        elif key == "budget":
+            words.append(f"--budget {value:g}s")
+        else:
+            words.append(f"--{option} {value}")
+    return " ".join(words)
+
+
+def _listed(values: dict[str, Any]) -> str:
+    """Names and values in a line, without those that say nothing."""
+    return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
+
+
+def _facts(settings: dict[str, Any]) -> dict[str, str]:
+    """The lines of a report that say how a run was made."""
+    chosen, versions = settings["number_format"], settings["versions"]
+    return {
+        "Started": settings["started"],
+        "Settings": _listed(settings["settings"] | settings["recipe"]),
+        "Number format of training": f"{chosen['policy']} ({chosen['reason']})",
+        "Data": f"{settings['dataset']['source']}, SHA-256 {settings['dataset']['sha256']}",
+        "Versions": ", ".join(f"{key} {value}" for key, value in versions.items()),
+        "Processor": settings["processor"],
+        "Platform": settings["platform"],
+    }
