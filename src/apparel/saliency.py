@@ -64,7 +64,7 @@ def grad_cam(
     """
     keras = backend.load_keras()
     to_features, to_logits = _parted(model, logits_model, _convolution(model))
-    wanted = np.eye(logits_model.output_shape[-1], dtype=np.float32)[classes]
+    wanted = keras.ops.one_hot(classes, logits_model.output_shape[-1])
     features = np.asarray(to_features.predict(images, batch_size=BATCH_SIZE, verbose=0))
 
     def score(maps: Any) -> Any:
