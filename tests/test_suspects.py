@@ -173,7 +173,8 @@ def test_ctrl_c_ends_the_search(dataset, monkeypatch):
         cross_validation.cross_validate(dataset, Settings(model_name="fast", width=8), FLOAT32)
 
 
-def test_models_differ_from_fold_to_fold(dataset, monkeypatch):
+@pytest.mark.parametrize("seed", [0, 2**32 - 1])
+def test_models_differ_from_fold_to_fold(dataset, monkeypatch, seed):
     weights = []
     create = models.create
 
@@ -184,7 +185,8 @@ def test_models_differ_from_fold_to_fold(dataset, monkeypatch):
 
     monkeypatch.setattr(models, "create", created)
     monkeypatch.setattr(train, "fit", lambda *_: History(history={}, seconds=(), dtype="float32"))
-    cross_validation.cross_validate(dataset, Settings(model_name="fast", width=8), FLOAT32)
+    settings = Settings(model_name="fast", width=8, seed=seed)
+    cross_validation.cross_validate(dataset, settings, FLOAT32)
     assert len(set(weights)) == 5
 
 

@@ -61,7 +61,7 @@ def cross_validate(
             settings.model_name,
             n_classes=dataset.n_classes,
             img_shape=dataset.img_shape,
-            seed=settings.seed + number,
+            seed=(settings.seed + number) % 2**32,  # as far as seeds go
             width=recipe_of(settings).width,
         )
         train.compile_model(model, settings)
