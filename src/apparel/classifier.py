@@ -42,7 +42,8 @@ class ApparelClassifier(ArrayClassifier):
     """An image classifier, step by step or as a scikit-learn estimator.
 
     Step by step, in this order: `import_data`, `prepare_data`, `create_model`, `setup_model`,
-    `run_training`, `test_model`, `explain_results`, `visualize_predictions`, `export_model`.
+    `run_training`, `test_model`, `explain_results`, `visualize_predictions`,
+    `show_mistakes`, `export_model`.
     As an estimator: `fit`, `predict`, `predict_proba`, `score`.
 
     Args:

@@ -16,7 +16,7 @@ from apparel import (
     results,
     saliency,
 )
-from apparel.records import UNCALIBRATED, Calibration, Dataset, Evidence, Report
+from apparel.records import Dataset, Evidence, Report
 from apparel.rundir import MODEL_FILE, RunDirectory
 from apparel.settings import Settings
 
@@ -64,12 +64,11 @@ def load_report(directory: RunDirectory, data_dir: Path | None) -> Report:
     record = directory.settings()
     model, dataset = load_run(directory, source=None, data_dir=data_dir)
     probabilities, labels = results.read_predictions(directory.path)
-    calibration = record.get("calibration")
     evaluation = evaluate.evaluate(
         probabilities,
         labels,
         tuple(record["class_names"]),
-        calibration=Calibration(**calibration) if calibration else UNCALIBRATED,
+        calibration=directory.calibration(),
     )
     averaged = results.read_averaged(directory.path)
     evaluation = replace(evaluation, metrics={**evaluation.metrics, **averaged})

@@ -20,7 +20,15 @@ from apparel.backend import NumberFormat, processor_name
 from apparel.errors import ModelFileError, UsageError
 from apparel.files import atomic_path, write_text
 from apparel.formats import SUFFIXES
-from apparel.records import Calibration, Evaluation, History, LabelSuspects, Robustness, TestedRun
+from apparel.records import (
+    UNCALIBRATED,
+    Calibration,
+    Evaluation,
+    History,
+    LabelSuspects,
+    Robustness,
+    TestedRun,
+)
 from apparel.results import HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, STRESS_FILE, SUSPECTS_FILE
 from apparel.settings import Plan, Recipe, Settings
 
@@ -205,6 +213,11 @@ class RunDirectory:
             restored_epoch=history.restored_epoch,
             calibration=asdict(calibration) if calibration else None,
         )
+
+    def calibration(self) -> Calibration:
+        """Read back what validation images chose; nothing where they were not asked."""
+        chosen = self.settings().get("calibration")
+        return Calibration(**chosen) if chosen else UNCALIBRATED
 
     def count_test_look(self) -> int:
         """Record that the test images are scored, and say for the how many-th time."""

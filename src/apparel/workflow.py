@@ -10,7 +10,7 @@ from apparel import display, text
 from apparel.errors import UsageError
 from apparel.files import write_text
 from apparel.formats import SUFFIXES, format_of
-from apparel.records import UNCALIBRATED, Calibration, Evaluation, Prediction
+from apparel.records import Evaluation, Prediction
 from apparel.rundir import MODEL_FILE, ONNX_FILE, RunDirectory
 from apparel.settings import Recipe, Settings
 
@@ -133,13 +133,12 @@ def evaluate_run(
     probabilities = inference.predict_probabilities(model, images)
     recipe = Recipe(**record["recipe"])
     averaged = inference.predict_averaged(model, images, probabilities, recipe)
-    calibration = record.get("calibration")
     evaluation = evaluate.evaluate(
         probabilities,
         dataset.test_labels,
         dataset.class_names,
         averaged=averaged,
-        calibration=Calibration(**calibration) if calibration else UNCALIBRATED,
+        calibration=directory.calibration(),
     )
     highest = data.highest_credible_accuracy(dataset.class_names)
     print(text.too_good_line(evaluation, highest), end="")
