@@ -17,18 +17,17 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import classification_report, confusion_matrix
 
 from apparel.calibration import abstain, reliability, uncalibrated
-from apparel.errors import ApparelError, DataError
+from apparel.errors import DataError
 from apparel.intervals import (
     mean_interval,
     percentile_interval,
     share_interval,
     wilson_interval,
 )
+from apparel.probabilities import check_probabilities
 from apparel.records import UNCALIBRATED, Calibration, ClassScores, Evaluation, Interval
 
 N_RESAMPLES = 2000
-# Of float32 sums over a thousand classes, and of bfloat16 softmaxes.
-LARGEST_SUM_ERROR = 0.01
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
@@ -59,7 +58,7 @@ def evaluate(
         DataError: the shapes do not fit, or a label is no class.
         ApparelError: the probabilities are none.
     """
-    _check(probabilities, labels, len(class_names))
+    check_probabilities(probabilities, labels, len(class_names))
     predicted = probabilities.argmax(axis=1).astype(np.int64)
     classes = np.arange(len(class_names))
     confusion = count_confusions(labels, predicted, len(class_names))
@@ -92,33 +91,6 @@ def evaluate(
         reliability_before=reliability(uncalibrated(probabilities, calibration), labels),
         abstention=abstain(probabilities, labels, calibration),
     )
-
-
-def _check(probabilities: NDArray[np.float32], labels: NDArray[np.int64], n_classes: int) -> None:
-    """Check that there are probabilities of every class for each label.
-
-    Raises:
-        DataError: the shapes do not fit.
-        ApparelError: the probabilities are none.
-    """
-    if len(labels) == 0 or probabilities.shape != (len(labels), n_classes):
-        raise DataError(
-            f"{len(labels)} labels of {n_classes} classes need probabilities of shape "
-            f"({len(labels)}, {n_classes}), but they have shape {probabilities.shape}."
-        )
-    if not np.isfinite(probabilities).all():
-        raise ApparelError(
-            "the model gives probabilities that are not finite numbers: training diverged. "
-            "Train again with a smaller learning rate."
-        )
-    sums = probabilities.sum(axis=1, dtype=np.float64)
-    off = int(np.abs(sums - 1).argmax())
-    if abs(sums[off] - 1) > LARGEST_SUM_ERROR or probabilities.min() < 0:
-        raise ApparelError(
-            "the model gives no probabilities: those of an image must be at least 0 and sum to 1, "
-            f"but those of image {off} sum to {sums[off]:.4g} and the least of all is "
-            f"{probabilities.min():.4g}. Use a model that ends in softmax."
-        )
 
 
 def _accuracy(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Interval:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from apparel import attack
 from apparel.corruptions import CORRUPTIONS, Corruption, Pixels, corrupt
 from apparel.intervals import share_interval
+from apparel.probabilities import check_probabilities
 from apparel.records import Attack, CorruptionCurve, Interval, Robustness
 
 # A tenth of the range of a pixel.
@@ -34,10 +35,16 @@ def stress(
 
     Returns:
         A curve for each of `CORRUPTIONS`, and the accuracy under attack.
+
+    Raises:
+        DataError: the shapes do not fit, or a label is no class.
+        ApparelError: what the model gives is no probabilities.
     """
 
     def accuracy(seen: Pixels) -> Interval:
-        return share_interval(predict(seen).argmax(axis=1) == labels)
+        probabilities = predict(seen)
+        check_probabilities(probabilities, labels, probabilities.shape[-1])
+        return share_interval(probabilities.argmax(axis=1) == labels)
 
     def curve(corruption: Corruption) -> CorruptionCurve:
         return CorruptionCurve(
@@ -50,10 +57,11 @@ def stress(
             ),
         )
 
+    unchanged = accuracy(images)  # before the attack, which takes minutes
     standing = attack.withstood(logits_model, images, labels, epsilon=EPSILON, seed=seed)
     return Robustness(
         n_images=len(images),
-        accuracy=accuracy(images),
+        accuracy=unchanged,
         curves=tuple(curve(corruption) for corruption in CORRUPTIONS),
         attack=Attack(
             epsilon=EPSILON,

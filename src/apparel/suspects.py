@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from apparel.probabilities import check_probabilities
 from apparel.records import LabelSuspects
 
 
@@ -31,21 +32,28 @@ def find(
         split: which images these are.
 
     Returns:
-        The suspects, the most suspicious first.
+        The suspects, the most suspicious first. None where all images have one label, and none
+        that should have a label which no image has: what such images look like is not known.
+
+    Raises:
+        DataError: the shapes do not fit, or a label is no class.
+        ApparelError: the probabilities are none.
     """
     from cleanlab.filter import find_label_issues  # noqa: PLC0415  # loads pandas
     from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415  # as above
 
-    with warnings.catch_warnings():
-        # Of a class that these images do not have, no label can be wrong.
-        warnings.filterwarnings("ignore", "May not flag all label issues", UserWarning)
-        ranked = find_label_issues(
-            labels,
-            probabilities,
-            filter_by="prune_by_noise_rate",
-            return_indices_ranked_by="normalized_margin",
-            n_jobs=1,
-        )
+    check_probabilities(probabilities, labels, len(class_names))
+    ranked = []
+    if len(np.unique(labels)) > 1:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "May not flag all label issues", UserWarning)
+            ranked = find_label_issues(
+                labels,
+                probabilities,
+                filter_by="prune_by_noise_rate",
+                return_indices_ranked_by="normalized_margin",
+                n_jobs=1,
+            )
     indices = np.asarray(ranked, np.int64)
     quality = get_label_quality_scores(labels, probabilities, method="normalized_margin")
     return LabelSuspects(
