@@ -21,13 +21,14 @@ from apparel.records import (
     Finding,
     History,
     Interval,
+    LabelSuspects,
     Prediction,
     Report,
     Robustness,
     Saliency,
 )
 from apparel.report.charts import svg
-from apparel.report.page import LARGEST_MATRIX, MOST_IN_CELL, MOST_PICTURES
+from apparel.report.page import LARGEST_MATRIX, MOST_IN_CELL, MOST_PICTURES, MOST_SUSPECTS
 from apparel.report.pictures import heat, picture
 
 NAMES = ("T-shirt/top", "<b>bold</b>", "Bag & co")
@@ -58,6 +59,7 @@ def made_up(names=NAMES, n=60, shape=(8, 6, 1), sure=0.4, **changes):
         "headline": "It names some.",
         "findings": [finding(k) for k in (1, 2, 3, 4)],
         "evaluation": evaluation,
+        "train_images": images[:0],
         "test_images": images,
         "history": History(
             history={"loss": (0.5, 0.3), "accuracy": (0.8, 0.9)}, seconds=(1, 1), dtype="float32"
@@ -76,6 +78,7 @@ def made_up(names=NAMES, n=60, shape=(8, 6, 1), sure=0.4, **changes):
             grad_cam=random.random((len(worst), *shape[:2]), dtype=np.float32),
             occlusion=random.random((len(worst), *shape[:2]), dtype=np.float32),
         ),
+        "suspects": (),
         "robustness": None,
         "facts": {"Seed": "0", "Processor": 'A "fast" <one>', "Data": "data, SHA-256 12ab"},
         "command": "apparel run --seed 3",
@@ -221,6 +224,36 @@ def test_each_mistake_has_its_image_and_maps():
     nothing = np.zeros((0, 8, 6), np.float32)
     flawless = made_up(mistakes=(), saliency=Saliency(grad_cam=nothing, occlusion=nothing))
     assert "The model made no mistake." in Page(report.html(flawless)).texts["p"]
+
+
+def test_the_most_suspicious_labels_are_shown_where_they_were_looked_for():
+    assert "Labels that may be wrong" not in report.html(made_up())
+    train_images = np.random.default_rng(1).integers(0, 256, (90, 8, 6, 1), dtype=np.uint8)
+    indices = np.arange(3 * MOST_SUSPECTS)[::-2]
+    in_training = LabelSuspects(
+        split="train",
+        n_images=90,
+        class_names=NAMES,
+        indices=indices,
+        given=indices % 3,
+        suggested=(indices + 1) % 3,
+        label_quality=np.linspace(0, 0.4, len(indices)),
+    )
+    nothing = np.zeros(0, np.int64)
+    in_test = replace(
+        in_training, split="test", n_images=60, indices=nothing, given=nothing, suggested=nothing
+    )
+    page = Page(report.html(made_up(suspects=(in_training, in_test), train_images=train_images)))
+    assert page.texts["h3"] == ["36 of 90 training labels", "0 of 60 test labels"]
+    shown = [held for held in page.attributes("img") if held["alt"].startswith("Labelled")]
+    assert len(shown) == MOST_SUSPECTS
+    captions = squeezed(page.texts["figcaption"])[-MOST_SUSPECTS:]
+    for index, held, caption in zip(indices, shown, captions, strict=False):
+        given, suggested = NAMES[index % 3], NAMES[(index + 1) % 3]
+        assert held["alt"] == f"Labelled {given}, perhaps {suggested}"
+        assert caption == f"labelled {given}, perhaps {suggested}training image {index}"
+        _, drawn = unpacked(held["src"])
+        np.testing.assert_array_equal(np.asarray(drawn), train_images[index, ..., 0])
 
 
 def test_robustness_is_shown_where_it_was_measured():

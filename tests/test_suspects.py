@@ -84,6 +84,8 @@ def test_the_picture_shows_the_first_25(m):
     found = made_up(m)
     figure = suspects_figure(found, images)
     assert isinstance(figure, Figure)
+    rest = "; the first 25" if m > 25 else ""
+    assert figure.get_suptitle() == f"{m} of 100 test labels may be wrong{rest}"
     assert len(figure.axes) == min(m, 25)
     for k, ax in enumerate(figure.axes):
         assert ax.get_title() == f"{NAMES[k % 3]}\n→ {NAMES[(k + 1) % 3]}?"

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import logsumexp, softmax
 from scipy.stats import chi2
 
@@ -32,7 +32,8 @@ KNEES = (-5.0, 5.0)
 # The chi-squared distribution's 95 % quantile for each number of degrees of freedom.
 CHI_SQUARED_95 = {freedom: float(chi2.ppf(0.95, freedom)) for freedom in (1, 2, 3)}
 BISECTIONS = 60
-N_DRAWS = 2000
+N_DRAWS = 4000
+LOW_RANK, HIGH_RANK = round(0.025 * N_DRAWS), round(0.975 * N_DRAWS)
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
@@ -74,36 +75,43 @@ def _error_interval(
     """The expected calibration error and its 95 % interval, from each bin's sums.
 
     Chance alone makes the error greater than 0, so resampling images would only add to it. The
-    interval therefore holds every multiple of the observed distances under which the observed
-    error lies in the middle 95 % of what chance would give (J. Neyman, "Outline of a Theory of
-    Statistical Estimation", 1937); the sum of a bin's images is taken to be normal. It is widened
-    to hold the observed error itself.
+    interval therefore holds every true error under which the observed one lies in the middle 95 %
+    of what chance would give (J. Neyman, "Outline of a Theory of Statistical Estimation", 1937).
+    What chance gives also depends on how the true error is spread over the bins. The interval holds
+    what it would if it were spread like the observed distances, which are too uneven, having chance
+    in them, and what it would if it were greatest at middling accuracies, where a wrong temperature
+    moves confidences most. The number of a bin's images is drawn anew, and the sum over them is
+    taken to be normal. It is widened to hold the observed error itself.
     """
     n_images = count.sum()
-    distances = np.abs(hits - confidences) / n_images
+    distances = np.abs(hits - confidences) / count
+    observed = float((distances * count).sum() / n_images)
     share = (hits + 1) / (count + 2)  # not 0 or 1 where a bin holds one image
-    deviations = np.sqrt(count * share * (1 - share)) / n_images
-    noise = np.random.default_rng(0).standard_normal((N_DRAWS, len(count))) * deviations
-    observed = float(distances.sum())
+    variances = share * (1 - share)
+    deviations = np.sqrt(count * variances) / n_images
+    random = np.random.default_rng(0)
+    half = random.standard_normal((N_DRAWS // 2, len(count))) * deviations
+    noise = np.concatenate([half, -half])
+    weights = random.multinomial(n_images, count / n_images, N_DRAWS) / n_images
 
-    def multiple(quantile: float) -> float:
-        """The multiple at which a quantile of the error is the observed one; 0 if none is."""
+    def true_error(spread: NDArray[np.float64], rank: int) -> float:
+        """The error under which the observed one has a rank among `N_DRAWS`, 0 to 1."""
+        gaps = spread * weights
 
-        def at(factor: float) -> float:
-            return float(np.quantile(np.abs(factor * distances + noise).sum(axis=1), quantile))
+        def beyond(error: float) -> float:
+            drawn = np.abs(error * gaps + noise).sum(axis=1)
+            return float(np.partition(drawn, rank)[rank]) - observed
 
-        low, high = 0.0, 1.0
-        if observed == 0 or at(low) >= observed:
+        if beyond(0.0) >= 0:
             return 0.0
-        while at(high) < observed:
-            high *= 2
-        for _ in range(12):
-            middle = (low + high) / 2
-            low, high = (middle, high) if at(middle) < observed else (low, middle)
-        return high
+        return float(brentq(beyond, 0, 1, xtol=1e-5)) if beyond(1.0) > 0 else 1.0
 
-    low, high = (observed * multiple(quantile) for quantile in (0.975, 0.025))
-    return Interval(observed, min(low, observed), min(max(high, observed), 1.0))
+    if observed == 0:
+        return Interval(0.0, 0.0, 0.0)
+    spreads = distances / observed, variances / np.average(variances, weights=count)
+    low = min(true_error(spread, HIGH_RANK) for spread in spreads)
+    high = max(true_error(spread, LOW_RANK) for spread in spreads)
+    return Interval(observed, min(low, observed), max(high, observed))
 
 
 def fit(

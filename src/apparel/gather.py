@@ -16,7 +16,8 @@ from apparel import (
     results,
     saliency,
 )
-from apparel.records import Dataset, Evidence, Report
+from apparel.errors import ApparelError, ModelFileError
+from apparel.records import Dataset, Evaluation, Evidence, Report
 from apparel.rundir import MODEL_FILE, RunDirectory
 from apparel.settings import Settings
 
@@ -63,15 +64,8 @@ def load_report(directory: RunDirectory, data_dir: Path | None) -> Report:
     """
     record = directory.settings()
     model, dataset = load_run(directory, source=None, data_dir=data_dir)
-    probabilities, labels = results.read_predictions(directory.path)
-    evaluation = evaluate.evaluate(
-        probabilities,
-        labels,
-        tuple(record["class_names"]),
-        calibration=directory.calibration(),
-    )
-    averaged = results.read_averaged(directory.path)
-    evaluation = replace(evaluation, metrics={**evaluation.metrics, **averaged})
+    evaluation = _evaluation(directory)
+    probabilities, labels = evaluation.probabilities, evaluation.true
     history = results.read_history(directory.path, record)
     images = prepare.scale_pixels(dataset.test_images)
     worst = evaluation.worst_mistakes(N_MISTAKES)
@@ -92,6 +86,7 @@ def load_report(directory: RunDirectory, data_dir: Path | None) -> Report:
         headline=explain.headline(evaluation),
         findings=explain.explain(evidence),
         evaluation=evaluation,
+        train_images=dataset.train_images,
         test_images=dataset.test_images,
         history=history,
         mistakes=inference.describe(
@@ -100,10 +95,30 @@ def load_report(directory: RunDirectory, data_dir: Path | None) -> Report:
         saliency=saliency.explain_images(
             model, models.logits_model(model), images[worst], evaluation.predicted[worst]
         ),
+        suspects=evidence.suspects,
         robustness=evidence.robustness,
         facts=_facts(record),
         command=_command(record["settings"], source),
     )
+
+
+def _evaluation(directory: RunDirectory) -> Evaluation:
+    """Read back a run's test result.
+
+    Raises:
+        ModelFileError: the run is not finished, or a file of it is broken.
+    """
+    probabilities, labels = results.read_predictions(directory.path)
+    names = tuple(directory.settings()["class_names"])
+    try:
+        evaluation = evaluate.evaluate(
+            probabilities, labels, names, calibration=directory.calibration()
+        )
+    except ApparelError as error:
+        path = directory.path / results.PREDICTIONS_FILE
+        raise ModelFileError(f"{path} holds no predictions: {error}") from error
+    averaged = results.read_averaged(directory.path)
+    return replace(evaluation, metrics={**evaluation.metrics, **averaged})
 
 
 def _command(settings: Mapping[str, Any], source: str) -> str:

@@ -50,8 +50,7 @@ def draw_confusion_matrix(
         The Axes drawn on.
     """
     ax = new_axes(_matrix_size(len(class_names))) if ax is None else ax
-    totals = confusion.sum(axis=1, keepdims=True)
-    shares = np.divide(confusion, totals, out=np.zeros(confusion.shape), where=totals > 0)
+    shares = row_shares(confusion)
     annotated = len(class_names) <= MOST_ANNOTATED
     sns.heatmap(
         shares,
@@ -80,6 +79,14 @@ def draw_confusion_matrix(
                 text.set_color(FAINT)
     _name_both_axes(ax, class_names)
     return ax
+
+
+def row_shares(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Each count as a share of its row, 0 in a row of none; shape (k, k) as `confusion`."""
+    totals = confusion.sum(axis=1, keepdims=True)
+    shares = np.zeros(confusion.shape)
+    np.divide(confusion, totals, out=shares, where=totals > 0)
+    return shares
 
 
 def _cells(confusion: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArray[np.object_]:

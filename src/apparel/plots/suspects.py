@@ -3,6 +3,7 @@
 import math
 
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from apparel.plots.mistakes import draw_map
 from apparel.plots.style import short
@@ -28,7 +29,15 @@ def suspects_figure(suspects: LabelSuspects, images: Images) -> Figure:
         return figure
     columns = min(shown, COLUMNS)
     rows = math.ceil(shown / columns)
-    figure = Figure(figsize=(2.2 * columns, 2.6 * rows), layout="constrained")
+    layout = ConstrainedLayoutEngine(h_pad=0.12)  # inches: an index is not the next one's title
+    figure = Figure(figsize=(max(2.2 * columns, 5), 2.75 * rows + 0.5), layout=layout)
+    split = "training" if suspects.split == "train" else "test"
+    count = len(suspects.indices)
+    figure.suptitle(
+        f"{count:,} of {suspects.n_images:,} {split} labels may be wrong"
+        + (f"; the first {shown}" if count > shown else ""),
+        fontsize=11,
+    )
     axes = figure.subplots(rows, columns, squeeze=False)
     for ax, index, given, suggested in zip(
         axes.flat, suspects.indices, suspects.given, suspects.suggested, strict=False

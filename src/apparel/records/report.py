@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from apparel.records.prediction import Images, Prediction
     from apparel.records.robustness import Robustness
     from apparel.records.saliency import Saliency
+    from apparel.records.suspects import LabelSuspects
     from apparel.records.training import History
 
 
@@ -26,10 +27,12 @@ class Report:
         headline: what the result says, in a sentence or two.
         findings: what stands out, what matters most first.
         evaluation: the test result.
-        test_images: that it is of, shape (n, h, w, c).
+        train_images: training and validation images, shape (m, h, w, c).
+        test_images: that the evaluation is of, shape (n, h, w, c).
         history: how the model was trained.
         mistakes: the worst, with their images.
         saliency: which pixels made them, in the order of `mistakes`.
+        suspects: labels that are probably wrong, for each split that was searched for them.
         robustness: the result on images made worse; None where it was not measured.
         facts: settings, versions, hardware, by name.
         command: that makes such a run once more.
@@ -40,10 +43,12 @@ class Report:
     headline: str
     findings: Sequence[Finding]
     evaluation: Evaluation
+    train_images: Images
     test_images: Images
     history: History
     mistakes: Sequence[Prediction]
     saliency: Saliency
+    suspects: Sequence[LabelSuspects]
     robustness: Robustness | None
     facts: Mapping[str, str]
     command: str

@@ -8,8 +8,9 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from apparel import plots
+from apparel.plots.confusion import row_shares
 from apparel.plots.style import new_axes, percent
-from apparel.records import Evaluation, Images, Interval, Report, Robustness
+from apparel.records import Evaluation, Images, Interval, LabelSuspects, Report, Robustness
 from apparel.report.charts import svg
 from apparel.report.pictures import heat, picture
 from apparel.report.templates import render
@@ -20,6 +21,8 @@ LARGEST_MATRIX = 30
 MOST_PAIRS = 30
 # Pictures of a cell, and in all: they make up most of the page.
 MOST_IN_CELL, MOST_PICTURES = 8, 900
+# Labels that are probably wrong, of each split.
+MOST_SUSPECTS = 24
 # Steps of the slider for the threshold.
 N_THRESHOLDS = 100
 # Small enough for two beside each other on a page, large enough to read on a phone.
@@ -51,6 +54,7 @@ def html(report: Report) -> str:
         charts=_charts(report),
         robustness_charts=_robustness_charts(report.robustness),
         mistakes=_mistakes(report),
+        suspects=[_suspects(found, report) for found in report.suspects],
         thresholds=_thresholds(evaluation),
         percent=percent,
     )
@@ -86,8 +90,7 @@ def _cells(evaluation: Evaluation) -> list[dict[str, Any]]:
 def _matrix(evaluation: Evaluation) -> list[list[dict[str, Any]]]:
     """The confusion matrix, with each cell's share of its row."""
     names = evaluation.class_names
-    totals = np.maximum(evaluation.confusion.sum(axis=1, keepdims=True), 1)
-    shares = evaluation.confusion / totals
+    shares = row_shares(evaluation.confusion)
     return [
         [
             {
@@ -171,6 +174,29 @@ def _mistakes(report: Report) -> Iterator[dict[str, Any]]:
             "grad_cam": heat(grad_cam),
             "occlusion": heat(occlusion),
         }
+
+
+def _suspects(found: LabelSuspects, report: Report) -> dict[str, Any]:
+    """How many labels of a split are probably wrong, and pictures of the first."""
+    images = report.train_images if found.split == "train" else report.test_images
+    names, shown = found.class_names, slice(MOST_SUSPECTS)
+    return {
+        "split": "training" if found.split == "train" else "test",
+        "count": len(found.indices),
+        "n_images": found.n_images,
+        "file": f"suspects_{found.split}.csv",
+        "shown": [
+            {
+                "index": int(index),
+                "given": names[given],
+                "suggested": names[suggested],
+                "image": picture(images[index]),
+            }
+            for index, given, suggested in zip(
+                found.indices[shown], found.given[shown], found.suggested[shown], strict=True
+            )
+        ],
+    }
 
 
 def _thresholds(evaluation: Evaluation) -> dict[str, Any]:

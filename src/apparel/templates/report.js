@@ -31,5 +31,8 @@ function say() {
     ? `The model answers ${percent(thresholds.coverages[k])} of the images, ${percent(thresholds.accuracies[k])} of them correctly, and says "not sure" for the rest.`
     : "The model answers none of the images.";
 }
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+});
 slider.addEventListener("input", say);
 say();
