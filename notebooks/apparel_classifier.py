@@ -119,6 +119,16 @@ findings = classifier.explain_results()
 figure = classifier.visualize_predictions(sample_indices=[0, 12, 42, 100])
 
 # %% [markdown]
+# These are the pictures it got wrong while being most sure. The bright spots are the pixels that
+# speak for the wrong name: *Grad-CAM* asks where the network found its features, *occlusion* covers a
+# square and watches how much less sure it becomes.
+#
+# **Question.** Choose a picture. Does the label fit it? Would you have been wrong there, too?
+
+# %%
+figure = classifier.show_mistakes(count=6)
+
+# %% [markdown]
 # ## 8. Keep it
 #
 # The saved file opens in Keras anywhere, without `apparel`.

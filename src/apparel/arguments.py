@@ -43,16 +43,13 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands, common)
     _add_evaluate(commands, common)
     _add_compare(commands, common)
-    _add_stress(commands, common)
-    _add_suspects(commands, common)
-    _add_report(commands, common)
+    _add_further_looks(commands, common)
     _add_predict(commands, common)
     _add_export(commands, common)
     return top
 
 
 def _add_run(commands: "Commands", common: _Parser) -> None:
-    default = Settings()
     command = commands.add_parser(
         "run",
         parents=[common],
@@ -60,6 +57,21 @@ def _add_run(commands: "Commands", common: _Parser) -> None:
         description="Train a classifier, test it, explain the result and export the model. "
         "Every figure, picture and file lands in a run directory.",
     )
+    _add_training(command)
+    add = command.add_argument
+    add(
+        "--run-dir",
+        type=Path,
+        metavar="DIR",
+        help="where the run goes (default: runs/<date>-<time>-<model>)",
+    )
+    add("--overwrite", action="store_true", help="replace the run that is in --run-dir")
+    add("--save", type=Path, metavar="FILE", help="save the model here too, as .keras or .onnx")
+
+
+def _add_training(command: argparse.ArgumentParser) -> None:
+    """Add what decides which model is trained on which images, and how."""
+    default = Settings()
     add = command.add_argument
     add("--model", choices=("auto", *recipes.RECIPES), default="auto", help=_MODEL_HELP)
     _add_data(command, default="fashion-mnist", shown=_SHOWN)
@@ -124,14 +136,6 @@ def _add_run(commands: "Commands", common: _Parser) -> None:
         metavar="N",
         help="take N stratified images of each split, for a fast try",
     )
-    add(
-        "--run-dir",
-        type=Path,
-        metavar="DIR",
-        help="where the run goes (default: runs/<date>-<time>-<model>)",
-    )
-    add("--overwrite", action="store_true", help="replace the run that is in --run-dir")
-    add("--save", type=Path, metavar="FILE", help="save the model here too, as .keras or .onnx")
 
 
 def _of_model(setting: str) -> str:
@@ -176,39 +180,40 @@ def _add_compare(commands: "Commands", common: _Parser) -> None:
     )
 
 
-def _add_stress(commands: "Commands", common: _Parser) -> None:
-    command = commands.add_parser(
+def _add_further_looks(commands: "Commands", common: _Parser) -> None:
+    """Add what else can be found out about a run."""
+    _add_on_run(
+        commands,
+        common,
         "stress",
-        parents=[common],
-        help="test the saved model of a run on images made worse",
+        summary="test the saved model of a run on images made worse",
         description="Test the saved model of a run on test images that are noisy, blurred, "
         "shifted, turned, shrunk, brighter, paler or partly covered, each at five strengths, and "
         "on images changed on purpose to mislead it.",
     )
-    command.add_argument("run", type=Path, metavar="RUN", help="a run directory")
-    _add_data_dir(command)
-
-
-def _add_suspects(commands: "Commands", common: _Parser) -> None:
-    command = commands.add_parser(
+    _add_on_run(
+        commands,
+        common,
         "suspects",
-        parents=[common],
-        help="find labels of a run's images that are probably wrong",
+        summary="find labels of a run's images that are probably wrong",
         description="Find labels of the training and test images of a run that are probably "
         "wrong, by confident learning: models of the kind fast, trained on four fifths of the "
         "training images each, judge the images that they did not learn from.",
     )
-    command.add_argument("run", type=Path, metavar="RUN", help="a run directory")
-    _add_data_dir(command)
-
-
-def _add_report(commands: "Commands", common: _Parser) -> None:
-    command = commands.add_parser(
+    _add_on_run(
+        commands,
+        common,
         "report",
-        parents=[common],
-        help="write report and model card of a run anew",
+        summary="write report and model card of a run anew",
         description="Write report.html and the model card of a run anew.",
     )
+
+
+def _add_on_run(
+    commands: "Commands", common: _Parser, name: str, *, summary: str, description: str
+) -> None:
+    """Add a command that takes a run directory and the data set's files."""
+    command = commands.add_parser(name, parents=[common], help=summary, description=description)
     command.add_argument("run", type=Path, metavar="RUN", help="a run directory")
     _add_data_dir(command)
 
