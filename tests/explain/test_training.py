@@ -138,6 +138,23 @@ def test_training_that_ran_away_is_told_even_if_no_image_is_named_wrongly():
     assert of(UNSTABLE, PERFECT).weight == 1.0
 
 
+@pytest.mark.parametrize(("last", "rose"), [(0.929, True), (0.918, False), (0.9, False)])
+def test_overfitting_that_costs_no_accuracy_is_no_reason_to_stop_early(last, rose):
+    accuracies = (0.85, 0.9, 0.918, 0.92, 0.925, last)
+    course = replace(OVERFITS, history=dict(OVERFITS.history) | {"val_accuracy": accuracies})
+    found = of(course)
+    more = (
+        " Yet the validation accuracy rose from 91.8 % to 92.9 %: the model became too sure of "
+        "its mistakes, but made fewer."
+    )
+    assert found.topic == "overfitting"
+    assert found.text.endswith("went on falling." + more * rose)
+    wanted = "Train on images that are changed at random, as the models fast and best do."
+    assert found.advice == (wanted if rose else "Train for 3 epochs instead of 6.")
+    if rose:
+        assert of(replace(course, harder=True)).advice == "Train on more images."
+
+
 def test_kept_weights_are_told_and_make_overfitting_harmless():
     assert of(replace(UNSTABLE, restored_epoch=2)).text.endswith(
         "in that time either. The weights of epoch 2 were kept."

@@ -52,6 +52,12 @@ _SENTENCES: dict[Verdict, tuple[Topic, str, str]] = {
         "Train for {best} epochs instead of {epochs}.",
     ),
 }
+# The loss punishes a model that is too sure of its mistakes, which the accuracy does not see, and
+# which calibration mends once training is over.
+_NOT_WORSE = (
+    " Yet the validation accuracy rose from {then} to {now}: the model became too sure of its "
+    "mistakes, but made fewer."
+)
 _TOO_SOON_TO_STOP = "Use more dropout, as training for {least} only would be too short."
 
 
@@ -73,13 +79,18 @@ def course_of_training(evidence: Evidence) -> Finding | None:
     if course.verdict not in _SENTENCES or weight == 0 or harmless:
         return None
     topic, text, advice = _SENTENCES[course.verdict]
-    if course.verdict == "overfits" and course.best < EPOCHS_FOR_A_TREND:
+    then, now = _accuracies_since(history, course.best)
+    if course.verdict == "overfits" and now > then:
+        text, advice = text + _NOT_WORSE, _against_memorising(history)
+    elif course.verdict == "overfits" and course.best < EPOCHS_FOR_A_TREND:
         advice = _TOO_SOON_TO_STOP
     if history.restored_epoch:
         text += f" The weights of epoch {history.restored_epoch} were kept."
     figures = {
         **asdict(course),
         "after": course.best + 1,
+        "then": percent(then),
+        "now": percent(now),
         "finished": count(course.epochs, "epoch"),
         "least": count(course.best, "epoch"),
         "more": max(2 * course.epochs, EPOCHS_FOR_A_TREND),
@@ -87,6 +98,12 @@ def course_of_training(evidence: Evidence) -> Finding | None:
     return Finding(
         topic=topic, text=text.format(**figures), advice=advice.format(**figures), weight=weight
     )
+
+
+def _accuracies_since(history: History, epoch: int) -> tuple[float, float]:
+    """Return the validation accuracies of an epoch, from 1, and of the last; 0 if unknown."""
+    accuracies = history.history.get("val_accuracy")
+    return (accuracies[epoch - 1], accuracies[-1]) if accuracies else (0.0, 0.0)
 
 
 def _weight(course: Course, wrong: float) -> float:
@@ -120,11 +137,13 @@ def gap(evidence: Evidence) -> Finding | None:
         f"the validation accuracy ({percent(validation)}): {'at least ' if history.harder else ''}"
         "that much of what it gets right in training does not carry over to new images."
     )
-    if history.harder:  # these images were changed at random
-        advice = "Train on more images."
-    else:
-        advice = "Train on images that are changed at random, as the models fast and best do."
-    return Finding(topic="gap", text=text, advice=advice, weight=difference)
+    return Finding(topic="gap", text=text, advice=_against_memorising(history), weight=difference)
+
+
+def _against_memorising(history: History) -> str:
+    if history.harder:  # the images are changed at random already
+        return "Train on more images."
+    return "Train on images that are changed at random, as the models fast and best do."
 
 
 def _final_accuracies(history: History) -> tuple[float, float] | None:
