@@ -43,7 +43,7 @@ def test_the_stored_outputs_are_those_of_a_full_run(stored: nbformat.NotebookNod
     assert "60000 training and 10000 test images" in text
     assert "epoch 15/15" in text
     assert "Test result on 10,000 images" in text
-    assert pictures(stored) == 4
+    assert pictures(stored) == 5
     counts = [cell.execution_count for cell in stored.cells if cell.cell_type == "code"]
     assert counts == list(range(1, len(counts) + 1))
 
@@ -66,6 +66,6 @@ def test_the_notebook_runs_from_top_to_bottom(
     assert "300 training and 300 test images" in text
     assert "epoch 2/2" in text
     assert "What these results say" in text
-    assert pictures(quick) == 4
+    assert pictures(quick) == 5
     assert not [o for o in outputs(quick) if o.output_type == "stream" and o.name == "stderr"]
     assert (tmp_path / "refactored_fashion_cnn.keras").is_file()
