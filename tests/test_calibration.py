@@ -79,7 +79,7 @@ def test_one_sure_mistake_is_the_whole_error():
     assert error.value == error.high == 1
 
 
-@pytest.mark.parametrize(("n", "sharpness"), [(500, 1.5), (4000, 1.15)])
+@pytest.mark.parametrize(("n", "sharpness"), [(500, 0.8), (500, 1.5), (4000, 0.8), (4000, 1.15)])
 def test_the_interval_of_the_calibration_error_holds_the_truth(n, sharpness):
     """The truth is that of the bins' borders, by a million images with known probabilities."""
     random = np.random.default_rng(1)

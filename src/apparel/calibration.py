@@ -10,16 +10,15 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq, minimize, minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import logsumexp, softmax
 from scipy.stats import chi2
 
-from apparel.intervals import wilson_interval
+from apparel.intervals import calibration_error_interval, wilson_interval
 from apparel.records import (
     UNCALIBRATED,
     Abstention,
     Calibration,
-    Interval,
     Reliability,
     ReliabilityBin,
 )
@@ -32,8 +31,6 @@ KNEES = (-5.0, 5.0)
 # The chi-squared distribution's 95 % quantile for each number of degrees of freedom.
 CHI_SQUARED_95 = {freedom: float(chi2.ppf(0.95, freedom)) for freedom in (1, 2, 3)}
 BISECTIONS = 60
-N_DRAWS = 4000
-LOW_RANK, HIGH_RANK = round(0.025 * N_DRAWS), round(0.975 * N_DRAWS)
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
@@ -65,53 +62,10 @@ def reliability(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -
             )
             for k in held
         ),
-        expected_calibration_error=_error_interval(count[held], hits[held], confidences[held]),
+        expected_calibration_error=calibration_error_interval(
+            count[held], hits[held], confidences[held]
+        ),
     )
-
-
-def _error_interval(
-    count: NDArray[np.int64], hits: NDArray[np.float64], confidences: NDArray[np.float64]
-) -> Interval:
-    """The expected calibration error and its 95 % interval, from each bin's sums.
-
-    Chance alone makes the error greater than 0, so resampling images would only add to it. The
-    interval therefore holds every true error under which the observed one lies in the middle 95 %
-    of what chance would give (J. Neyman, "Outline of a Theory of Statistical Estimation", 1937).
-    What chance gives also depends on how the true error is spread over the bins. The interval holds
-    what it would if it were spread like the observed distances, which are too uneven, having chance
-    in them, and what it would if it were greatest at middling accuracies, where a wrong temperature
-    moves confidences most. The number of a bin's images is drawn anew, and the sum over them is
-    taken to be normal. It is widened to hold the observed error itself.
-    """
-    n_images = count.sum()
-    distances = np.abs(hits - confidences) / count
-    observed = float((distances * count).sum() / n_images)
-    share = (hits + 1) / (count + 2)  # not 0 or 1 where a bin holds one image
-    variances = share * (1 - share)
-    deviations = np.sqrt(count * variances) / n_images
-    random = np.random.default_rng(0)
-    half = random.standard_normal((N_DRAWS // 2, len(count))) * deviations
-    noise = np.concatenate([half, -half])
-    weights = random.multinomial(n_images, count / n_images, N_DRAWS) / n_images
-
-    def true_error(spread: NDArray[np.float64], rank: int) -> float:
-        """The error under which the observed one has a rank among `N_DRAWS`, 0 to 1."""
-        gaps = spread * weights
-
-        def beyond(error: float) -> float:
-            drawn = np.abs(error * gaps + noise).sum(axis=1)
-            return float(np.partition(drawn, rank)[rank]) - observed
-
-        if beyond(0.0) >= 0:
-            return 0.0
-        return float(brentq(beyond, 0, 1, xtol=1e-5)) if beyond(1.0) > 0 else 1.0
-
-    if observed == 0:
-        return Interval(0.0, 0.0, 0.0)
-    spreads = distances / observed, variances / np.average(variances, weights=count)
-    low = min(true_error(spread, HIGH_RANK) for spread in spreads)
-    high = max(true_error(spread, LOW_RANK) for spread in spreads)
-    return Interval(observed, min(low, observed), max(high, observed))
 
 
 def fit(

@@ -5,7 +5,7 @@ carry Wilson's interval, means over images (log loss, Brier score) the normal on
 averages over the classes carry the percentile bootstrap within each class: they depend on the
 confusion matrix alone, so drawing its rows from multinomial distributions is the same as drawing
 each class's images anew, and takes milliseconds. The interval of the calibration error is
-described in `calibration`.
+described in `intervals`.
 """
 
 from collections.abc import Mapping

@@ -3,16 +3,20 @@
 - Shares of images: Wilson's score interval (E. B. Wilson, "Probable Inference, the Law of
   Succession, and Statistical Inference", 1927).
 - Means over images: the normal interval of a mean.
+- The expected calibration error: what chance alone would give, inverted (J. Neyman, 1937).
 - Everything else that is a function of how often each class was taken for each: the percentile
   bootstrap (B. Efron, "Bootstrap Methods", 1979).
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
 
 from apparel.records import Interval
 
 Z_95 = 1.959963984540054  # the normal distribution's 97.5 % quantile
+N_DRAWS = 4000
+LOW_RANK, HIGH_RANK = round(0.025 * N_DRAWS), round(0.975 * N_DRAWS)
 
 
 def wilson_interval(successes: int, trials: int) -> Interval:
@@ -44,3 +48,53 @@ def percentile_interval(value: float, samples: NDArray[np.float64]) -> Interval:
     """A value and the middle 95 % of its bootstrap samples, widened to hold the value."""
     low, high = (float(bound) for bound in np.quantile(samples, (0.025, 0.975)))
     return Interval(value, min(low, value), max(high, value))
+
+
+def calibration_error_interval(
+    count: NDArray[np.int64], hits: NDArray[np.float64], confidences: NDArray[np.float64]
+) -> Interval:
+    """The expected calibration error and its 95 % interval.
+
+    Args:
+        count: shape (b,), how many images each bin of about the same confidence holds, at least 1.
+        hits: shape (b,), how many of them were named correctly.
+        confidences: shape (b,), the sum of their confidences.
+
+    Chance alone makes the error greater than 0, so resampling images would only add to it. The
+    interval therefore holds every true error under which the observed one lies in the middle 95 %
+    of what chance would give (J. Neyman, "Outline of a Theory of Statistical Estimation", 1937).
+    What chance gives also depends on how the true error is spread over the bins. The interval holds
+    what it would if it were spread like the observed distances, which are too uneven, having chance
+    in them, and what it would if it were greatest at middling accuracies, where a wrong temperature
+    moves confidences most. The number of a bin's images is drawn anew, and the sum over them is
+    taken to be normal. It is widened to hold the observed error itself.
+    """
+    n_images = count.sum()
+    distances = np.abs(hits - confidences) / count
+    observed = float((distances * count).sum() / n_images)
+    share = (hits + 1) / (count + 2)  # not 0 or 1 where a bin holds one image
+    variances = share * (1 - share)
+    deviations = np.sqrt(count * variances) / n_images
+    random = np.random.default_rng(0)
+    half = random.standard_normal((N_DRAWS // 2, len(count))) * deviations
+    noise = np.concatenate([half, -half])
+    weights = random.multinomial(n_images, count / n_images, N_DRAWS) / n_images
+
+    def true_error(spread: NDArray[np.float64], rank: int) -> float:
+        """The error under which the observed one has a rank among `N_DRAWS`, 0 to 1."""
+        gaps = spread * weights
+
+        def beyond(error: float) -> float:
+            drawn = np.abs(error * gaps + noise).sum(axis=1)
+            return float(np.partition(drawn, rank)[rank]) - observed
+
+        if beyond(0.0) >= 0:
+            return 0.0
+        return float(brentq(beyond, 0, 1, xtol=1e-5)) if beyond(1.0) > 0 else 1.0
+
+    if observed == 0:
+        return Interval(0.0, 0.0, 0.0)
+    spreads = distances / observed, variances / np.average(variances, weights=count)
+    low = min(true_error(spread, HIGH_RANK) for spread in spreads)
+    high = max(true_error(spread, LOW_RANK) for spread in spreads)
+    return Interval(observed, min(low, observed), max(high, observed))

@@ -46,6 +46,7 @@ def find(
     ranked = []
     if len(np.unique(labels)) > 1:
         with warnings.catch_warnings():
+            # It warns of classes without images, of which the docstring above tells.
             warnings.filterwarnings("ignore", "May not flag all label issues", UserWarning)
             ranked = find_label_issues(
                 labels,

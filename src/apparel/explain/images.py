@@ -99,11 +99,10 @@ def _probably_wrong(suspects: LabelSuspects) -> str:
     pairs = np.stack([suspects.given, suspects.suggested], axis=1)
     kinds, times = np.unique(pairs, axis=0, return_counts=True)
     given, suggested = (names[i] for i in kinds[times.argmax()])
-    split = "training" if suspects.split == "train" else "test"
     text = (
-        f"Of {suspects.n_images:,} {split} labels, {number:,} ({percent(_share(suspects))}) "
-        f"{'is' if number == 1 else 'are'} probably wrong, most often {given} for what looks like "
-        f"{suggested} ({count(int(times.max()), 'image')})"
+        f"Of {suspects.n_images:,} {suspects.split_name} labels, {number:,} "
+        f"({percent(_share(suspects))}) {'is' if number == 1 else 'are'} probably wrong, most "
+        f"often {given} for what looks like {suggested} ({count(int(times.max()), 'image')})"
     )
     if suspects.split == "test":
         text += f": accuracies above {percent(1 - _share(suspects))} say nothing more"

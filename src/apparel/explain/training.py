@@ -52,12 +52,6 @@ _SENTENCES: dict[Verdict, tuple[Topic, str, str]] = {
         "Train for {best} epochs instead of {epochs}.",
     ),
 }
-# The loss punishes a model that is too sure of its mistakes, which the accuracy does not see, and
-# which calibration mends once training is over.
-_NOT_WORSE = (
-    " Yet the validation accuracy rose from {then} to {now}: the model became too sure of its "
-    "mistakes, but made fewer."
-)
 _TOO_SOON_TO_STOP = "Use more dropout, as training for {least} only would be too short."
 
 
@@ -78,19 +72,12 @@ def course_of_training(evidence: Evidence) -> Finding | None:
     harmless = course.verdict == "overfits" and history.restored_epoch
     if course.verdict not in _SENTENCES or weight == 0 or harmless:
         return None
-    topic, text, advice = _SENTENCES[course.verdict]
-    then, now = _accuracies_since(history, course.best)
-    if course.verdict == "overfits" and now > then:
-        text, advice = text + _NOT_WORSE, _against_memorising(history)
-    elif course.verdict == "overfits" and course.best < EPOCHS_FOR_A_TREND:
-        advice = _TOO_SOON_TO_STOP
+    topic, text, advice = _sentences(course, history)
     if history.restored_epoch:
         text += f" The weights of epoch {history.restored_epoch} were kept."
     figures = {
         **asdict(course),
         "after": course.best + 1,
-        "then": percent(then),
-        "now": percent(now),
         "finished": count(course.epochs, "epoch"),
         "least": count(course.best, "epoch"),
         "more": max(2 * course.epochs, EPOCHS_FOR_A_TREND),
@@ -100,10 +87,21 @@ def course_of_training(evidence: Evidence) -> Finding | None:
     )
 
 
-def _accuracies_since(history: History, epoch: int) -> tuple[float, float]:
-    """Return the validation accuracies of an epoch, from 1, and of the last; 0 if unknown."""
+def _sentences(course: Course, history: History) -> tuple[Topic, str, str]:
+    """Topic, text and advice of a verdict, to be filled."""
+    topic, text, advice = _SENTENCES[course.verdict]
+    if course.verdict != "overfits":
+        return topic, text, advice
     accuracies = history.history.get("val_accuracy")
-    return (accuracies[epoch - 1], accuracies[-1]) if accuracies else (0.0, 0.0)
+    # The loss punishes a model that is too sure of its mistakes, which the accuracy does not see,
+    # and which calibration mends once training is over.
+    if accuracies and accuracies[-1] > accuracies[course.best - 1]:
+        text += (
+            f" Yet the validation accuracy rose from {percent(accuracies[course.best - 1])} to "
+            f"{percent(accuracies[-1])}: the model became too sure of its mistakes, but made fewer."
+        )
+        return topic, text, _against_memorising(history)
+    return topic, text, _TOO_SOON_TO_STOP if course.best < EPOCHS_FOR_A_TREND else advice
 
 
 def _weight(course: Course, wrong: float) -> float:

@@ -31,10 +31,9 @@ def suspects_figure(suspects: LabelSuspects, images: Images) -> Figure:
     rows = math.ceil(shown / columns)
     layout = ConstrainedLayoutEngine(h_pad=0.12)  # inches: an index is not the next one's title
     figure = Figure(figsize=(max(2.2 * columns, 5), 2.75 * rows + 0.5), layout=layout)
-    split = "training" if suspects.split == "train" else "test"
     count = len(suspects.indices)
     figure.suptitle(
-        f"{count:,} of {suspects.n_images:,} {split} labels may be wrong"
+        f"{count:,} of {suspects.n_images:,} {suspects.split_name} labels may be wrong"
         + (f"; the first {shown}" if count > shown else ""),
         fontsize=11,
     )

@@ -31,3 +31,8 @@ class LabelSuspects:
     given: NDArray[np.int64]
     suggested: NDArray[np.int64]
     label_quality: NDArray[np.float64]
+
+    @property
+    def split_name(self) -> str:
+        """The split in plain words."""
+        return "training" if self.split == "train" else "test"

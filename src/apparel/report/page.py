@@ -181,7 +181,7 @@ def _suspects(found: LabelSuspects, report: Report) -> dict[str, Any]:
     images = report.train_images if found.split == "train" else report.test_images
     names, shown = found.class_names, slice(MOST_SUSPECTS)
     return {
-        "split": "training" if found.split == "train" else "test",
+        "split": found.split_name,
         "count": len(found.indices),
         "n_images": found.n_images,
         "file": f"suspects_{found.split}.csv",
