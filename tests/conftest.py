@@ -73,6 +73,12 @@ def without_dropout(model: keras.Model) -> keras.Model:
     return copy
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep decoded images out of the user's cache, in commands that tests run as well."""
+    os.environ["APPAREL_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def model() -> Any:
     """An untrained model of three classes."""

@@ -9,14 +9,18 @@ import apparel
 
 SOURCE = Path(apparel.__file__).parent
 # May be used by every stage.
-FOUNDATIONS = {"errors", "records", "settings", "recipes", "files", "formats", "backend"}
+FOUNDATIONS = {"errors", "records", "settings", "recipes", "files", "formats", "backend", "images",
+               "decode", "sampling"}  # fmt: skip
 # What a module may import beyond the foundations that it needs.
 RULES: dict[str, set[str]] = {
     "_version": set(),
     "errors": set(),
     "files": {"errors"},
     "formats": {"errors"},
-    "records": {"errors"},
+    "records": {"errors", "images"},
+    "images": set(),
+    "sampling": set(),
+    "decode": {"errors"},
     "settings": {"errors"},
     "recipes": {"errors", "settings"},
     "backend": {"errors", "settings"},
@@ -26,10 +30,10 @@ RULES: dict[str, set[str]] = {
     "schedule": {"backend"},
     "averaging": {"backend", "schedule"},
     "pruning": {"backend"},
-    "augment": {"pruning", "schedule", "settings"},
+    "augment": {"images", "pruning", "schedule", "settings"},
     "muon": {"backend"},
     "fused": {"backend"},
-    "pipeline": {"backend"},
+    "pipeline": {"backend", "images"},
     "twin": {"backend", "fused"},
     "train": FOUNDATIONS
     | {"augment", "averaging", "muon", "pipeline", "progress", "pruning", "schedule", "twin"},
@@ -42,17 +46,21 @@ RULES: dict[str, set[str]] = {
     "suspects": {"probabilities", "records"},
     "corruptions": set(),
     "attack": {"backend", "gradients"},
-    "stress": {"attack", "corruptions", "intervals", "probabilities", "records"},
+    "stress": {"attack", "corruptions", "images", "intervals", "probabilities", "records"},
     "intervals": {"records"},
     "calibration": {"intervals", "records"},
     "evaluate": {"calibration", "errors", "intervals", "probabilities", "records"},
     "explain": {"intervals", "records"},
     "glossary": set(),
     "export": FOUNDATIONS,
+    "duplicates": {"errors", "images", "records"},
+    "check": {"errors", "images", "records"},
     "predict": {"errors", "records"},
-    "plots": {"records"},
+    "plots": {"images", "records"},
+    "check_text": {"records"},
+    "screening": {"check", "data", "duplicates", "records"},
     "text": {"records"},
-    "report": {"plots", "records", "text"},
+    "report": {"check_text", "images", "plots", "records", "text"},
     "display": set(),
     "progress": {"display"},
     "results": FOUNDATIONS,
@@ -61,15 +69,16 @@ RULES: dict[str, set[str]] = {
     "estimator": FOUNDATIONS
     | {"budget", "calibration", "data", "inference", "models", "prepare", "rundir", "train"},
     "classifier": FOUNDATIONS
-    | {"data", "display", "estimator", "evaluate", "explain", "export", "glossary", "inference",
-       "models", "plots", "prepare", "rundir", "saliency", "text", "train"},
+    | {"check_text", "data", "display", "estimator", "evaluate", "explain", "export", "glossary",
+       "inference", "models", "plots", "prepare", "rundir", "saliency", "screening", "text",
+       "train"},
     "gather": FOUNDATIONS
     | {"data", "evaluate", "explain", "export", "inference", "models", "prepare", "results",
        "rundir", "saliency"},
     "workflow": FOUNDATIONS
-    | {"classifier", "compare", "cross_validation", "data", "display", "evaluate", "export",
-       "gather", "inference", "models", "plots", "predict", "prepare", "report", "rundir",
-       "stress", "suspects", "text"},
+    | {"check", "check_text", "classifier", "compare", "cross_validation", "data", "display",
+       "duplicates", "evaluate", "export", "gather", "inference", "models", "plots", "predict",
+       "prepare", "report", "results", "rundir", "stress", "suspects", "text"},
     "arguments": FOUNDATIONS | {"_version"},
     "cli": FOUNDATIONS | {"arguments", "rundir", "text", "workflow"},
     "__main__": {"cli", "rundir"},

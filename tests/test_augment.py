@@ -202,3 +202,39 @@ def test_a_thread_that_waits_is_let_go(images):
     feedback.close()
     assert len(taken) == 16
     assert list(batches) == []
+
+
+def test_images_count_as_much_as_their_class(images):
+    class_weights = np.arange(1, N + 1, dtype=np.float32)
+    batches = training_batches(
+        images,
+        LABELS,
+        replace(PLAIN, prune=0),
+        seed=0,
+        course=StepCourse(9),
+        feedback=None,
+        class_weights=class_weights,
+    )
+    for _, labels, weights in islice(batches, 6):
+        np.testing.assert_array_equal(weights, labels.argmax(axis=1) + 1)
+
+
+def test_a_class_counts_as_much_when_easy_images_are_skipped(images):
+    recipe = replace(PLAIN, batch_size=1, prune=0.5)
+    feedback = LossFeedback(N)
+    batches = training_batches(
+        images,
+        LABELS,
+        recipe,
+        seed=0,
+        course=StepCourse(10**9),
+        feedback=feedback,
+        class_weights=np.where(np.arange(N) < N // 2, 1, 3).astype(np.float32),
+    )
+    losses, weighed = np.where(np.arange(N) % 2, 5.0, 0.1).astype(np.float32), np.zeros(N)
+    for _ in range(2000):
+        _, labels, weights = next(batches)
+        number = int(labels.argmax())
+        weighed[number] += weights[0]
+        feedback.measured(losses[[number]])
+    assert weighed[N // 2 :].mean() / weighed[: N // 2].mean() == pytest.approx(3, abs=0.3)

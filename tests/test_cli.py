@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 
 from apparel import cli
 from apparel.errors import ApparelError, DataUnavailableError
+from apparel.settings import Settings
 
 HEAVY = ("tensorflow", "keras", "matplotlib", "sklearn", "onnxruntime", "numpy")
 
@@ -77,6 +79,16 @@ def run_folder(tmp_path: Path) -> Path:
         ("run --save model.h5", "model.h5 ends in '.h5', which names no model format"),
         ("run --save model", "model ends in no suffix"),
         ("run --save /proc/model.keras", "/proc/model.keras cannot be written"),
+        ("check", "the following arguments are required: SOURCE"),
+        ("check mnist", "there is no data source 'mnist'"),
+        ("check fashion-mnist --limit 0", "limit must be a whole number of at least 1, but is 0"),
+        ("check fashion-mnist --test-split 1", "test_split must lie between 0 and 1"),
+        ("check fashion-mnist --image-size 0", "image_size must be a whole number of at least 1"),
+        ("check fashion-mnist --max-bad 0.1", "unrecognized arguments: --max-bad 0.1"),
+        ("check fashion-mnist --output full/letter.txt", "written as .json, not to full/letter"),
+        ("check fashion-mnist --output /proc/a.json", "/proc/a.json cannot be written"),
+        ("check fashion-mnist --fix full/letter.txt", "a file that ends in .csv, not full/letter"),
+        ("check fashion-mnist --limit 100 --fix a.csv", "--fix works for folders and tables of"),
         ("export run --format tflite", "argument --format: invalid choice: 'tflite'"),
         ("export run --format onnx --output model.keras", "needs a file that ends in .onnx"),
         ("", "the following arguments are required: COMMAND"),
@@ -304,7 +316,24 @@ def test_predict_loads_neither_tensorflow_nor_keras(
     assert result.stdout.splitlines()[-1] == "[]", result.stderr
 
 
-@pytest.mark.parametrize("command", ["run", "evaluate", "predict", "export"])
+def test_check_loads_neither_tensorflow_nor_keras(tmp_path: Path) -> None:
+    for k in range(12):
+        path = tmp_path / "pictures" / "ab"[k % 2] / f"{k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((28, 28), 50).save(path)
+    code = (
+        "import sys\n"
+        "from apparel import cli\n"
+        "assert cli.main(['check', *sys.argv[1:]]) == 0\n"
+        "heavy = ('tensorflow', 'keras', 'matplotlib', 'sklearn', 'onnxruntime')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    arguments = [str(tmp_path / "pictures"), "--output", str(tmp_path / "found.json")]
+    result = python(code, *arguments, APPAREL_CACHE=str(tmp_path / "cache"))
+    assert result.stdout.splitlines()[-1] == "[]", result.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "evaluate", "check", "predict", "export"])
 def test_the_documentation_shows_the_help_as_it_is(command: str) -> None:
     documentation = Path(__file__).parent.parent.joinpath("docs", "command.md")
     shown = python(
@@ -312,6 +341,26 @@ def test_the_documentation_shows_the_help_as_it_is(command: str) -> None:
         COLUMNS="80",
     ).stdout  # fmt: skip
     assert f"```text\n{shown}```" in documentation.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_the_exit_code_of_a_check_says_whether_the_data_are_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_clean: bool
+) -> None:
+    asked: list[object] = []
+
+    def check(*arguments: object, **options: object) -> SimpleNamespace:
+        asked.extend((arguments, options))
+        return SimpleNamespace(is_clean=is_clean)
+
+    monkeypatch.setattr("apparel.workflow.check_source", check)
+    options = "--limit 50 --image-size 20 --seed 4 --test-split 0.3 --fix a.csv --data-dir here"
+    assert cli.main(["check", "mine", *options.split()]) == (0 if is_clean else 1)
+    settings = Settings(limit=50, image_size=20, seed=4, test_split=0.3, max_bad=1.0)
+    assert asked == [
+        ("mine", settings),
+        {"data_dir": Path("here"), "output": Path("check.json"), "table": Path("a.csv")},
+    ]
 
 
 def test_a_budget_chooses_the_model_unless_one_is_named(

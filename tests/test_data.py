@@ -221,7 +221,7 @@ def test_limit_needs_two_images_a_class() -> None:
 
 
 def test_unknown_source_names_the_known() -> None:
-    with pytest.raises(UsageError, match=r"'mnist' is unknown.*fashion-mnist"):
+    with pytest.raises(UsageError, match=r"no data source 'mnist'.*fashion-mnist"):
         data.load("mnist")
 
 

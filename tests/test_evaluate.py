@@ -355,3 +355,29 @@ def test_confusions_are_counted_by_true_row_and_predicted_column():
 def test_labels_that_are_no_classes_are_refused(true, predicted):
     with pytest.raises(DataError, match=r"must be whole numbers of 0 to 2, two arrays"):
         count_confusions(true, predicted, 3)
+
+
+# -- classes of different size, and leaks ------------------------------------------------
+
+
+@pytest.mark.parametrize("imbalanced", [False, True])
+def test_balanced_accuracy_leads_where_classes_differ_in_size(imbalanced):
+    result = evaluate(*made_up(), NAMES, imbalanced=imbalanced)
+    leading, *others = result.metrics
+    assert leading == ("balanced_accuracy" if imbalanced else "accuracy")
+    assert ("accuracy" if imbalanced else "balanced_accuracy") in others
+
+
+def test_the_accuracy_without_leaks_is_that_of_the_other_images():
+    probabilities, labels = made_up()
+    leaked = np.arange(400) % 5 == 0
+    result = evaluate(probabilities, labels, NAMES, leaked=leaked)
+    right = probabilities.argmax(axis=1) == labels
+    expected = wilson_interval(int(right[~leaked].sum()), 320)
+    assert result.metrics["accuracy_without_leaks"] == expected
+    assert result.metrics["accuracy"].value == right.mean()
+
+
+@pytest.mark.parametrize("leaked", [None, np.zeros(400, bool), np.ones(400, bool)])
+def test_without_leaks_or_with_nothing_else_there_is_one_accuracy(leaked):
+    assert "accuracy_without_leaks" not in evaluate(*made_up(), NAMES, leaked=leaked).metrics

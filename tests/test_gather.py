@@ -1,12 +1,14 @@
 """A report is made of what a run left behind, or refused where that is broken."""
 
 import csv
+import json
 import shutil
 
 import numpy as np
 import pytest
 
 from apparel import data, gather, workflow
+from apparel.check import check_data, exact_duplicates_of
 from apparel.errors import ModelFileError
 from apparel.rundir import RunDirectory
 
@@ -35,10 +37,17 @@ def test_everything_of_a_run_is_gathered(run):
     assert [m.confidence for m in content.mistakes] == pytest.approx(sorted(sure)[:-25:-1])
     assert content.saliency.grad_cam.shape == content.saliency.occlusion.shape == (24, 28, 28)
     assert (content.suspects, content.robustness) == ((), None)
+    assert content.check == check_data(used, exact_duplicates_of(used), None)
     assert content.command == (
         "apparel run --epochs 1 --batch-size 100 --seed 3 --dtype float32 "
         "--weight-averaging 0.5 --limit 1000"
     )
+
+
+def test_a_check_of_other_images_is_not_shown(run):
+    found = json.loads((run / "check.json").read_text(encoding="utf-8"))
+    (run / "check.json").write_text(json.dumps({**found, "sha256": "another"}), encoding="utf-8")
+    assert gather.load_report(RunDirectory.open(run), None).check is None
 
 
 @pytest.mark.parametrize(

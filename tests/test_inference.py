@@ -7,6 +7,7 @@ from sklearn.metrics import accuracy_score, log_loss
 
 from apparel import inference
 from apparel.errors import ModelFileError, UsageError
+from apparel.images import StoredImages
 from apparel.recipes import RECIPES
 from apparel.records import Splits
 
@@ -193,3 +194,21 @@ def test_made_up_images_are_always_the_same_noise_in_the_unit_range():
     np.testing.assert_array_equal(noise, inference.made_up_images((4, 5, 3)))
     assert 0 <= noise.min() < 0.01
     assert 0.99 < noise.max() <= 1
+
+
+def test_stored_images_are_predicted_like_others(model, images):
+    pixels = np.rint(images * 255).astype(np.uint8)
+    scaled = pixels / np.float32(255)
+    stored = StoredImages(
+        pixels[::-1], np.arange(7)[::-1], changes=(lambda some: some / np.float32(255),)
+    )
+    expected = inference.predict_probabilities(model, scaled)
+    found = inference.predict_probabilities(model, stored)
+    np.testing.assert_array_equal(found, expected)
+    recipe = replace(RECIPES["fast"], shift=1)
+    for kind, averaged in inference.predict_averaged(model, stored, found, recipe).items():
+        in_memory = inference.predict_averaged(model, scaled, expected, recipe)[kind]
+        np.testing.assert_array_equal(averaged, in_memory)
+    labels = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2, 1]]
+    measures = inference.keras_measures(model, stored, labels)
+    assert measures == pytest.approx(inference.keras_measures(model, scaled, labels))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from apparel import backend, pipeline
+from apparel.images import StoredImages
 from tests.conftest import ON_TENSORFLOW
 
 IMAGES = np.random.default_rng(0).random((7, 4, 5, 1), dtype=np.float32)
@@ -70,3 +71,26 @@ def test_tensorflow_tunes_nothing():
     )
     for dataset in datasets:
         assert dataset.options().autotune.enabled is False
+
+
+@pytest.mark.parametrize("on_tensorflow", [pytest.param(True, marks=ON_TENSORFLOW), False])
+def test_stored_images_are_read_batch_by_batch(monkeypatch, on_tensorflow):
+    monkeypatch.setattr(backend, "on_tensorflow", lambda: on_tensorflow)
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 4, 5, 1), np.uint8)
+    order = np.array([8, 2, 5, 0, 1, 7, 3])
+    stored = StoredImages(pixels, order, changes=(lambda some: some / np.float32(255),))
+    read = []
+    stored = stored.changed(lambda some: (read.append(len(some)), some)[1])
+    both = pipeline.batched(stored, LABELS, batch_size=3)
+    alone = pipeline.batched(stored, batch_size=3)
+    read.clear()
+    for _ in range(2):
+        batches = passed_over(both)
+        np.testing.assert_array_equal(
+            np.concatenate([x for x, _ in batches]), pixels[order] / np.float32(255)
+        )
+        np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), LABELS)
+    assert max(read) == 3
+    singles = [batch if on_tensorflow else batch[0] for batch in passed_over(alone)]
+    np.testing.assert_array_equal(np.concatenate(singles), pixels[order] / np.float32(255))
+    assert len(alone) == len(both) == 3

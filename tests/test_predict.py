@@ -266,9 +266,9 @@ def test_a_colour_model_gets_grey_as_three_equal_channels(image_file, grey):
     np.testing.assert_array_equal(read, np.stack([grey] * 3, axis=2))
 
 
-@pytest.mark.parametrize(("alpha", "value"), [(0, 0), (128, 100), (255, 200)])
+@pytest.mark.parametrize(("alpha", "value"), [(0, 255), (128, 227), (255, 200)])
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_transparency_shows_black(image_file, mode, alpha, value):
+def test_transparency_shows_white(image_file, mode, alpha, value):
     colour = (200, 200, 200, alpha) if mode == "RGBA" else (200, alpha)
     read = read_image(image_file(Image.new(mode, (28, 28), colour)), GREY)
     assert np.unique(read).tolist() == [value]
@@ -289,7 +289,7 @@ def palette_image():
 
 @pytest.mark.parametrize(
     ("options", "left"),
-    [({}, 40), ({"transparency": 0}, 0), ({"transparency": bytes([0, 255])}, 0)],
+    [({}, 40), ({"transparency": 0}, 255), ({"transparency": bytes([0, 255])}, 255)],
 )
 def test_a_palette_is_looked_up(image_file, options, left):
     read = read_image(image_file(palette_image(), **options), GREY)

@@ -1,89 +1,28 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from sklearn.utils.class_weight import compute_class_weight
 
 from apparel.errors import DataError
+from apparel.images import StoredImages
 from apparel.prepare import (
     as_unit_images,
+    balancing_weights,
     encode_labels,
     image_shape,
+    is_prepared,
     one_hot,
     prepare,
     scale_pixels,
-    stratified_split,
+    split,
+    without_grey_axis,
 )
 from apparel.records import Dataset
+from apparel.sampling import stratified_split
 from apparel.settings import Settings
 
 SHAPE = (2, 3, 1)
 PIXELS = np.array([0, 51, 102, 153, 204, 255] * 2, np.uint8)
 SHARES = np.array([0, 0.2, 0.4, 0.6, 0.8, 1] * 2, np.float32)
-
-
-# -- splits ----------------------------------------------------------------------------
-
-
-def test_every_class_gives_the_same_share():
-    labels = np.repeat([0, 1, 2], [100, 50, 30])
-    training, validation = stratified_split(labels, share=0.1, seed=0)
-    assert np.bincount(labels[validation]).tolist() == [10, 5, 3]
-    assert np.bincount(labels[training]).tolist() == [90, 45, 27]
-
-
-@pytest.mark.parametrize(
-    ("size", "share", "held_out"),
-    [
-        (1, 0.5, 0),
-        (2, 0.01, 1),
-        (2, 0.99, 1),
-        (3, 0.9, 2),
-        (10, 0.25, 2),
-        (10, 0.26, 3),
-        (4, 0.1, 1),
-    ],
-)
-def test_a_small_class_keeps_one_image_and_gives_one_if_it_can(size, share, held_out):
-    labels = np.repeat([0, 1], [size, 10])
-    training, validation = stratified_split(labels, share=share, seed=0)
-    assert (labels[validation] == 0).sum() == held_out
-    assert (labels[training] == 0).sum() == size - held_out
-
-
-def test_classes_of_single_images_give_none():
-    training, validation = stratified_split(np.arange(4), share=0.5, seed=0)
-    assert training.tolist() == [0, 1, 2, 3]
-    assert validation.tolist() == []
-    assert np.issubdtype(validation.dtype, np.integer)
-
-
-@given(
-    labels=st.lists(st.integers(0, 4), min_size=1, max_size=60),
-    share=st.floats(0.01, 0.99),
-    seed=st.integers(0, 2**32 - 1),
-)
-def test_a_split_puts_every_image_in_exactly_one_part(labels, share, seed):
-    labels = np.array(labels)
-    training, validation = stratified_split(labels, share=share, seed=seed)
-    assert sorted([*training, *validation]) == list(range(len(labels)))
-    assert (np.diff(training) > 0).all()
-    assert (np.diff(validation) > 0).all()
-    assert set(labels[training]) == set(labels)
-    again = stratified_split(labels, share=share, seed=seed)
-    np.testing.assert_array_equal(again[0], training)
-    np.testing.assert_array_equal(again[1], validation)
-
-
-def test_another_seed_gives_another_split():
-    labels = np.repeat([0, 1], 50)
-    splits = {tuple(stratified_split(labels, share=0.2, seed=seed)[1]) for seed in range(5)}
-    assert len(splits) == 5
-
-
-def test_every_image_of_a_class_may_be_held_out():
-    labels = np.zeros(10, int)
-    seen = {i for seed in range(60) for i in stratified_split(labels, share=0.2, seed=seed)[1]}
-    assert seen == set(range(10))
 
 
 def test_a_dataset_becomes_scaled_images_and_one_hot_labels():
@@ -95,6 +34,8 @@ def test_a_dataset_becomes_scaled_images_and_one_hot_labels():
         test_images=images[:3],
         test_labels=np.array([1, 0, 1]),
         class_names=("a", "b", "c"),
+        train_digests=np.zeros((20, 2), np.uint64),
+        test_digests=np.zeros((3, 2), np.uint64),
         sha256="abc",
         test_sha256="bcd",
         source="made up",
@@ -114,6 +55,7 @@ def test_a_dataset_becomes_scaled_images_and_one_hot_labels():
         "sha256": "abc",
         "test_sha256": "bcd",
         "images_per_class": {"training": [11, 5, 0], "validation": [3, 1, 0], "test": [1, 2, 0]},
+        "class_weights": None,
     }
 
 
@@ -227,3 +169,60 @@ def test_labels_of_any_kind_are_numbered_in_sorted_order(labels, classes, positi
 def test_labels_that_cannot_be_trained_on_are_refused(labels, message):
     with pytest.raises(DataError, match=message):
         encode_labels(labels, n_images=2)
+
+
+# -- class weights ---------------------------------------------------------------------
+
+
+def test_weights_are_scikit_learns_balanced_ones():
+    labels = np.repeat([0, 1, 2], [40, 11, 10])
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
+    np.testing.assert_allclose(balancing_weights(np.bincount(labels)), expected, rtol=1e-6)
+    assert expected[labels].mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("counts", [[30, 10], [5, 5, 5], [3, 0, 1], [0, 0], [7]])
+def test_classes_of_up_to_three_times_the_size_have_no_weights(counts):
+    assert balancing_weights(np.array(counts)) is None
+
+
+def test_a_class_without_images_counts_nothing():
+    weights = balancing_weights(np.array([40.0, 0.0, 10.0]))
+    assert weights.tolist() == [0.625, 0.0, 2.5]
+
+
+def test_a_split_has_weights_of_its_training_images_alone():
+    labels = np.repeat([0, 1], [40, 10])
+    images = np.zeros((50, *SHAPE), np.float32)
+    splits = split(
+        images,
+        one_hot(labels, 2),
+        images[:2],
+        one_hot(labels[:2], 2),
+        settings=Settings(validation_split=0.5),
+        manifest={},
+    )
+    assert splits.class_weights.tolist() == [0.625, 2.5]
+    assert splits.manifest["class_weights"] == [0.625, 2.5]
+
+
+def test_validation_images_of_the_source_are_taken():
+    labels = np.repeat([0, 1], [6, 4])
+    images = np.zeros((10, *SHAPE), np.float32)
+    rows = one_hot(labels, 2)
+    held_out = np.array([2, 9])
+    splits = split(
+        images, rows, images[:1], rows[:1], settings=Settings(), manifest={}, validation=held_out
+    )
+    assert splits.validation.tolist() == [2, 9]
+    assert splits.training.tolist() == [0, 1, 3, 4, 5, 6, 7, 8]
+    assert splits.images_per_class["validation"] == [1, 1]
+
+
+def test_stored_images_are_scaled_where_they_are_read():
+    stored = StoredImages(PIXELS.reshape(2, *SHAPE), np.array([1, 0]))
+    scaled = scale_pixels(stored)
+    assert isinstance(scaled, StoredImages)
+    np.testing.assert_array_equal(scaled[:], SHARES.reshape(2, *SHAPE)[::-1])
+    assert is_prepared(scaled, np.eye(2))
+    assert without_grey_axis(stored) is stored

@@ -13,6 +13,8 @@ def dataset(**changes):
         "test_images": np.zeros((2, 5, 6, 1), np.uint8),
         "test_labels": np.array([2, 0]),
         "class_names": ("a", "b", "c"),
+        "train_digests": np.zeros((4, 2), np.uint64),
+        "test_digests": np.zeros((2, 2), np.uint64),
         "sha256": "0",
         "test_sha256": "1",
         "source": "made up",

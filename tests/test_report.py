@@ -17,7 +17,10 @@ from apparel.plots import draw_reliability
 from apparel.records import (
     Attack,
     Calibration,
+    CheckedImage,
+    CopiedImage,
     CorruptionCurve,
+    DataCheck,
     Finding,
     History,
     Interval,
@@ -28,6 +31,7 @@ from apparel.records import (
     Saliency,
 )
 from apparel.report.charts import svg
+from apparel.report.data import MOST_FILES, MOST_IMAGES, MOST_PAIRS
 from apparel.report.page import LARGEST_MATRIX, MOST_IN_CELL, MOST_PICTURES, MOST_SUSPECTS
 from apparel.report.pictures import heat, picture
 
@@ -80,6 +84,7 @@ def made_up(names=NAMES, n=60, shape=(8, 6, 1), sure=0.4, **changes):
         ),
         "suspects": (),
         "robustness": None,
+        "check": None,
         "facts": {"Seed": "0", "Processor": 'A "fast" <one>', "Data": "data, SHA-256 12ab"},
         "command": "apparel run --seed 3",
     }
@@ -254,6 +259,95 @@ def test_the_most_suspicious_labels_are_shown_where_they_were_looked_for():
         assert caption == f"labelled {given}, perhaps {suggested}training image {index}"
         _, drawn = unpacked(held["src"])
         np.testing.assert_array_equal(np.asarray(drawn), train_images[index, ..., 0])
+
+
+def image(split, index, label="Bag & co"):
+    return CheckedImage(split=split, index=index, name=f"<{split}>/{index}.png", label=label)
+
+
+def pair(first, second, exact=False, mirrored=False):
+    return CopiedImage(first=first, second=second, exact=exact, mirrored=mirrored)
+
+
+def checked(**changes):
+    nothing = dict.fromkeys(("duplicates", "leaks", "conflicts", "unusual", "blank"), ())
+    values = {
+        "source": "made up",
+        "sha256": "abc",
+        "class_names": NAMES,
+        "images_per_class": {"training": [4000, 20, 5], "test": [30, 20, 10]},
+        "img_shape": (8, 6, 1),
+        "sizes": {},
+        "unreadable": {},
+        **nothing,
+    }
+    return DataCheck(**(values | changes))
+
+
+def test_the_data_are_shown_where_they_were_checked():
+    assert 'id="data"' not in report.html(made_up())
+    train_images = np.random.default_rng(1).integers(0, 256, (90, 8, 6, 1), dtype=np.uint8)
+    leaks = tuple(
+        pair(image("training", i), image("test", 59 - i), exact=i == 0) for i in range(15)
+    )
+    near = pair(image("validation", 80), image("training", 81), mirrored=True)
+    check = checked(
+        duplicates=(leaks[1], near, pair(image("test", 1), image("test", 2), exact=True)),
+        leaks=leaks,
+        conflicts=(pair(image("test", 3), image("training", 70, NAMES[1])),),
+        unusual=tuple(image("training", i) for i in range(MOST_IMAGES + 1)),
+        blank=(image("test", 9),),
+        unreadable={f"<{k}>.png": "it is broken" for k in range(MOST_FILES + 1)},
+    )
+    content = made_up(check=check, train_images=train_images)
+    html = report.html(content)
+    page = Page(html)
+    assert page.attributes("a", href="#data")
+    assert page.texts["h3"] == [
+        "Trained on and tested on: 15 pairs",
+        "The same image with two labels: 1 pair",
+        "Nearly the same: 1 pair",
+        f"Unlike the rest: {MOST_IMAGES + 1} images",
+        "Blank: 1 image",
+        f"Cannot be read: {MOST_FILES + 1} files",
+    ]
+    pictures = [
+        unpacked(held["src"])[1] for held in page.attributes("img") if ".png" in held["alt"]
+    ]
+    assert len(pictures) == 2 * (MOST_PAIRS + 1 + 1) + MOST_IMAGES + 1
+    expected = [image for leak in leaks[:MOST_PAIRS] for image in (leak.first, leak.second)]
+    expected += [check.conflicts[0].first, check.conflicts[0].second, near.first, near.second]
+    expected += [*check.unusual[:MOST_IMAGES], *check.blank]
+    for drawn, of in zip(pictures, expected, strict=True):
+        images = content.test_images if of.split == "test" else train_images
+        np.testing.assert_array_equal(np.asarray(drawn), images[of.index, ..., 0])
+    captions = squeezed(page.texts["figcaption"])[3:]
+    assert captions[0] == (
+        "Bag & co, training<training>/0.pngBag & co, test<test>/59.pngthe same pixels"
+    )
+    assert captions[1].endswith("nearly the same pixels")
+    assert captions[MOST_PAIRS] == (
+        "Bag & co, test<test>/3.png<b>bold</b>, training<training>/70.pngnearly the same pixels"
+    )
+    assert captions[MOST_PAIRS + 1].endswith("nearly the same pixels, mirrored")
+    assert captions[-1] == "Bag & co, test<test>/9.png"
+    rows = squeezed(page.texts["tr"])
+    assert "T-shirt/top4,00030" in rows
+    assert "all4,02560" in rows
+    assert "<0>.pngit is broken" in rows
+    assert f"<{MOST_FILES}>.pngit is broken" not in rows
+    assert squeezed(page.texts["p"]).count("The first 12; all are in check.json.") == 1
+    problems = squeezed(page.texts["li"])
+    assert any(line.startswith("15 training images show the same as a test") for line in problems)
+    assert "apparel check --fix" in page.texts["code"]
+
+
+def test_clean_data_get_a_line():
+    clean = checked(images_per_class={"training": [40, 20, 20], "test": [30, 20, 10]})
+    page = Page(report.html(made_up(findings=(), check=clean)))
+    (line,) = [text for text in page.texts["li"] if "T-shirt/top" not in text]
+    assert line.startswith("The data are clean")
+    assert "h3" not in page.texts
 
 
 def test_robustness_is_shown_where_it_was_measured():

@@ -63,7 +63,7 @@ def test_the_run_directory_holds_exactly_the_promised_files(finished_run: Run) -
     folder, _ = finished_run
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert found == {
-        "settings.json", "history.csv", "metrics.json", "predictions.csv",
+        "check.json", "settings.json", "history.csv", "metrics.json", "predictions.csv",
         "plots/history.png", "plots/confusion_matrix.png", "plots/calibration.png",
         "plots/predictions.png", "plots/mistakes.png",
         "refactored_fashion_cnn.keras", "model.onnx", "report.html", "README.md",
@@ -77,7 +77,8 @@ def test_settings_say_everything_that_decided_the_run(finished_run: Run) -> None
         "model_name": "cnn", "width": None, "epochs": 1, "budget": None, "patience": None,
         "batch_size": 100, "seed": 3, "dtype": "float32", "validation_split": 0.1,
         "learning_rate": None, "weight_averaging": 0.5, "flip": None, "target_accuracy": 0.97,
-        "limit": 1000,
+        "limit": 1000, "test_split": 0.2, "image_size": None, "max_bad": 0.05,
+        "keep_leaks": False,
     }  # fmt: skip
     assert settings["recipe"] == {
         "model_name": "cnn", "width": None, "epochs": 1, "batch_size": 100, "optimizer": "adam",

@@ -14,7 +14,8 @@ def test_the_defaults_are_the_documented_ones():
         "model_name": "cnn", "width": None, "epochs": None, "budget": None, "patience": None,
         "batch_size": None, "seed": 0, "dtype": "auto", "validation_split": 0.1,
         "learning_rate": None, "weight_averaging": None, "flip": None,
-            "target_accuracy": 0.97, "limit": None,
+            "target_accuracy": 0.97, "limit": None, "test_split": 0.2, "image_size": None,
+            "max_bad": 0.05, "keep_leaks": False,
     }  # fmt: skip
 
 

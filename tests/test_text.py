@@ -60,7 +60,7 @@ def test_every_metric_of_an_evaluation_has_a_name_for_people():
     assert list(text.METRIC_NAMES) == [
         "accuracy", "balanced_accuracy", "precision", "recall", "f1", "top_2_accuracy", "log_loss",
         "brier_score", "expected_calibration_error", "accuracy_flip_averaged",
-        "accuracy_view_averaged",
+        "accuracy_view_averaged", "accuracy_without_leaks",
     ]  # fmt: skip
     assert max(map(len, text.METRIC_NAMES.values())) <= 18  # the width of the column
 

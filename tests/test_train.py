@@ -11,6 +11,7 @@ import pytest
 from apparel import data, models, prepare, progress, train
 from apparel.augment import training_batches
 from apparel.backend import NumberFormat
+from apparel.images import StoredImages
 from apparel.recipes import recipe_of
 from apparel.records import History, Splits
 from apparel.schedule import StepCourse
@@ -49,6 +50,16 @@ def test_the_seed_decides_every_bit(splits: Splits, number_format: NumberFormat)
     assert same(first, again)
     assert history.history == history_again.history
     assert not same(first, other)
+
+
+def test_stored_images_are_trained_on_like_others(splits: Splits) -> None:
+    pixels = np.rint(splits.train_images * 255).astype(np.uint8)
+    in_memory = replace(splits, train_images=prepare.scale_pixels(pixels))
+    stored = StoredImages(pixels[::-1], np.arange(len(pixels))[::-1])
+    on_disk = replace(splits, train_images=prepare.scale_pixels(stored))
+    (first, history), (second, history_again) = trained(in_memory), trained(on_disk)
+    assert same(first, second)
+    assert history.history == history_again.history
 
 
 def test_float32_training_without_averaging_is_plain_keras(splits: Splits) -> None:

@@ -115,6 +115,7 @@ def test_report_card_and_terminal_say_the_right_accuracy(evaluation):
         saliency=maps,
         suspects=(),
         robustness=None,
+        check=None,
         facts={"Data": "made up"},
         command="",
     )

@@ -31,8 +31,8 @@ def parser() -> argparse.ArgumentParser:
     top = _Parser(
         prog="apparel",
         description="Turn labelled small images into a trained, tested, explained classifier.",
-        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input data, 4 bad model file, "
-        "5 could not get the data, 130 interrupted.",
+        epilog="Exit codes: 0 done, 1 failed, or checked and not clean, 2 wrong usage, 3 bad input "
+        "data, 4 bad model file, 5 could not get the data, 130 interrupted.",
     )
     top.add_argument("--version", action="version", version=f"apparel {__version__}")
     common = _Parser(add_help=False)
@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands, common)
     _add_evaluate(commands, common)
     _add_compare(commands, common)
+    _add_check(commands, common)
     _add_further_looks(commands, common)
     _add_predict(commands, common)
     _add_export(commands, common)
@@ -96,9 +97,6 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         help=f"images in a training step {_of_model('batch_size')}",
     )
     add(
-        "--seed", type=int, default=default.seed, metavar="N", help=f"of everything random {_SHOWN}"
-    )
-    add(
         "--dtype", choices=DTYPES, default=default.dtype, help=f"number format of training {_SHOWN}"
     )
     add(
@@ -130,11 +128,49 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help=f"share of the training images that is held out {_SHOWN}",
     )
+    _add_image_choice(command)
+    add(
+        "--max-bad",
+        type=float,
+        default=default.max_bad,
+        metavar="SHARE",
+        help=f"share of the files that may be unreadable {_SHOWN}",
+    )
+    add(
+        "--keep-leaks",
+        action="store_true",
+        help="train also on images that are among the test images as well, and report the accuracy "
+        "with and without these",
+    )
+
+
+def _add_image_choice(command: argparse.ArgumentParser) -> None:
+    """Add what decides which images of a source are taken, and how."""
+    default = Settings()
+    add = command.add_argument
+    add(
+        "--seed", type=int, default=default.seed, metavar="N", help=f"of everything random {_SHOWN}"
+    )
     add(
         "--limit",
         type=int,
         metavar="N",
         help="take N stratified images of each split, for a fast try",
+    )
+    add(
+        "--test-split",
+        type=float,
+        default=default.test_split,
+        metavar="SHARE",
+        help="share of every class that is drawn for testing where the data have no test images "
+        f"{_SHOWN}",
+    )
+    add(
+        "--image-size",
+        type=int,
+        metavar="N",
+        help="height and width that images in files are brought to (default: their own where all "
+        "have the same of at most 64, else the median of their longer sides, and at most 64)",
     )
 
 
@@ -177,6 +213,41 @@ def _add_compare(commands: "Commands", common: _Parser) -> None:
         nargs="+",
         metavar="RUN",
         help="a run directory; the first is compared with each of the others",
+    )
+
+
+def _add_check(commands: "Commands", common: _Parser) -> None:
+    command = commands.add_parser(
+        "check",
+        parents=[common],
+        help="find leaks, wrong labels and broken files in a data set",
+        description="Count the images of a data set, and find what spoils a result: training "
+        "images that are among the test images as well, images with two labels, copies, files "
+        "that cannot be read and small classes. "
+        "Changes no file of the data. Exits with 1 where it finds leaks or conflicting labels.",
+    )
+    add = command.add_argument
+    add(
+        "source",
+        metavar="SOURCE",
+        help="fashion-mnist, or the path of a folder or file with labelled images",
+    )
+    _add_data_dir(command)
+    _add_image_choice(command)
+    add(
+        "--output",
+        type=Path,
+        default=Path("check.json"),
+        metavar="FILE",
+        help=f"where everything that was found is listed by name {_SHOWN}",
+    )
+    add(
+        "--fix",
+        type=Path,
+        metavar="FILE",
+        help="write a new CSV table for --data that leaves out unreadable files, training images "
+        "that are test images as well, images with two labels, and all but one of the images of a "
+        "split that have the same pixels",
     )
 
 
@@ -250,7 +321,12 @@ def _add_export(commands: "Commands", common: _Parser) -> None:
 
 
 def _add_data(command: argparse.ArgumentParser, *, default: str | None, shown: str) -> None:
-    command.add_argument("--data", default=default, metavar="SOURCE", help=f"the data set {shown}")
+    command.add_argument(
+        "--data",
+        default=default,
+        metavar="SOURCE",
+        help=f"fashion-mnist, or the path of a folder or file with labelled images {shown}",
+    )
     _add_data_dir(command)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from apparel.images import ImageArray
 from apparel.pruning import ALL_IMAGES_AT_END, LossFeedback
 from apparel.schedule import Course
 from apparel.settings import Recipe
@@ -23,13 +24,14 @@ Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
 def training_batches(
-    images: NDArray[np.float32],
+    images: ImageArray,
     labels: NDArray[np.float32],
     recipe: Recipe,
     *,
     seed: int,
     course: Course,
     feedback: LossFeedback | None,
+    class_weights: NDArray[np.float32] | None = None,
 ) -> Iterator[Batch]:
     """Shuffle and, where the recipe says so, skip, mirror, shift and erase, without end.
 
@@ -43,6 +45,7 @@ def training_batches(
         seed: of order and changes.
         course: of the training, which ends with all images.
         feedback: is told of every batch, and knows which images are easy; None without pruning.
+        class_weights: shape (k,), how much an image of each class counts; None for all the same.
 
     Yields:
         Images, labels and weights, `batch_size` of them; all n where there are fewer. What is
@@ -52,12 +55,16 @@ def training_batches(
     random = np.random.default_rng(seed)
     size = min(recipe.batch_size, len(images))
     mirrored = recipe.flip & random.integers(0, 2, len(images)).astype(bool)
+    counting = np.ones(len(images), np.float32)
+    if class_weights is not None:
+        counting = class_weights[labels.argmax(axis=1)]
     batches = 0
     while True:
-        weights = np.ones(len(images), np.float32)
+        weights = counting
         order = random.permutation(len(images))
         if feedback and course.forecast(batches) < 1 - ALL_IMAGES_AT_END:
             kept, weights = feedback.keep(recipe.prune, random)
+            weights = weights * counting
             pruned = order[kept[order]]
             order = pruned if len(pruned) >= size else order
         for start in range(0, len(order) - (size - 1 if feedback else 0), size):

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from apparel import (
     backend,
+    check_text,
     data,
     display,
     evaluate,
@@ -26,14 +27,17 @@ from apparel import (
     plots,
     prepare,
     saliency,
+    screening,
     text,
     train,
 )
+from apparel.data import Source
 from apparel.errors import DataError
-from apparel.estimator import ArrayClassifier, need
+from apparel.estimator import IMG_SHAPE, N_CLASSES, ArrayClassifier, need
 from apparel.formats import format_of
+from apparel.images import ImageArray
 from apparel.recipes import recipe_of
-from apparel.records import Evaluation, Evidence, Finding, History
+from apparel.records import Dataset, Evaluation, Evidence, Finding, History
 from apparel.rundir import MODEL_FILE, RunDirectory
 from apparel.settings import whole_number
 
@@ -47,8 +51,9 @@ class ApparelClassifier(ArrayClassifier):
     As an estimator: `fit`, `predict`, `predict_proba`, `score`.
 
     Args:
-        n_classes: how many classes the data have.
-        img_shape: height, width and channels of one image.
+        n_classes: how many classes the data have. What differs from the default is checked
+            against the data; the default gives way to what they have.
+        img_shape: height, width and channels of one image; likewise.
         model_name: the architecture, "cnn", "fast" or "best"; "auto" is what fits `budget` best,
             and "cnn" without one.
         width: channels of the first stage of "fast" and "best".
@@ -69,6 +74,11 @@ class ApparelClassifier(ArrayClassifier):
         target_accuracy: how many of the answers should be right once the model leaves out the
             images that it is not sure of; validation images choose the confidence for it.
         limit: take at most so many images of each split, stratified; None for all.
+        test_split: the share of every class that is drawn for testing where the data have no
+            test images.
+        image_size: height and width that images in files are brought to; None for what fits them.
+        max_bad: the share of the files that may be unreadable.
+        keep_leaks: train also on images that are among the test images as well.
         data_dir: a folder with the data set's files.
         run_dir: where to keep every figure and record; None keeps none.
 
@@ -82,6 +92,7 @@ class ApparelClassifier(ArrayClassifier):
         test_images: as `train_images`.
         test_labels: as `train_labels`.
         orig_test_labels: whole numbers (n,), from `import_data` on.
+        data_check: what is wrong with the images, the `DataCheck`; None before `import_data`.
         calibration: temperature and threshold, the `Calibration`; None before `run_training`.
         evaluation: the `Evaluation`; None before `test_model`.
         classes_: what `predict` answers with, once trained.
@@ -95,35 +106,32 @@ class ApparelClassifier(ArrayClassifier):
 
     # -- data ---------------------------------------------------------------------------
 
-    def import_data(self, source: str = "fashion-mnist") -> Self:
+    def import_data(self, source: Source = "fashion-mnist") -> Self:
         """Load a data set, from wherever it can be had.
 
         Args:
-            source: its name.
+            source: "fashion-mnist"; or the path of a folder of class folders, of IDX files or of
+                tables, or of a `.csv`, `.parquet` or `.npz` file; or arrays, as
+                ((x_train, y_train), (x_test, y_test)) or (X, y).
 
         Raises:
-            UsageError: a setting makes no sense.
-            DataUnavailableError: no source has it.
-            DataError: it does not have `n_classes` or `img_shape`.
+            UsageError: a setting makes no sense, or there is no such source.
+            DataUnavailableError: no place has the named set.
+            DataError: the source is broken, or does not have `n_classes` or `img_shape`.
         """
         settings = self._settings()
         if self.run_dir is not None and self._run is None:
             self._run = RunDirectory.create(self.run_dir, name=settings.model_name)
-        dataset = data.load(
-            source, data_dir=self.data_dir, limit=settings.limit, seed=settings.seed
-        )
-        if (dataset.n_classes, dataset.img_shape) != (self.n_classes, tuple(self.img_shape)):
-            raise DataError(
-                f"{dataset.source} has {dataset.n_classes} classes of images of shape "
-                f"{dataset.img_shape}, but n_classes={self.n_classes} and "
-                f"img_shape={self.img_shape} were asked for. Leave both out to get what it has."
-            )
+        dataset = data.load(source, data_dir=self.data_dir, **settings.of_data)
+        self._follow(dataset)
+        dataset = self._screened(dataset)
         self.labels = list(dataset.class_names)
         self.train_images = prepare.without_grey_axis(dataset.train_images)
         self.test_images = prepare.without_grey_axis(dataset.test_images)
         self.train_labels, self.test_labels = dataset.train_labels, dataset.test_labels
         self.orig_test_labels = dataset.test_labels
         self._manifest = {"source": dataset.source}
+        self._dataset = dataset, self._images_and_labels("import_data")
         print(
             f"{dataset.source}: {len(dataset.train_images)} training and "
             f"{len(dataset.test_images)} test images of {dataset.n_classes} classes"
@@ -142,7 +150,7 @@ class ApparelClassifier(ArrayClassifier):
         arrays = self._images_and_labels("prepare_data")
         if prepare.is_prepared(*arrays[:2]):
             return self
-        dataset = data.from_arrays(
+        dataset = self._untouched(arrays) or data.from_arrays(
             *arrays,
             class_names=self.labels,
             source=str(self._manifest.get("source", "arrays")),
@@ -152,6 +160,8 @@ class ApparelClassifier(ArrayClassifier):
         self.test_images, self.test_labels = splits.test_images, splits.test_labels
         self.orig_test_labels = dataset.test_labels
         self._manifest = dataset.origin
+        self._dataset = None
+        self._validation = dataset.validation, splits.train_images
         return self
 
     # -- model --------------------------------------------------------------------------
@@ -167,7 +177,7 @@ class ApparelClassifier(ArrayClassifier):
         """
         n_images = 0
         if self.budget is not None:
-            n_images = len(need(self.train_images, "create_model", "import_data"))
+            n_images = len(self._images_and_labels("create_model")[0])
         self.model = self._new_model(self.n_classes, self.img_shape, n_images=n_images)
         self._forget_training()
         self.model.summary()
@@ -212,7 +222,12 @@ class ApparelClassifier(ArrayClassifier):
         need(model.compiled, "run_training", "setup_model")
         need(self._plan or settings.budget is None, "run_training", "create_model")
         self._check_fits(arrays[0])
-        splits = prepare.split(*arrays, settings=settings, manifest=self._manifest)
+        splits = prepare.split(
+            *arrays,
+            settings=settings,
+            manifest=self._manifest,
+            validation=self._validation[0] if arrays[0] is self._validation[1] else None,
+        )
         number_format = backend.choose_number_format(settings.dtype)
         if self._run:
             self._run.write_settings(
@@ -224,6 +239,9 @@ class ApparelClassifier(ArrayClassifier):
                 class_names=self.labels,
                 img_shape=self.img_shape,
             )
+            if self.data_check:
+                self._run.write_check(self.data_check)
+        print(check_text.class_weights_line(splits), end="")
         history = self._train(splits, settings, number_format)
         self.classes_ = np.arange(self.n_classes)
         if self._run:
@@ -261,6 +279,8 @@ class ApparelClassifier(ArrayClassifier):
             tuple(self.labels),
             averaged=averaged,
             calibration=need(self.calibration, "test_model", "run_training"),
+            leaked=self._leaked(len(labels)),
+            imbalanced=self._splits is not None and self._splits.class_weights is not None,
         )
         print(text.test_summary(self.evaluation, measures))
         highest = data.highest_credible_accuracy(self.labels)
@@ -404,7 +424,48 @@ class ApparelClassifier(ArrayClassifier):
 
     # -- inside -------------------------------------------------------------------------
 
-    def _check_fits(self, images: NDArray[Any]) -> None:
+    def _follow(self, dataset: Dataset) -> None:
+        """Take over what the data have, where nothing else was asked for.
+
+        Raises:
+            DataError: something else was.
+        """
+        for name, default in (("n_classes", N_CLASSES), ("img_shape", IMG_SHAPE)):
+            asked, found = getattr(self, name), getattr(dataset, name)
+            if asked not in (default, list(found) if isinstance(asked, list) else found):
+                raise DataError(
+                    f"{dataset.source} has {dataset.n_classes} classes of images of shape "
+                    f"{dataset.img_shape}, but {name}={asked} was asked for. Leave it out to get "
+                    "what the data have."
+                )
+        self.n_classes, self.img_shape = dataset.n_classes, dataset.img_shape
+
+    def _screened(self, dataset: Dataset) -> Dataset:
+        """Say what is wrong with the images, and leave out training images that leak."""
+        self.data_check = found = screening.screen(dataset)
+        if dataset.files or not found.is_clean:
+            print(check_text.check_summary(found))
+        if self.keep_leaks:
+            return dataset
+        print(check_text.left_out_line(found), end="")
+        return screening.without_leaks(dataset, found)
+
+    def _leaked(self, n_images: int) -> NDArray[np.bool_]:
+        """Which test images were trained on as well, as far as is known."""
+        leaked = np.zeros(n_images, bool)
+        if self.keep_leaks and self.data_check and self._validation[1] is self.train_images:
+            leaked[self.data_check.leaked_test] = True
+        return leaked
+
+    def _untouched(self, arrays: tuple[Any, ...]) -> Dataset | None:
+        """The data set as it was imported, unless somebody has put in other arrays since."""
+        if self._dataset is None:
+            return None
+        dataset, imported = self._dataset
+        same = all(a is b for a, b in zip(arrays, imported, strict=True))
+        return dataset if same and tuple(self.labels) == dataset.class_names else None
+
+    def _check_fits(self, images: ImageArray) -> None:
         """Check the model against the images and class names in use.
 
         Raises:
@@ -414,7 +475,7 @@ class ApparelClassifier(ArrayClassifier):
             self.model, n_classes=len(self.labels), img_shape=tuple(images.shape[1:])
         )
 
-    def _prepared_arrays(self, step: str) -> tuple[NDArray[Any], ...]:
+    def _prepared_arrays(self, step: str) -> tuple[Any, ...]:
         """What `_images_and_labels` gives, once it is prepared.
 
         Raises:
@@ -425,7 +486,7 @@ class ApparelClassifier(ArrayClassifier):
             need(prepare.is_prepared(images, labels), step, "prepare_data")
         return arrays
 
-    def _images_and_labels(self, step: str) -> tuple[NDArray[Any], ...]:
+    def _images_and_labels(self, step: str) -> tuple[Any, ...]:
         """Training images and labels, then test images and labels.
 
         Raises:

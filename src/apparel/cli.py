@@ -24,12 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the command's name; by default those of the process.
 
     Returns:
-        The exit code: 0 done, 1 failed, 2 wrong usage, 3 bad input data, 4 bad model file,
-        5 could not get the data, 130 interrupted.
+        The exit code: 0 done, 1 failed, or checked and not clean, 2 wrong usage, 3 bad input data,
+        4 bad model file, 5 could not get the data, 130 interrupted.
     """
     parsed = parser().parse_args(arguments)
+    code = 0
     try:
-        _HANDLERS[parsed.command](parsed)
+        code = _HANDLERS[parsed.command](parsed) or 0
         sys.stdout.flush()
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED, debug=parsed.debug)
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001  # a defect still ends in one line, unless asked
         message = f"unexpected {type(error).__name__}: {error}. --debug shows where"
         return _fail(message, 1, debug=parsed.debug)
-    return 0
+    return code
 
 
 def _run(parsed: argparse.Namespace) -> None:
@@ -61,6 +62,10 @@ def _run(parsed: argparse.Namespace) -> None:
         weight_averaging=parsed.weight_averaging,
         flip=parsed.flip,
         limit=parsed.limit,
+        test_split=parsed.test_split,
+        image_size=parsed.image_size,
+        max_bad=parsed.max_bad,
+        keep_leaks=parsed.keep_leaks,
     )
     recipes.check(settings)
     if parsed.save:
@@ -97,6 +102,26 @@ def _compare(parsed: argparse.Namespace) -> None:
     from apparel import text, workflow  # noqa: PLC0415  # --help has no time for it
 
     print(text.comparison(workflow.compare_runs(parsed.runs)))
+
+
+def _check(parsed: argparse.Namespace) -> int:
+    settings = Settings(
+        seed=parsed.seed,
+        limit=parsed.limit,
+        test_split=parsed.test_split,
+        image_size=parsed.image_size,
+        max_bad=1.0,  # what is unreadable is told, however much it is
+    )
+    from apparel import workflow  # noqa: PLC0415  # --help has no time for it
+
+    is_clean = workflow.check_source(
+        parsed.source,
+        settings,
+        data_dir=parsed.data_dir,
+        output=parsed.output,
+        table=parsed.fix,
+    ).is_clean
+    return 0 if is_clean else 1
 
 
 def _stress(parsed: argparse.Namespace) -> None:
@@ -147,10 +172,11 @@ def _fail(message: str, code: int, *, debug: bool) -> int:
     return code
 
 
-_HANDLERS: dict[str, Callable[[argparse.Namespace], None]] = {
+_HANDLERS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "run": _run,
     "evaluate": _evaluate,
     "compare": _compare,
+    "check": _check,
     "stress": _stress,
     "suspects": _suspects,
     "report": _report,

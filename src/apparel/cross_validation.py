@@ -14,6 +14,7 @@ from sklearn.model_selection import StratifiedKFold
 from apparel import inference, models, prepare, train
 from apparel.backend import NumberFormat
 from apparel.errors import DataError
+from apparel.images import take
 from apparel.recipes import recipe_of
 from apparel.records import Dataset, Splits
 from apparel.settings import Settings
@@ -76,7 +77,7 @@ def cross_validate(
         )
         if train.fit(model, splits, settings, number_format).interrupted:
             raise KeyboardInterrupt
-        said[fold] = inference.predict_probabilities(model, images[fold])
+        said[fold] = inference.predict_probabilities(model, take(images, fold))
         said_of_test += inference.predict_probabilities(model, test_images) / N_FOLDS
     return OutOfSample(train=said, test=said_of_test.astype(np.float32))
 

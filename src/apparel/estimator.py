@@ -11,12 +11,15 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from apparel import backend, budget, calibration, data, inference, models, prepare, train
 from apparel.backend import NumberFormat
 from apparel.errors import StepOrderError
+from apparel.images import ImageArray
 from apparel.recipes import recipe_of
-from apparel.records import Calibration, Evaluation, History, Splits
+from apparel.records import Calibration, DataCheck, Dataset, Evaluation, History, Splits
 from apparel.rundir import RunDirectory
 from apparel.settings import Dtype, Plan, Settings, parse_budget
 
 T = TypeVar("T")
+# Fashion-MNIST's.
+N_CLASSES, IMG_SHAPE = 10, (28, 28, 1)
 
 
 class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn publishes no types
@@ -24,8 +27,8 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def __init__(
         self,
-        n_classes: int = 10,
-        img_shape: tuple[int, int, int] = (28, 28, 1),
+        n_classes: int = N_CLASSES,
+        img_shape: tuple[int, int, int] = IMG_SHAPE,
         *,
         model_name: str = "auto",
         width: int | None = None,
@@ -41,6 +44,10 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         flip: bool | None = None,
         target_accuracy: float = 0.97,
         limit: int | None = None,
+        test_split: float = 0.2,
+        image_size: int | None = None,
+        max_bad: float = 0.05,
+        keep_leaks: bool = False,
         data_dir: str | os.PathLike[str] | None = None,
         run_dir: str | os.PathLike[str] | RunDirectory | None = None,
     ) -> None:
@@ -61,19 +68,28 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.flip = flip
         self.target_accuracy = target_accuracy
         self.limit = limit
+        self.test_split = test_split
+        self.image_size = image_size
+        self.max_bad = max_bad
+        self.keep_leaks = keep_leaks
         self.data_dir = data_dir
         self.run_dir = run_dir
 
         self.labels: list[str] = _default_labels(n_classes)
         self.model: Any = None
         self.training_logs: History | None = None
-        self.train_images: NDArray[Any] | None = None
+        self.train_images: ImageArray | None = None
         self.train_labels: NDArray[Any] | None = None
-        self.test_images: NDArray[Any] | None = None
+        self.test_images: ImageArray | None = None
         self.test_labels: NDArray[Any] | None = None
         self.orig_test_labels: NDArray[np.int64] | None = None
+        self.data_check: DataCheck | None = None
         self.calibration: Calibration | None = None
         self.evaluation: Evaluation | None = None
+        # What was imported, and the arrays that it became.
+        self._dataset: tuple[Dataset, tuple[Any, ...]] | None = None
+        # What the source sets aside, and the prepared images that it is of.
+        self._validation: tuple[NDArray[np.int64] | None, ImageArray | None] = (None, None)
         self._manifest: dict[str, object] = {}
         self._splits: Splits | None = None
         self._plan: Plan | None = None
@@ -167,6 +183,10 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             flip=self.flip,
             target_accuracy=self.target_accuracy,
             limit=self.limit,
+            test_split=self.test_split,
+            image_size=self.image_size,
+            max_bad=self.max_bad,
+            keep_leaks=self.keep_leaks,
         )
         if self._plan is None:
             return settings

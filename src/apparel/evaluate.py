@@ -38,6 +38,8 @@ def evaluate(
     *,
     averaged: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
     calibration: Calibration = UNCALIBRATED,
+    leaked: NDArray[np.bool_] | None = None,
+    imbalanced: bool = False,
 ) -> Evaluation:
     """Score probabilities against labels.
 
@@ -49,6 +51,10 @@ def evaluate(
             averaged over; each gives an accuracy more.
         calibration: what was chosen on validation images; the probabilities are those of the
             calibrated model.
+        leaked: shape (n,), which images are among the training images as well; they give an
+            accuracy more, that of the others.
+        imbalanced: whether classes differed much in size in training; then balanced accuracy,
+            which says more, comes first.
 
     Returns:
         Every figure with its interval. A class never predicted has precision 0, as in
@@ -71,8 +77,7 @@ def evaluate(
         class_names=class_names,
         confusion=confusion,
         metrics={
-            "accuracy": _accuracy(probabilities, labels),
-            **averages,
+            **_leading(_accuracy(probabilities, labels), averages, imbalanced),
             "top_2_accuracy": share_interval(_among_first_two(probabilities, labels)),
             "log_loss": mean_interval(_log_losses(probabilities, labels)),
             "brier_score": mean_interval(_brier_scores(probabilities, labels)),
@@ -81,6 +86,7 @@ def evaluate(
                 f"accuracy_{name}_averaged": _accuracy(means, labels)
                 for name, means in averaged.items()
             },
+            **_without_leaks(probabilities, labels, leaked),
         },
         per_class=per_class,
         report=classification_report(
@@ -91,6 +97,27 @@ def evaluate(
         reliability_before=reliability(uncalibrated(probabilities, calibration), labels),
         abstention=abstain(probabilities, labels, calibration),
     )
+
+
+def _leading(
+    accuracy: Interval, averages: Mapping[str, Interval], imbalanced: bool
+) -> dict[str, Interval]:
+    """Put the figure first that says most."""
+    leading = {"accuracy": accuracy, **averages}
+    if imbalanced:
+        return {"balanced_accuracy": averages["balanced_accuracy"], **leading}
+    return leading
+
+
+def _without_leaks(
+    probabilities: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    leaked: NDArray[np.bool_] | None,
+) -> dict[str, Interval]:
+    """The accuracy on images that were not trained on, where some were and others not."""
+    if leaked is None or not leaked.any() or leaked.all():
+        return {}
+    return {"accuracy_without_leaks": _accuracy(probabilities[~leaked], labels[~leaked])}
 
 
 def _accuracy(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Interval:

@@ -35,8 +35,7 @@ def load_data(directory: RunDirectory, *, source: str | None, data_dir: Path | N
     return data.load(
         source or record["dataset"]["source"],
         data_dir=data_dir,
-        limit=settings.limit,
-        seed=settings.seed,
+        **settings.of_data,
     )
 
 
@@ -77,6 +76,7 @@ def load_report(directory: RunDirectory, data_dir: Path | None) -> Report:
         suspects=directory.suspects(),
         robustness=directory.robustness(),
     )
+    check = directory.check()
     source, name = record["dataset"]["source"], record["recipe"]["model_name"]
     return Report(
         title=f"{name} on {source}",
@@ -97,6 +97,8 @@ def load_report(directory: RunDirectory, data_dir: Path | None) -> Report:
         ),
         suspects=evidence.suspects,
         robustness=evidence.robustness,
+        # Of other images, its positions would point at wrong ones.
+        check=check if check and check.sha256 == dataset.sha256 else None,
         facts=_facts(record),
         command=_command(record["settings"], source),
     )
@@ -109,16 +111,20 @@ def _evaluation(directory: RunDirectory) -> Evaluation:
         ModelFileError: the run is not finished, or a file of it is broken.
     """
     probabilities, labels = results.read_predictions(directory.path)
-    names = tuple(directory.settings()["class_names"])
+    record = directory.settings()
     try:
         evaluation = evaluate.evaluate(
-            probabilities, labels, names, calibration=directory.calibration()
+            probabilities,
+            labels,
+            tuple(record["class_names"]),
+            calibration=directory.calibration(),
+            imbalanced=record["dataset"].get("class_weights") is not None,
         )
     except ApparelError as error:
         path = directory.path / results.PREDICTIONS_FILE
         raise ModelFileError(f"{path} holds no predictions: {error}") from error
-    averaged = results.read_averaged(directory.path)
-    return replace(evaluation, metrics={**evaluation.metrics, **averaged})
+    further = results.read_further_accuracies(directory.path)
+    return replace(evaluation, metrics={**evaluation.metrics, **further})
 
 
 def _command(settings: Mapping[str, Any], source: str) -> str:
@@ -130,8 +136,8 @@ def _command(settings: Mapping[str, Any], source: str) -> str:
         words.append(f"--data {source}")
     for key, value in chosen.items():
         option = key.removesuffix("_name").replace("_", "-")
-        if value is False:
-            words.append(f"--no-{option}")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
         elif key == "budget":
             words.append(f"--budget {value:g}s")
         else:

@@ -1,6 +1,7 @@
 """A float32 Keras model + images → probabilities and Keras's own measures."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from apparel import pipeline
 from apparel.errors import ModelFileError, UsageError
+from apparel.images import ImageArray, changed, take
 from apparel.records import Prediction, Splits
 from apparel.settings import Recipe, whole_number
 
@@ -17,7 +19,7 @@ BATCH_SIZE = 500
 N_COMPARED = 512
 
 
-def predict_probabilities(model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
+def predict_probabilities(model: Any, images: ImageArray) -> NDArray[np.float32]:
     """Give every image's class probabilities.
 
     Args:
@@ -36,12 +38,12 @@ def predict_validation(model: Any, splits: Splits) -> tuple[NDArray[np.float32],
     labels = splits.train_labels[splits.validation].argmax(axis=1)
     if not len(labels):
         return np.empty((0, splits.train_labels.shape[1]), np.float32), labels
-    return predict_probabilities(model, splits.train_images[splits.validation]), labels
+    return predict_probabilities(model, take(splits.train_images, splits.validation)), labels
 
 
 def predict_averaged(
     model: Any,
-    images: NDArray[np.float32],
+    images: ImageArray,
     probabilities: NDArray[np.float32],
     recipe: Recipe,
 ) -> dict[str, NDArray[np.float32]]:
@@ -66,7 +68,8 @@ def predict_averaged(
         averaged["flip"] = _mean([probabilities, _predict_mirrored(model, images)])
     if recipe.shift:
         views = [averaged.get("flip", probabilities)] * 2
-        for moved in _moved_diagonally(images):
+        for start in (2, 0):
+            moved = changed(images, partial(_moved, start=start))
             seen = predict_probabilities(model, moved)
             views.append(_mean([seen, _predict_mirrored(model, moved)]) if recipe.flip else seen)
         averaged["view"] = _mean(views)
@@ -78,22 +81,23 @@ def _mean(probabilities: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     return np.asarray(np.mean(probabilities, axis=0), np.float32)
 
 
-def _predict_mirrored(model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
+def _predict_mirrored(model: Any, images: ImageArray) -> NDArray[np.float32]:
     """Give every mirrored image's class probabilities."""
-    return predict_probabilities(model, np.ascontiguousarray(images[:, :, ::-1]))
+    return predict_probabilities(model, changed(images, _mirrored))
 
 
-def _moved_diagonally(images: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    """Move images by a pixel to the upper left, then to the lower right, with black behind."""
+def _mirrored(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(images[:, :, ::-1])
+
+
+def _moved(images: NDArray[np.float32], *, start: int) -> NDArray[np.float32]:
+    """Move images by a pixel, to the upper left from 2 and to the lower right from 0."""
     height, width = images.shape[1:3]
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    for start in (2, 0):
-        yield padded[:, start : start + height, start : start + width]
+    return padded[:, start : start + height, start : start + width]
 
 
-def keras_measures(
-    model: Any, images: NDArray[np.float32], labels: NDArray[np.float32]
-) -> dict[str, float]:
+def keras_measures(model: Any, images: ImageArray, labels: NDArray[np.float32]) -> dict[str, float]:
     """Give what Keras's own `evaluate` measures.
 
     Args:
@@ -162,7 +166,7 @@ def choose_samples(
 def describe(
     indices: Sequence[int],
     probabilities: NDArray[np.float32],
-    images: NDArray[np.float32],
+    images: ImageArray,
     labels: NDArray[np.int64],
     class_names: tuple[str, ...],
 ) -> list[Prediction]:

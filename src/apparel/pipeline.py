@@ -18,12 +18,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from apparel import backend
+from apparel.images import StoredImages
 
 # Batches that are ready before they are needed.
 AHEAD = 4
 
 
-def batched(*arrays: NDArray[Any], batch_size: int) -> Any:
+def batched(*arrays: NDArray[Any] | StoredImages, batch_size: int) -> Any:
     """Cut arrays into batches, in order, for Keras to pass over as often as it wants.
 
     Args:
@@ -39,7 +40,20 @@ def batched(*arrays: NDArray[Any], batch_size: int) -> Any:
 
     # One array alone is the images, and not the only one of several inputs.
     rows = arrays if len(arrays) > 1 else arrays[0]
-    return _untuned(tf.data.Dataset.from_tensor_slices(rows).batch(batch_size))
+    if not any(isinstance(array, StoredImages) for array in arrays):
+        return _untuned(tf.data.Dataset.from_tensor_slices(rows).batch(batch_size))
+    signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in arrays)
+    parts = [slice(i, i + batch_size) for i in range(0, len(arrays[0]), batch_size)]
+
+    def read() -> Iterator[Any]:
+        for part in parts:
+            batch = tuple(array[part] for array in arrays)
+            yield batch if len(arrays) > 1 else batch[0]
+
+    stored = tf.data.Dataset.from_generator(
+        read, output_signature=signature if len(arrays) > 1 else signature[0]
+    )
+    return _untuned(stored.apply(tf.data.experimental.assert_cardinality(len(parts))))
 
 
 def endless(batches: Iterator[tuple[NDArray[Any], ...]]) -> Any:
@@ -71,7 +85,7 @@ def _untuned(dataset: Any) -> Any:
     return dataset.prefetch(AHEAD).with_options(options)
 
 
-def _sliced(arrays: tuple[NDArray[Any], ...], batch_size: int) -> Any:
+def _sliced(arrays: tuple[NDArray[Any] | StoredImages, ...], batch_size: int) -> Any:
     """The batches as a dataset of Keras's own."""
     keras = backend.load_keras()
 

@@ -109,9 +109,9 @@ class Predictor:
 def read_image(path: str | os.PathLike[str], img_shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """Read one image file into the shape that a model takes.
 
-    The photo's own rotation is applied; transparency becomes black, Fashion-MNIST's
-    background. An image of another size is shrunk or enlarged as a whole and centred, and
-    the rest takes the colour of its upper left corner.
+    The photo's own rotation is applied; transparency shows white. An image of another size is
+    shrunk or enlarged as a whole and centred, and the rest takes the colour of its upper left
+    corner.
 
     Args:
         path: an image of any format that Pillow reads.
@@ -184,10 +184,10 @@ def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
 
 
 def _flatten(image: Image.Image, mode: str) -> Image.Image:
-    """Lay an image over black and convert it to `mode`."""
+    """Lay an image over white and convert it to `mode`."""
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     if image.mode in {"I", "F"}:
         raise ValueError("its pixels have 32 bits and no known range; save it with 8 or 16")
     if image.mode.startswith("I;16"):

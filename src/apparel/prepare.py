@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from apparel.errors import DataError
+from apparel.images import ImageArray, StoredImages, changed
 from apparel.records import Dataset, Splits
+from apparel.sampling import is_imbalanced, stratified_split
 from apparel.settings import Settings
 
 MAX_PIXEL = 255
@@ -31,17 +33,19 @@ def prepare(dataset: Dataset, settings: Settings) -> Splits:
         one_hot(dataset.test_labels, dataset.n_classes),
         settings=settings,
         manifest=dataset.origin,
+        validation=dataset.validation,
     )
 
 
 def split(
-    train_images: NDArray[np.float32],
+    train_images: ImageArray,
     train_labels: NDArray[np.float32],
-    test_images: NDArray[np.float32],
+    test_images: ImageArray,
     test_labels: NDArray[np.float32],
     *,
     settings: Settings,
     manifest: Mapping[str, object],
+    validation: NDArray[np.int64] | None = None,
 ) -> Splits:
     """Choose the validation images among images that are scaled already.
 
@@ -52,13 +56,19 @@ def split(
         test_labels: shape (m, k), one-hot.
         settings: gives `seed` and `validation_split`.
         manifest: where the images came from.
+        validation: positions of the validation images; None to draw them.
 
     Returns:
-        The same arrays and the choice; its manifest tells also the images a class.
+        The same arrays, the choice, and class weights where classes differ much in size. The
+        manifest tells also the images a class and the weights.
     """
-    training, validation = stratified_split(
-        train_labels.argmax(axis=1), share=settings.validation_split, seed=settings.seed
-    )
+    if validation is None:
+        training, validation = stratified_split(
+            train_labels.argmax(axis=1), share=settings.validation_split, seed=settings.seed
+        )
+    else:
+        training = np.setdiff1d(np.arange(len(train_labels)), validation)
+    weights = balancing_weights(train_labels[training].sum(axis=0))
     counts = {
         "training": train_labels[training].sum(axis=0).astype(int).tolist(),
         "validation": train_labels[validation].sum(axis=0).astype(int).tolist(),
@@ -71,13 +81,43 @@ def split(
         test_labels=test_labels,
         training=training,
         validation=validation,
-        manifest={**manifest, "images_per_class": counts},
+        manifest={
+            **manifest,
+            "images_per_class": counts,
+            "class_weights": None if weights is None else weights.tolist(),
+        },
+        class_weights=weights,
     )
 
 
-def scale_pixels(images: NDArray[Any]) -> NDArray[np.float32]:
+def balancing_weights(counts: NDArray[Any]) -> NDArray[np.float32] | None:
+    """Give weights by which every class counts the same.
+
+    They are scikit-learn's "balanced" ones (G. King and L. Zeng, "Logistic Regression in Rare
+    Events Data", Political Analysis 9, 2001).
+
+    Args:
+        counts: shape (k,), images of each class.
+
+    Returns:
+        Shape (k,), with mean 1 over the images; None where classes are of about the same size. A
+        class without images counts 0.
+    """
+    if not is_imbalanced(counts):
+        return None
+    present = counts[counts > 0]
+    weights = np.zeros(len(counts), np.float32)
+    weights[counts > 0] = present.sum() / (len(present) * present)
+    return weights
+
+
+def scale_pixels(images: ImageArray) -> ImageArray:
     """Map pixels from 0-255 to float32 in [0, 1], in any shape."""
-    return images.astype(np.float32) / np.float32(MAX_PIXEL)
+    return changed(images, _scaled)
+
+
+def _scaled(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    return pixels.astype(np.float32) / np.float32(MAX_PIXEL)
 
 
 def one_hot(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
@@ -87,38 +127,14 @@ def one_hot(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
     return rows
 
 
-def stratified_split(
-    labels: NDArray[np.int64], *, share: float, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Hold out the same share of every class.
-
-    A class of two images or more gives at least one and keeps at least one.
-    scikit-learn's own split refuses classes as small as that.
-
-    Args:
-        labels: shape (n,), the class of each image.
-        share: in (0, 1).
-        seed: of the choice.
-
-    Returns:
-        The sorted indices that stay and the sorted indices that are held out.
-    """
-    random = np.random.default_rng(seed)
-    held_out = []
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        count = min(max(round(share * len(members)), 1), len(members) - 1)
-        held_out.append(random.permutation(members)[:count])
-    validation = np.sort(np.concatenate(held_out))
-    return np.setdiff1d(np.arange(len(labels)), validation), validation
+def without_grey_axis(images: ImageArray) -> ImageArray:
+    """Lay grey images in memory out as Keras's data sets do: (n, h, w, 1) becomes (n, h, w)."""
+    if isinstance(images, StoredImages) or images.shape[-1] != 1:
+        return images
+    return images[..., 0]
 
 
-def without_grey_axis(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Lay grey images out as Keras's data sets do: (n, h, w, 1) becomes (n, h, w)."""
-    return images[..., 0] if images.shape[-1] == 1 else images
-
-
-def is_prepared(images: NDArray[Any], labels: NDArray[Any]) -> bool:
+def is_prepared(images: ImageArray, labels: NDArray[Any]) -> bool:
     """Whether images are scaled and labels one-hot, as `prepare` leaves them."""
     one_hot_rows = labels.ndim == 2 and labels.shape[1] > 1  # noqa: PLR2004  # n, k
     return one_hot_rows and images.ndim == 4 and images.dtype == np.float32  # noqa: PLR2004  # n, h, w, c
@@ -206,4 +222,4 @@ def as_unit_images(X: ArrayLike, img_shape: tuple[int, int, int]) -> NDArray[np.
             "pixels as whole numbers of 0 to 255 (X.astype('uint8')) or floats of 0 to 1 (X / 255)."
         )
     images = values.reshape(len(values), *img_shape)
-    return scale_pixels(images) if whole else images.astype(np.float32)
+    return _scaled(images) if whole else images.astype(np.float32)

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 from apparel.errors import ModelFileError
 from apparel.records import (
     Attack,
+    CheckedImage,
+    CopiedImage,
     CorruptionCurve,
+    DataCheck,
     Evaluation,
     History,
     Interval,
@@ -29,6 +32,7 @@ PREDICTIONS_FILE = "predictions.csv"
 FINISHED = "Give a folder that `apparel run` has finished."
 STRESS_FILE = "stress.json"
 SUSPECTS_FILE = "suspects_{split}.csv"
+CHECK_FILE = "check.json"
 
 
 def metrics(evaluation: Evaluation) -> dict[str, object]:
@@ -153,12 +157,15 @@ def suspect_rows(suspects: LabelSuspects) -> tuple[list[str], Iterator[tuple[obj
     return ["rank", "index", "given", "suggested", "label_quality"], rows
 
 
-def read_suspects(folder: Path, settings: Mapping[str, Any]) -> tuple[LabelSuspects, ...]:
+def read_suspects(
+    folder: Path, settings: Mapping[str, Any], check: DataCheck | None
+) -> tuple[LabelSuspects, ...]:
     """Read back what `suspect_rows` laid out, of each split that was searched.
 
     Args:
         folder: the run directory.
         settings: its `settings.json`.
+        check: of its images, which also counts those that were not trained on; None without one.
 
     Raises:
         ModelFileError: a file is broken.
@@ -167,6 +174,8 @@ def read_suspects(folder: Path, settings: Mapping[str, Any]) -> tuple[LabelSuspe
 
     found = []
     names, counts = settings["class_names"], settings["dataset"]["images_per_class"]
+    if check:
+        counts = {"validation": [], **check.images_per_class}
     n_images = {
         "train": sum(counts["training"]) + sum(counts["validation"]),
         "test": sum(counts["test"]),
@@ -194,6 +203,68 @@ def read_suspects(folder: Path, settings: Mapping[str, Any]) -> tuple[LabelSuspe
                 f"{path} holds no suspects ({error!r}). Write it again with `apparel suspects`."
             ) from error
     return tuple(found)
+
+
+def data_check(check: DataCheck) -> dict[str, object]:
+    """Lay out what a check of the data found as `check.json`: plain types."""
+    return {
+        "is_clean": check.is_clean,
+        **asdict(check),
+        "sizes": [
+            {"height": height, "width": width, "images": count}
+            for (height, width), count in check.sizes.items()
+        ],
+    }
+
+
+def check_json(check: DataCheck) -> str:
+    """Give the text of `check.json`: in ASCII, as names of files need not be UTF-8."""
+    return json.dumps(data_check(check), indent=2) + "\n"
+
+
+def read_check(folder: Path) -> DataCheck | None:
+    """Read back what `data_check` laid out, or None where the data were not checked.
+
+    Args:
+        folder: where `check.json` is.
+
+    Raises:
+        ModelFileError: the file is broken.
+    """
+    path = folder / CHECK_FILE
+    if not path.exists():
+        return None
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+        del read["is_clean"]  # follows from the rest
+        sizes = {(size["height"], size["width"]): size["images"] for size in read["sizes"]}
+        pairs = {name: _copied(read[name]) for name in ("duplicates", "leaks", "conflicts")}
+        images = {name: _checked(read[name]) for name in ("unusual", "blank")}
+        names, shape = tuple(read["class_names"]), tuple(read["img_shape"])
+        shapes = {"class_names": names, "img_shape": shape, "sizes": sizes}
+        return DataCheck(**{**read, **shapes, **pairs, **images})
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        raise ModelFileError(
+            f"{path} holds no check of data ({error!r}). Write it again with `apparel check`."
+        ) from error
+
+
+def _copied(pairs: list[dict[str, Any]]) -> tuple[CopiedImage, ...]:
+    """Read back pairs of images that show the same."""
+    return tuple(
+        CopiedImage(
+            first=CheckedImage(**pair["first"]),
+            second=CheckedImage(**pair["second"]),
+            exact=pair["exact"],
+            mirrored=pair["mirrored"],
+        )
+        for pair in pairs
+    )
+
+
+def _checked(images: list[dict[str, Any]] | None) -> tuple[CheckedImage, ...] | None:
+    """Read back images, or that they were not looked for."""
+    return None if images is None else tuple(CheckedImage(**image) for image in images)
 
 
 def read_history(folder: Path, settings: Mapping[str, Any]) -> History:
@@ -253,8 +324,10 @@ def read_predictions(folder: Path) -> "tuple[NDArray[np.float32], NDArray[np.int
         raise ModelFileError(f"{path} holds no predictions ({error!r}). {FINISHED}") from error
 
 
-def read_averaged(folder: Path) -> dict[str, Interval]:
-    """Read back the accuracies that probabilities averaged over changed copies gave.
+def read_further_accuracies(folder: Path) -> dict[str, Interval]:
+    """Read back the accuracies that predictions alone do not give.
+
+    They are of probabilities averaged over changed copies, and without leaked images.
 
     Args:
         folder: the run directory.
@@ -265,7 +338,7 @@ def read_averaged(folder: Path) -> dict[str, Interval]:
     path = folder / METRICS_FILE
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
-        return {name: Interval(**x) for name, x in read.items() if name.endswith("_averaged")}
+        return {name: Interval(**x) for name, x in read.items() if name.startswith("accuracy_")}
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read: {error.strerror}. {FINISHED}") from error
     except (AttributeError, TypeError, ValueError) as error:

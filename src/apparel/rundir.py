@@ -23,13 +23,21 @@ from apparel.formats import SUFFIXES
 from apparel.records import (
     UNCALIBRATED,
     Calibration,
+    DataCheck,
     Evaluation,
     History,
     LabelSuspects,
     Robustness,
     TestedRun,
 )
-from apparel.results import HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, STRESS_FILE, SUSPECTS_FILE
+from apparel.results import (
+    CHECK_FILE,
+    HISTORY_FILE,
+    METRICS_FILE,
+    PREDICTIONS_FILE,
+    STRESS_FILE,
+    SUSPECTS_FILE,
+)
 from apparel.settings import Plan, Recipe, Settings
 
 if TYPE_CHECKING:
@@ -254,7 +262,19 @@ class RunDirectory:
         Raises:
             ModelFileError: a file is broken.
         """
-        return results.read_suspects(self.path, self.settings())
+        return results.read_suspects(self.path, self.settings(), self.check())
+
+    def write_check(self, check: DataCheck) -> None:
+        """Write `check.json`."""
+        write_text(self.path / CHECK_FILE, results.check_json(check))
+
+    def check(self) -> DataCheck | None:
+        """Read back what `write_check` wrote, or None where it wrote nothing.
+
+        Raises:
+            ModelFileError: the file is broken.
+        """
+        return results.read_check(self.path)
 
     def robustness(self) -> Robustness | None:
         """Read back what `write_robustness` wrote, or None where it wrote nothing.
@@ -331,8 +351,8 @@ def _drop_results(folder: Path) -> None:
     """Delete what an earlier training left in a run directory, and nothing else."""
     suspects = (SUSPECTS_FILE.format(split=split) for split in ("train", "test"))
     exports = (f"model{suffix}" for suffix in SUFFIXES.values())
-    names = (HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, STRESS_FILE, *suspects, "report.html",
-             "README.md", MODEL_FILE, *exports)  # fmt: skip
+    names = (CHECK_FILE, HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, STRESS_FILE, *suspects,
+             "report.html", "README.md", MODEL_FILE, *exports)  # fmt: skip
     for path in (*(folder / name for name in names), *(folder / "plots").glob("*.png")):
         path.unlink(missing_ok=True)
 

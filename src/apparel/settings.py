@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from apparel.errors import UsageError
 
@@ -128,6 +128,12 @@ class Settings:
         target_accuracy: of the images that the model is to answer once it leaves out those that
             it is not sure of, in [0, 1].
         limit: at most so many images of each split, or None for all.
+        test_split: the share of every class that is drawn for testing where the data have no test
+            images, in (0, 1).
+        image_size: height and width that images in files are brought to, at least 1; None for
+            what fits them.
+        max_bad: the share of the files that may be unreadable, in [0, 1].
+        keep_leaks: train also on images that are among the test images as well.
     """
 
     model_name: str = "auto"
@@ -144,6 +150,10 @@ class Settings:
     flip: bool | None = None
     target_accuracy: float = 0.97
     limit: int | None = None
+    test_split: float = 0.2
+    image_size: int | None = None
+    max_bad: float = 0.05
+    keep_leaks: bool = False
 
     def __post_init__(self) -> None:
         """Check every value once, early.
@@ -151,19 +161,23 @@ class Settings:
         Raises:
             UsageError: a value is outside its range, or two contradict each other.
         """
-        for name in ("width", "epochs", "patience", "batch_size", "limit"):
+        for name in ("width", "epochs", "patience", "batch_size", "limit", "image_size"):
             self._check(name, lambda n, v: whole_number(n, v, minimum=1))
         object.__setattr__(self, "seed", checked_seed(self.seed))
         if self.dtype not in DTYPES:
             raise UsageError(
                 f"dtype must be one of {', '.join(DTYPES)}, but is {self.dtype!r}. Choose one."
             )
-        self._check("validation_split", real_number)
-        if not 0 < self.validation_split < 1:
-            raise UsageError(
-                "validation_split must lie between 0 and 1, both excluded, "
-                f"but is {self.validation_split!r}. 0.1 holds out a tenth."
-            )
+        for name in ("validation_split", "test_split"):
+            self._check(name, real_number)
+            if not 0 < getattr(self, name) < 1:
+                raise UsageError(
+                    f"{name} must lie between 0 and 1, both excluded, but is "
+                    f"{getattr(self, name)!r}. 0.1 holds out a tenth."
+                )
+        self._check(
+            "max_bad", lambda n, v: checked_share(n, v, "0.05 allows one file in twenty to be bad.")
+        )
         self._check("budget", lambda n, v: checked_positive(n, v, "600 is ten minutes."))
         self._check("learning_rate", lambda n, v: checked_positive(n, v, "0.001 is usual."))
         self._check(
@@ -179,6 +193,12 @@ class Settings:
         self._check_together()
         if self.model_name == "auto" and self.budget is None:
             object.__setattr__(self, "model_name", "cnn")
+
+    @property
+    def of_data(self) -> dict[str, Any]:
+        """What decides which images are taken, as `data.load` names it."""
+        names = ("limit", "seed", "test_split", "image_size", "max_bad")
+        return {name: getattr(self, name) for name in names}
 
     def _check(self, name: str, check: Callable[[str, object], object]) -> None:
         """Check a value that is given, and keep it as the check returns it."""

@@ -8,23 +8,26 @@ from numpy.typing import NDArray
 
 from apparel import attack
 from apparel.corruptions import CORRUPTIONS, Corruption, Pixels, corrupt
+from apparel.images import ImageArray
 from apparel.intervals import share_interval
 from apparel.probabilities import check_probabilities
 from apparel.records import Attack, CorruptionCurve, Interval, Robustness
 
 # A tenth of the range of a pixel.
 EPSILON = 0.1
+# Of larger test sets, so many are drawn: an accuracy is then known to a point.
+MOST_IMAGES = 10_000
 
 
 def stress(
     predict: Callable[[Pixels], NDArray[np.float32]],
     logits_model: Any,
-    images: Pixels,
+    images: ImageArray,
     labels: NDArray[np.int64],
     *,
     seed: int,
 ) -> Robustness:
-    """Measure accuracy on images made worse.
+    """Measure accuracy on images made worse, at most `MOST_IMAGES` of them.
 
     Args:
         predict: takes images, gives probabilities, shape (n, k).
@@ -40,6 +43,10 @@ def stress(
         DataError: the shapes do not fit, or a label is no class.
         ApparelError: what the model gives is no probabilities.
     """
+    if len(images) > MOST_IMAGES:
+        chosen = np.random.default_rng(seed).permutation(len(images))[:MOST_IMAGES]
+        images, labels = images[chosen], labels[chosen]
+    pixels: Pixels = np.asarray(images)
 
     def accuracy(seen: Pixels) -> Interval:
         probabilities = predict(seen)
@@ -52,13 +59,13 @@ def stress(
             unit=corruption.unit,
             strengths=corruption.strengths,
             accuracies=tuple(
-                accuracy(corrupt(corruption, images, strength, seed=seed))
+                accuracy(corrupt(corruption, pixels, strength, seed=seed))
                 for strength in corruption.strengths
             ),
         )
 
-    unchanged = accuracy(images)  # before the attack, which takes minutes
-    standing = attack.withstood(logits_model, images, labels, epsilon=EPSILON, seed=seed)
+    unchanged = accuracy(pixels)  # before the attack, which takes minutes
+    standing = attack.withstood(logits_model, pixels, labels, epsilon=EPSILON, seed=seed)
     return Robustness(
         n_images=len(images),
         accuracy=unchanged,

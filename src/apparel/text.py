@@ -40,6 +40,7 @@ METRIC_NAMES = {
     "expected_calibration_error": "Calibration error",
     "accuracy_flip_averaged": "Flip-averaged acc.",
     "accuracy_view_averaged": "View-averaged acc.",
+    "accuracy_without_leaks": "Acc. without leaks",
 }
 
 

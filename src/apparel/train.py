@@ -10,6 +10,7 @@ from apparel import backend, pipeline
 from apparel.augment import training_batches
 from apparel.averaging import weight_average
 from apparel.backend import NumberFormat
+from apparel.images import take
 from apparel.muon import muon
 from apparel.progress import EpochEnd, epoch_reporter
 from apparel.pruning import LossFeedback, loss_reader, recording
@@ -194,10 +195,16 @@ def _data(
     told: dict[str, Any] = {}
     if len(held_out):
         told["validation_data"] = pipeline.batched(
-            images[held_out], labels[held_out], batch_size=recipe.batch_size
+            take(images, held_out), labels[held_out], batch_size=recipe.batch_size
         )
     batches = training_batches(
-        images[training], labels[training], recipe, seed=seed, course=course, feedback=feedback
+        take(images, training),
+        labels[training],
+        recipe,
+        seed=seed,
+        course=course,
+        feedback=feedback,
+        class_weights=splits.class_weights,
     )
     return {
         **told,

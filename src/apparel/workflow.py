@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apparel import display, text
+from apparel import check_text, display, results, text
 from apparel.errors import UsageError
-from apparel.files import write_text
+from apparel.files import check_writable, write_text
 from apparel.formats import SUFFIXES, format_of
 from apparel.records import Evaluation, Prediction
 from apparel.rundir import MODEL_FILE, ONNX_FILE, RunDirectory
@@ -17,6 +17,7 @@ from apparel.settings import Recipe, Settings
 if TYPE_CHECKING:
     from apparel.classifier import ApparelClassifier
     from apparel.records import (
+        DataCheck,
         Dataset,
         GroupComparison,
         LabelSuspects,
@@ -139,6 +140,7 @@ def evaluate_run(
         dataset.class_names,
         averaged=averaged,
         calibration=directory.calibration(),
+        imbalanced=record["dataset"].get("class_weights") is not None,
     )
     highest = data.highest_credible_accuracy(dataset.class_names)
     print(text.too_good_line(evaluation, highest), end="")
@@ -218,6 +220,52 @@ def find_suspects(path: Path, *, data_dir: Path | None = None) -> "list[LabelSus
         print(f"Written: {directory.write_suspects(of_split)}")
         print(f"Written: {directory.write_figure(f'suspects_{of_split.split}', figure)}")
     print(f"Report: {write_report(path, data_dir=data_dir)}")
+    return found
+
+
+def check_source(
+    source: str,
+    settings: Settings,
+    *,
+    output: Path,
+    table: Path | None = None,
+    data_dir: Path | None = None,
+) -> "DataCheck":
+    """Check a data set, say what was found and list all of it in a file.
+
+    Args:
+        source: the name or path of the data set.
+        settings: decides which images of it are taken.
+        output: the file, which ends in .json.
+        table: a new file to list the images in that are left without what spoils the data.
+        data_dir: a folder with the data set's files.
+
+    Raises:
+        UsageError: there is no such source, a file may not be written, or there is to be a table
+            of images that are not in files of their own.
+        DataUnavailableError: the named set cannot be had.
+        DataError: the source is no labelled set of images, or a class would have none left.
+        OSError: a file cannot be written.
+    """
+    from apparel import check, data, duplicates  # noqa: PLC0415  # --help has no time
+
+    if output.suffix != ".json":
+        raise UsageError(f"what is found is written as .json, not to {output}. Name such a file.")
+    check_writable(output)
+    if table:
+        check.check_place(table, source)
+        check_writable(table)
+    dataset = data.load(source, data_dir=data_dir, **settings.of_data)
+    if table:
+        check.image_folder(dataset)
+    copies = duplicates.find_duplicates(check.all_images(dataset))
+    found = check.check_data(dataset, copies, None)
+    print(check_text.check_lines(found))
+    write_text(output, results.check_json(found))
+    print(f"Written: {output}")
+    if table:
+        write_text(table, check.cleaned_table(dataset, found, table))
+        print(f"Written: {table}")
     return found
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from apparel.explain import headline
@@ -60,3 +62,13 @@ def test_one_error_in_many_is_not_rounded_away():
 
 def test_a_single_class_is_not_compared_with_guessing():
     assert "guessing" not in headline(evaluation([[3]]))
+
+
+def test_classes_that_differ_in_size_are_told_apart_first():
+    result = evaluation([[90, 0], [5, 5]])
+    balanced = {"balanced_accuracy": Interval(0.75, 0.6, 0.9)}
+    text = headline(replace(result, metrics={**balanced, **result.metrics}))
+    assert text.startswith(
+        "Averaged over the classes, which differ much in size, the model names 75.0 % of a class's "
+        "images correctly. The model names 95.0 % of 100 test images correctly: about 1 image in 20"
+    )

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from apparel.errors import DataError
-from apparel.records import Dataset
+from apparel.images import ImageArray, chunks
+from apparel.records import Dataset, Files
 
 GREY, COLOUR = 3, 4  # dimensions: n, h, w and n, h, w, c
+CHANNELS = (1, 3)
 
 
 def from_arrays(
@@ -41,41 +43,90 @@ def from_arrays(
         DataError: the arrays or names are not of that form, or do not fit together.
     """
     names = _checked_names(class_names)
-    arrays = (
-        _checked_images("train", train_images),
-        _checked_labels("train", train_labels),
-        _checked_images("test", test_images),
-        _checked_labels("test", test_labels),
-    )
-    train_shape, test_shape = arrays[0].shape[1:], arrays[2].shape[1:]
-    if train_shape != test_shape:
+    train, test = _checked_images("train", train_images), _checked_images("test", test_images)
+    if train.shape[1:] != test.shape[1:]:
         raise DataError(
             "Train and test images must have the same height, width and channels, but have "
-            f"{train_shape} and {test_shape}. Resize one of them."
+            f"{train.shape[1:]} and {test.shape[1:]}. Resize one of them."
         )
-    return Dataset(
-        train_images=arrays[0],
-        train_labels=arrays[1],
-        test_images=arrays[2],
-        test_labels=arrays[3],
+    return make_dataset(
+        train,
+        _checked_labels("train", train_labels),
+        test,
+        _checked_labels("test", test_labels),
         class_names=names,
-        sha256=content_hash(arrays, names),
-        test_sha256=content_hash(arrays[2:], names),
         source=source,
     )
 
 
-def content_hash(arrays: Sequence[NDArray[np.generic]], class_names: Sequence[str]) -> str:
-    """Hash shapes, dtypes, bytes and class names.
+def make_dataset(
+    train_images: ImageArray,
+    train_labels: NDArray[np.int64],
+    test_images: ImageArray,
+    test_labels: NDArray[np.int64],
+    *,
+    class_names: tuple[str, ...],
+    source: str,
+    validation: NDArray[np.int64] | None = None,
+    files: Files | None = None,
+) -> Dataset:
+    """Hash images and labels that have the form of a Dataset.
+
+    Args and errors are those of `Dataset`.
+    """
+    train_digests, test_digests = digests(train_images), digests(test_images)
+    img_shape = train_images.shape[1:]
+    test = content_hash(img_shape, class_names, (test_digests, test_labels))
+    return Dataset(
+        train_images=train_images,
+        train_labels=train_labels,
+        test_images=test_images,
+        test_labels=test_labels,
+        class_names=class_names,
+        train_digests=train_digests,
+        test_digests=test_digests,
+        sha256=content_hash(
+            img_shape, class_names, (train_digests, train_labels, test_digests, test_labels)
+        ),
+        test_sha256=test,
+        source=source,
+        validation=validation,
+        files=files,
+    )
+
+
+def digests(images: ImageArray) -> NDArray[np.uint64]:
+    """Give each image's digest (BLAKE2b, RFC 7693), by which equal images are known.
 
     Args:
-        arrays: of any shape and dtype, in an order that matters.
+        images: uint8, shape (n, h, w, c).
+
+    Returns:
+        Shape (n, 2): sixteen bytes an image, the same on every machine.
+    """
+    found = np.empty((len(images), 2), np.uint64)
+    for part, some in chunks(images):
+        read = b"".join(
+            hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(some)
+        )
+        found[part] = np.frombuffer(read, ">u8").reshape(-1, 2)
+    return found
+
+
+def content_hash(
+    img_shape: tuple[int, ...], class_names: Sequence[str], arrays: Sequence[NDArray[np.generic]]
+) -> str:
+    """Hash what a data set holds.
+
+    Args:
+        img_shape: height, width and channels of an image.
         class_names: one name a class.
+        arrays: digests and labels, in an order that matters.
 
     Returns:
         SHA-256 in hexadecimal, the same on little- and big-endian machines.
     """
-    digest = hashlib.sha256(json.dumps(list(class_names)).encode())
+    digest = hashlib.sha256(json.dumps([list(img_shape), list(class_names)]).encode())
     for array in arrays:
         little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
         # The shape goes first: without it, (2, 3) and (3, 2) would look alike.
@@ -110,13 +161,15 @@ def _as_array(what: str, values: ArrayLike) -> NDArray[np.generic]:
 def _checked_images(split: str, values: ArrayLike) -> NDArray[np.uint8]:
     """Return uint8 images of shape (n, h, w, c), or raise DataError."""
     images = _as_array(f"{split} images", values)
-    if images.dtype != np.uint8 or images.ndim not in (GREY, COLOUR) or 0 in images.shape[1:]:
+    grey = images.ndim == GREY
+    fits = grey or (images.ndim == COLOUR and images.shape[-1] in CHANNELS)
+    if images.dtype != np.uint8 or not fits or 0 in images.shape[1:]:
         raise DataError(
             f"{split} images must be uint8 (0 to 255) of shape (n, height, width) or "
-            f"(n, height, width, channels), but are {images.dtype} of shape {images.shape}. "
-            "Convert them first."
+            f"(n, height, width, 1 or 3 channels), but are {images.dtype} of shape "
+            f"{images.shape}. Convert them first."
         )
-    if images.ndim == GREY:
+    if grey:
         images = images[..., np.newaxis]
     return np.ascontiguousarray(images, dtype=np.uint8)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel.data.arrays import from_arrays
+from apparel.data.subset import keep_images
 from apparel.errors import DataError, UsageError
 from apparel.records import Dataset
 from apparel.settings import checked_seed, whole_number
@@ -36,14 +36,7 @@ def limit_images(dataset: Dataset, limit: int, seed: int) -> Dataset:
         return dataset
     train = _kept("train", dataset.train_labels, limit, seed)
     test = _kept("test", dataset.test_labels, limit, seed)
-    return from_arrays(
-        dataset.train_images[train],
-        dataset.train_labels[train],
-        dataset.test_images[test],
-        dataset.test_labels[test],
-        class_names=dataset.class_names,
-        source=dataset.source,
-    )
+    return keep_images(dataset, train, test)
 
 
 def _kept(split: str, labels: NDArray[np.int64], limit: int, seed: int) -> NDArray[np.int64]:

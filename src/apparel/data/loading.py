@@ -1,42 +1,165 @@
-"""From the name of a source to a Dataset."""
+"""From the name or path of a source to a Dataset."""
 
 import os
+from pathlib import Path
+from typing import Any, TypeAlias
 
+import numpy as np
+
+from apparel.data.assembly import LabelledImages, Split, assemble, join
 from apparel.data.fashion_mnist import load_fashion_mnist
+from apparel.data.folder import read_folder
+from apparel.data.idx import find_idx, read_idx
 from apparel.data.limit import limit_images
-from apparel.errors import UsageError
+from apparel.data.npz import labelled_arrays, read_npz
+from apparel.data.table import find_tables, read_table, read_tables
+from apparel.errors import DataError, UsageError
 from apparel.records import Dataset
 
+# A name, a path, or arrays.
+Source: TypeAlias = str | os.PathLike[str] | tuple[Any, Any]
+
 LOADERS = {"fashion-mnist": load_fashion_mnist}
+CACHE_VARIABLE = "APPAREL_CACHE"
 
 
 def load(
-    source: str = "fashion-mnist",
+    source: Source = "fashion-mnist",
     *,
     data_dir: str | os.PathLike[str] | None = None,
     limit: int | None = None,
     seed: int = 0,
+    test_split: float = 0.2,
+    image_size: int | None = None,
+    max_bad: float = 0.05,
 ) -> Dataset:
-    """Load a data set by name.
+    """Load a data set.
 
     Args:
-        source: "fashion-mnist".
-        data_dir: a folder that holds the files of the source; by default, the environment
+        source: "fashion-mnist"; or the path of a folder of class folders, of IDX files or of
+            tables, or of a `.csv`, `.parquet` or `.npz` file; or arrays, as
+            ((x_train, y_train), (x_test, y_test)) or (X, y).
+        data_dir: a folder that holds the files of the named source; by default, the environment
             variable `APPAREL_DATA_DIR`.
         limit: at most so many images of each split, stratified; None for all.
-        seed: decides which images `limit` keeps, 0 to 2**32 - 1.
+        seed: decides which images `limit` keeps and which are drawn for testing, 0 to 2**32 - 1.
+        test_split: the share of every class that is drawn for testing where the source has no
+            test images, in (0, 1).
+        image_size: height and width that images in files are brought to; by default their own
+            where all have the same of at most 64, else a square of the median of their longer
+            sides, and at most 64.
+        max_bad: the share of the files that may be unreadable, in [0, 1].
 
     Returns:
-        The images and labels as they come from the source.
+        The images and labels of the source. A named one and arrays keep their order; other images
+        are in an order that depends on them alone.
 
     Raises:
-        UsageError: the source is unknown, or `limit` or `seed` is out of range.
-        DataUnavailableError: no place has the data.
+        UsageError: there is no such source, or `limit` or `seed` is out of range.
+        DataError: the source is broken, or is no labelled set of images.
+        DataUnavailableError: no place has the named set.
         ApparelError: the data cannot be stored, for example because the disk is full.
     """
-    if source not in LOADERS:
-        raise UsageError(
-            f"The data source {source!r} is unknown. Choose one of: {', '.join(LOADERS)}."
-        )
-    dataset = LOADERS[source](data_dir)
+    if not isinstance(source, str | os.PathLike):
+        dataset = _from_pairs(source, test_split=test_split, seed=seed)
+    elif source in LOADERS:
+        dataset = LOADERS[os.fspath(source)](data_dir)
+    else:
+        path = _existing(source)
+        found = _read(path, image_size=image_size)
+        _check_readable(path, found, max_bad)
+        dataset = assemble(found, source=os.fspath(path), test_split=test_split, seed=seed)
     return dataset if limit is None else limit_images(dataset, limit, seed)
+
+
+def cache_folder() -> Path:
+    """Where decoded images are kept: `APPAREL_CACHE`, or `apparel` in the user's cache."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~", ".cache")).expanduser() / "apparel"
+
+
+def _from_pairs(source: tuple[Any, Any], *, test_split: float, seed: int) -> Dataset:
+    """Number the labels of arrays, and draw test images where there are none.
+
+    Raises:
+        UsageError: these are no pairs of images and labels.
+        DataError: the arrays hold no labelled images.
+    """
+    try:
+        first, second = source
+    except (TypeError, ValueError):
+        first = second = None
+    if isinstance(first, tuple | list) and isinstance(second, tuple | list) and len(first) == 2:  # noqa: PLR2004
+        pairs = [first, second]
+    elif first is not None and np.ndim(second) == 1:
+        pairs = [(first, second)]
+    else:
+        raise UsageError(
+            "arrays must come as ((x_train, y_train), (x_test, y_test)) or (X, y). Put images and "
+            "labels of a split into a tuple."
+        )
+    splits: list[Split] = ["train", "test"]
+    del splits[len(pairs) :]
+    parts = [
+        labelled_arrays(np.asarray(images), np.asarray(labels), "", split)
+        for split, (images, labels) in zip(splits, pairs, strict=True)
+    ]
+    found = join(parts, splits=splits, source="arrays")
+    return assemble(found, source="arrays", test_split=test_split, seed=seed, keep_order=True)
+
+
+def _existing(source: str | os.PathLike[str]) -> Path:
+    """The path that a source names.
+
+    Raises:
+        UsageError: there is nothing.
+    """
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise UsageError(
+            f"there is no data source {os.fspath(source)!r}. Expected was one of: "
+            f"{', '.join(LOADERS)}, or the path of a folder or file with labelled images."
+        )
+    return path.resolve()
+
+
+def _read(path: Path, *, image_size: int | None) -> LabelledImages:
+    """Read a folder or file by what it is.
+
+    Raises:
+        DataError: it is no labelled set of images.
+    """
+    cache = cache_folder()
+    if path.is_dir():
+        if files := find_idx(path):
+            return read_idx(path, files)
+        if tables := find_tables(path):
+            return read_tables(path, tables, image_size=image_size, cache=cache)
+        return read_folder(path, image_size=image_size, cache=cache)
+    if path.suffix == ".npz":
+        return read_npz(path)
+    if path.suffix in {".csv", ".parquet"}:
+        return read_table(path, image_size=image_size, cache=cache)
+    raise DataError(
+        f"{path} is no set of labelled images. Expected was a folder, or a file that ends in .csv, "
+        ".parquet or .npz."
+    )
+
+
+def _check_readable(path: Path, found: LabelledImages, max_bad: float) -> None:
+    """Check that not too much is unreadable.
+
+    Raises:
+        DataError: it is.
+    """
+    n_bad = len(found.unreadable)
+    share = n_bad / (n_bad + len(found.labels))
+    if share > max_bad:
+        name, why = next(iter(found.unreadable.items()))
+        raise DataError(
+            f"{n_bad:,} of {n_bad + len(found.labels):,} files in {path} ({share:.1%}) cannot be "
+            f"read, and at most {max_bad:.1%} may be bad. The first one, {name}: {why} List them "
+            "all with `apparel check`, or allow more with --max-bad."
+        )

@@ -25,6 +25,12 @@ def headline(evaluation: Evaluation) -> str:
             f"The model names {percent(accuracy.value)} of {tested} correctly: "
             f"about {one_in(rarer)} named {'correctly' if right_is_rare else 'wrongly'}."
         )
+    if next(iter(evaluation.metrics)) == "balanced_accuracy":
+        balanced = evaluation.metrics["balanced_accuracy"]
+        text = (
+            "Averaged over the classes, which differ much in size, the model names "
+            f"{percent(balanced.value)} of a class's images correctly. {text}"
+        )
     text += (
         " With 95 % confidence, its true accuracy lies between "
         f"{percent(accuracy.low)} and {percent(accuracy.high)}"

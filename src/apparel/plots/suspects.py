@@ -5,14 +5,15 @@ import math
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from apparel.images import ImageArray
 from apparel.plots.mistakes import draw_map
 from apparel.plots.style import short
-from apparel.records import Images, LabelSuspects
+from apparel.records import LabelSuspects
 
 COLUMNS, ROWS = 5, 5
 
 
-def suspects_figure(suspects: LabelSuspects, images: Images) -> Figure:
+def suspects_figure(suspects: LabelSuspects, images: ImageArray) -> Figure:
     """Draw the most suspicious images of a split, each with its label and what models say.
 
     Args:

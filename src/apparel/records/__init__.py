@@ -3,6 +3,7 @@
 No stage imports another; each takes and gives the records defined here.
 """
 
+from apparel.records.check import CheckedImage, CopiedImage, DataCheck, SplitName
 from apparel.records.comparison import (
     SIGNIFICANCE,
     Difference,
@@ -10,7 +11,8 @@ from apparel.records.comparison import (
     PairComparison,
     TestedRun,
 )
-from apparel.records.data import Dataset, Splits
+from apparel.records.data import Dataset, Files, Splits
+from apparel.records.duplicates import Duplicates
 from apparel.records.evaluation import (
     UNCALIBRATED,
     Abstention,
@@ -28,6 +30,7 @@ from apparel.records.robustness import Attack, CorruptionCurve, Robustness
 from apparel.records.saliency import Saliency
 from apparel.records.suspects import LabelSuspects
 from apparel.records.training import History
+from apparel.records.unusual import Unusual
 
 __all__ = [
     "SIGNIFICANCE",
@@ -35,12 +38,17 @@ __all__ = [
     "Abstention",
     "Attack",
     "Calibration",
+    "CheckedImage",
     "ClassScores",
+    "CopiedImage",
     "CorruptionCurve",
+    "DataCheck",
     "Dataset",
     "Difference",
+    "Duplicates",
     "Evaluation",
     "Evidence",
+    "Files",
     "Finding",
     "GroupComparison",
     "History",
@@ -54,7 +62,9 @@ __all__ = [
     "Report",
     "Robustness",
     "Saliency",
+    "SplitName",
     "Splits",
     "TestedRun",
     "Topic",
+    "Unusual",
 ]

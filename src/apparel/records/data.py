@@ -13,30 +13,59 @@ if TYPE_CHECKING:  # the command's --help has no time to load NumPy
     import numpy as np
     from numpy.typing import NDArray
 
+    from apparel.images import ImageArray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Files:
+    """What the images of a data set were read from.
+
+    Attributes:
+        train: one name an image, in the order of the training images: a path relative to the
+            source, or "file#position" where a file holds many.
+        test: likewise of the test images.
+        unreadable: what could not be read, by name: why.
+        sizes: height and width of the images as they were found: how many.
+    """
+
+    train: Sequence[str]
+    test: Sequence[str]
+    unreadable: Mapping[str, str]
+    sizes: Mapping[tuple[int, int], int]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
     """Labelled images as they come from their source.
 
     Attributes:
-        train_images: uint8, shape (n, h, w, c), 0 to 255.
+        train_images: uint8, shape (n, h, w, c), 0 to 255; training and validation together.
         train_labels: int64, shape (n,), an index into `class_names`.
         test_images: uint8, shape (m, h, w, c).
         test_labels: int64, shape (m,).
         class_names: one name a class.
+        train_digests: uint64, shape (n, 2), equal for equal images.
+        test_digests: likewise, shape (m, 2).
         sha256: hash of the images, labels and class names; equal content, equal hash.
         test_sha256: likewise of the test images, their labels and the class names.
-        source: where the data came from, for people.
+        source: where the data came from: a name that `load` knows, or a path.
+        validation: positions of the training images that the source itself sets aside for
+            validation, in ascending order; None where it does not.
+        files: what the images were read from; None for arrays and for named sets.
     """
 
-    train_images: NDArray[np.uint8]
+    train_images: ImageArray
     train_labels: NDArray[np.int64]
-    test_images: NDArray[np.uint8]
+    test_images: ImageArray
     test_labels: NDArray[np.int64]
     class_names: tuple[str, ...]
+    train_digests: NDArray[np.uint64]
+    test_digests: NDArray[np.uint64]
     sha256: str
     test_sha256: str
     source: str
+    validation: NDArray[np.int64] | None = None
+    files: Files | None = None
 
     def __post_init__(self) -> None:
         """Check that images, labels and class names fit together.
@@ -88,21 +117,26 @@ class Splits:
 
     Attributes:
         train_images: float32, shape (n, h, w, c), in [0, 1]; training and validation together.
+            Sets that are large are scaled where they are read.
         train_labels: float32, shape (n, k), one-hot.
         test_images: float32, shape (m, h, w, c), in [0, 1].
         test_labels: float32, shape (m, k), one-hot.
         training: int64 indices into `train_images` that are trained on.
         validation: int64 indices into `train_images` that are held out.
-        manifest: where the images came from, and images a class in each split; plain types.
+        class_weights: float32, shape (k,): how much an image of each class counts in training;
+            None for all the same.
+        manifest: where the images came from, images a class in each split, and the weights;
+            plain types.
     """
 
-    train_images: NDArray[np.float32]
+    train_images: ImageArray
     train_labels: NDArray[np.float32]
-    test_images: NDArray[np.float32]
+    test_images: ImageArray
     test_labels: NDArray[np.float32]
     training: NDArray[np.int64]
     validation: NDArray[np.int64]
     manifest: Mapping[str, object]
+    class_weights: NDArray[np.float32] | None = None
 
     @property
     def images_per_class(self) -> Mapping[str, Sequence[int]]:

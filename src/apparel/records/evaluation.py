@@ -140,7 +140,9 @@ class Evaluation:
             2), expected_calibration_error and, for a model trained on changed images, the
             accuracy of probabilities averaged over each image and changed copies:
             accuracy_flip_averaged, over the image and its mirror image, and
-            accuracy_view_averaged, over both where they are and moved by a pixel.
+            accuracy_view_averaged, over both where they are and moved by a pixel. With
+            accuracy_without_leaks where some images were trained on as well. The most telling
+            one is first: accuracy, or balanced_accuracy where classes differed much in size.
         per_class: scores of each class, in the order of `class_names`.
         report: scikit-learn's classification report.
         calibration: what validation images chose.

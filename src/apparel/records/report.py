@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from apparel.images import ImageArray
+    from apparel.records.check import DataCheck
     from apparel.records.evaluation import Evaluation
     from apparel.records.finding import Finding
-    from apparel.records.prediction import Images, Prediction
+    from apparel.records.prediction import Prediction
     from apparel.records.robustness import Robustness
     from apparel.records.saliency import Saliency
     from apparel.records.suspects import LabelSuspects
@@ -34,6 +36,7 @@ class Report:
         saliency: which pixels made them, in the order of `mistakes`.
         suspects: labels that are probably wrong, for each split that was searched for them.
         robustness: the result on images made worse; None where it was not measured.
+        check: what a check of the data found; None where they were not checked.
         facts: settings, versions, hardware, by name.
         command: that makes such a run once more.
     """
@@ -43,12 +46,13 @@ class Report:
     headline: str
     findings: Sequence[Finding]
     evaluation: Evaluation
-    train_images: Images
-    test_images: Images
+    train_images: ImageArray
+    test_images: ImageArray
     history: History
     mistakes: Sequence[Prediction]
     saliency: Saliency
     suspects: Sequence[LabelSuspects]
     robustness: Robustness | None
+    check: DataCheck | None
     facts: Mapping[str, str]
     command: str

@@ -8,10 +8,12 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from apparel import plots
+from apparel.images import ImageArray
 from apparel.plots.confusion import row_shares
 from apparel.plots.style import new_axes, percent
-from apparel.records import Evaluation, Images, Interval, LabelSuspects, Report, Robustness
+from apparel.records import Evaluation, Interval, LabelSuspects, Report, Robustness
 from apparel.report.charts import svg
+from apparel.report.data import data_section
 from apparel.report.pictures import heat, picture
 from apparel.report.templates import render
 from apparel.text import METRIC_NAMES
@@ -55,6 +57,7 @@ def html(report: Report) -> str:
         robustness_charts=_robustness_charts(report.robustness),
         mistakes=_mistakes(report),
         suspects=[_suspects(found, report) for found in report.suspects],
+        data=data_section(report),
         thresholds=_thresholds(evaluation),
         percent=percent,
     )
@@ -108,7 +111,7 @@ def _matrix(evaluation: Evaluation) -> list[list[dict[str, Any]]]:
     ]
 
 
-def _cell_pictures(cells: list[dict[str, Any]], images: Images) -> dict[str, Any]:
+def _cell_pictures(cells: list[dict[str, Any]], images: ImageArray) -> dict[str, Any]:
     """Pictures of the images of each cell, as many as the page bears."""
     left, found = MOST_PICTURES, {}
     for cell in cells:

@@ -1,0 +1,146 @@
+"""Dataset + DataCheck → a table of the image files that are left without what spoils the data."""
+
+import csv
+import io
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apparel.check.checking import all_labels
+from apparel.errors import DataError, UsageError
+from apparel.records import DataCheck, Dataset, Files
+
+# As tables name them.
+SPLITS = ("train", "validation", "test")
+
+
+def check_place(table: Path, source: str | os.PathLike[str]) -> None:
+    """Check, before hours of work, that a new table may be written at a place.
+
+    Args:
+        table: the file.
+        source: the data that it is to be made from.
+
+    Raises:
+        UsageError: the name does not end in .csv, there is a file already, or the place is inside
+            a folder of images, where the table would become a part of them.
+    """
+    if table.suffix != ".csv":
+        raise UsageError(f"a table is read from a file that ends in .csv, not {table}. Name one.")
+    if os.path.lexists(table):
+        raise UsageError(f"{table} exists, and is not overwritten. Name a new file with --fix.")
+    inside = os.path.realpath(source)
+    if os.path.isdir(inside) and Path(os.path.realpath(table)).is_relative_to(inside):  # noqa: PTH112  # realpath gives text
+        raise UsageError(
+            f"{table} is inside the folder of the data, which stays as it is. Name a file outside "
+            "of it with --fix."
+        )
+
+
+def image_folder(dataset: Dataset) -> tuple[Path, Files]:
+    """Find the folder that the names of a data set's image files are relative to.
+
+    Returns:
+        The folder, and the names.
+
+    Raises:
+        UsageError: the images are not in files of their own.
+    """
+    source = Path(dataset.source)
+    folder = source if source.is_dir() else source.parent
+    files = dataset.files
+    if files is None or not all((folder / name).is_file() for name in (*files.train, *files.test)):
+        raise UsageError(
+            f"--fix works for folders and tables of image files, but {dataset.source} holds its "
+            "images in another way. Leave --fix out, and mend the data where they come from."
+        )
+    return folder, files
+
+
+def cleaned_table(dataset: Dataset, check: DataCheck, table: Path) -> str:
+    """List the images of a data set that are left without what spoils it.
+
+    Left out are training images that leak, both images of a conflict, and what has the same pixels
+    as an earlier image of its split.
+
+    Args:
+        dataset: from image files.
+        check: of this data set.
+        table: the file that the list will be; its folder decides what paths are relative to.
+
+    Returns:
+        A table as `apparel.data.load` reads it: path, label and split of each image.
+
+    Raises:
+        UsageError: the images are not in files of their own.
+        DataError: a split would have no image of a class left, or a file's name is not UTF-8.
+    """
+    folder, files = image_folder(dataset)
+    labels, splits = all_labels(dataset), _splits(dataset)
+    kept = _kept(dataset, check, splits)
+    for k, split in enumerate(SPLITS):
+        before, after = labels[splits == k], labels[kept & (splits == k)]
+        missing = [dataset.class_names[label] for label in np.setdiff1d(before, after)]
+        if missing:
+            raise DataError(
+                f"without leaks, conflicts and copies, no {split} image of "
+                f"{', '.join(map(repr, missing))} would be left, and no table is written. Correct "
+                "the labels or add images first."
+            )
+    beginning = os.path.relpath(folder, os.path.realpath(table.parent))
+    names = [*files.train, *files.test]
+    return _as_table(
+        (
+            Path(beginning, names[position]).as_posix(),
+            dataset.class_names[labels[position]],
+            SPLITS[splits[position]],
+        )
+        for position in np.flatnonzero(kept).tolist()
+    )
+
+
+def _as_table(rows: Iterable[tuple[str, str, str]]) -> str:
+    """Lay out path, label and split of images as a CSV table.
+
+    Raises:
+        DataError: a path is not UTF-8.
+    """
+    lines = io.StringIO()
+    # Line ends of two characters: csv quotes names that hold one of them.
+    writer = csv.writer(lines, lineterminator="\r\n")
+    writer.writerow(("path", "label", "split"))
+    writer.writerows(rows)
+    text = lines.getvalue()
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        line = text[: error.end].rpartition("\n")[2]
+        raise DataError(
+            f"a table is in UTF-8, but the name of a file is not: {line!a}. Rename the file."
+        ) from error
+    return text
+
+
+def _splits(dataset: Dataset) -> NDArray[np.int64]:
+    """The split of every training image, then of every test image, as a position in `SPLITS`."""
+    n_train = len(dataset.train_labels)
+    splits = np.zeros(n_train + len(dataset.test_labels), np.int64)
+    splits[n_train:] = SPLITS.index("test")
+    if dataset.validation is not None:
+        splits[dataset.validation] = SPLITS.index("validation")
+    return splits
+
+
+def _kept(dataset: Dataset, check: DataCheck, splits: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Choose the images that are not to be left out, of those for training and then of the rest."""
+    digests = np.concatenate([dataset.train_digests, dataset.test_digests])
+    marks = np.column_stack([digests, splits.astype(np.uint64)])
+    kept = np.zeros(len(splits), bool)
+    kept[np.unique(marks, axis=0, return_index=True)[1]] = True
+    kept[check.leaked_training] = False
+    for image in (image for pair in check.conflicts for image in (pair.first, pair.second)):
+        kept[image.index + len(dataset.train_labels) * (image.split == "test")] = False
+    return kept

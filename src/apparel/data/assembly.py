@@ -1,0 +1,207 @@
+"""Labelled images, as a source lists them → a Dataset that does not depend on the order of files.
+
+Images are put in the order of their digests. So the same images give the same Dataset, the same
+splits and the same training whatever they were stored as.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apparel.data.arrays import digests, make_dataset
+from apparel.errors import DataError
+from apparel.images import ImageArray, StoredImages, take
+from apparel.records import Dataset, Files
+from apparel.sampling import stratified_split
+
+Split: TypeAlias = Literal["train", "validation", "test"]
+
+# As floating-point numbers and with the copies that training makes, ten times as much.
+LARGEST_IN_MEMORY = 1 << 28
+FEWEST_CLASSES, MOST_CLASSES = 2, 1000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabelledImages:
+    """What a source holds, in its own order.
+
+    Attributes:
+        images: uint8, shape (n, h, w, c).
+        labels: the class of each image, as text.
+        splits: the split of each image; None for a source that makes no difference.
+        names: what each image is called.
+        unreadable: what could not be read, by name: why.
+        sizes: height and width of the images as they were found: how many.
+    """
+
+    images: NDArray[np.uint8]
+    labels: Sequence[str]
+    splits: Sequence[Split] | None
+    names: Sequence[str]
+    unreadable: Mapping[str, str]
+    sizes: Mapping[tuple[int, int], int]
+
+
+def join(
+    parts: Sequence[LabelledImages], *, splits: Sequence[Split], source: str
+) -> LabelledImages:
+    """Put the splits of a source together.
+
+    Args:
+        parts: a split each, or part of one.
+        splits: the split of each.
+        source: its path.
+
+    Raises:
+        DataError: their images differ in shape.
+    """
+    shapes = {part.images.shape[1:] for part in parts}
+    if len(shapes) > 1:
+        raise DataError(
+            f"{source} has images of different shapes, {sorted(shapes)}. Give them the same size, "
+            "or name one with --image-size, and the same number of channels."
+        )
+    return LabelledImages(
+        images=np.concatenate([part.images for part in parts]),
+        labels=[label for part in parts for label in part.labels],
+        splits=[split for part, split in zip(parts, splits, strict=True) for _ in part.labels],
+        names=[name for part in parts for name in part.names],
+        unreadable={name: why for part in parts for name, why in part.unreadable.items()},
+        sizes=sum((Counter(part.sizes) for part in parts), Counter()),
+    )
+
+
+def assemble(
+    found: LabelledImages, *, source: str, test_split: float, seed: int, keep_order: bool = False
+) -> Dataset:
+    """Number the classes, draw test images where there are none, and put images in order.
+
+    Args:
+        found: what the source holds.
+        source: its path.
+        test_split: the share of every class that is drawn for testing where the source has no
+            test images, in (0, 1).
+        seed: of the draw.
+        keep_order: of the images, instead of putting them in that of their digests.
+
+    Returns:
+        Class names in numerical order where all are whole numbers, else in alphabetical order.
+
+    Raises:
+        DataError: there are too few or too many classes, a class is missing from a split, or a
+            class is too small to be divided.
+    """
+    names = _class_names(source, found.labels)
+    position = {name: k for k, name in enumerate(names)}
+    labels = np.array([position[label] for label in found.labels], np.int64)
+    order = np.arange(len(labels))
+    if not keep_order:
+        marks = digests(found.images)
+        order = np.lexsort((labels, marks[:, 1], marks[:, 0]))
+    splits = np.array(found.splits or ["train"] * len(labels))[order]
+    if not (splits == "test").any():
+        splits = _with_test_images(splits, labels[order], names, test_split, seed)
+    _check_classes(source, splits, labels[order], names)
+    test = splits == "test"
+    return make_dataset(
+        _chosen(found.images, order[~test]),
+        labels[order[~test]],
+        _chosen(found.images, order[test]),
+        labels[order[test]],
+        class_names=names,
+        source=source,
+        validation=(
+            np.flatnonzero(splits[~test] == "validation")
+            if (splits == "validation").any()
+            else None
+        ),
+        files=Files(
+            train=[found.names[i] for i in order[~test]],
+            test=[found.names[i] for i in order[test]],
+            unreadable=found.unreadable,
+            sizes=found.sizes,
+        ),
+    )
+
+
+def _class_names(source: str, labels: Sequence[str]) -> tuple[str, ...]:
+    """Sort the classes.
+
+    Raises:
+        DataError: a label has stray spaces, or there are too few or too many classes.
+    """
+    names = set(labels)
+    for name in names:
+        if not name or name != name.strip():
+            raise DataError(
+                f"{source} has the label {name!r} with stray spaces or nothing in it; expected was "
+                f"{name.strip() or 'a name'!r}. Correct the label."
+            )
+    if len(names) < FEWEST_CLASSES:
+        raise DataError(
+            f"{source} has images of {len(names)} class{'' if names else 'es'} "
+            f"({', '.join(names)}), but at least two are needed. Give each class a folder or label "
+            "of its own."
+        )
+    if len(names) > MOST_CLASSES:
+        raise DataError(
+            f"{source} has {len(names):,} classes, but at most {MOST_CLASSES:,} can be told apart. "
+            "Check that labels are classes and not, for example, file names."
+        )
+    numbers = all(name.isdecimal() and name.isascii() for name in names)
+    return tuple(sorted(names, key=lambda name: (int(name), name) if numbers else (0, name)))
+
+
+def _with_test_images(
+    splits: NDArray[np.str_],
+    labels: NDArray[np.int64],
+    names: Sequence[str],
+    share: float,
+    seed: int,
+) -> NDArray[np.str_]:
+    """Draw a share of the training images of every class for testing.
+
+    Raises:
+        DataError: a class has a single one.
+    """
+    training = np.flatnonzero(splits == "train")
+    counts = np.bincount(labels[training], minlength=len(names))
+    if (counts == 1).any():
+        raise DataError(
+            f"the class {names[int(np.argmax(counts == 1))]!r} has a single image to train on, so "
+            "it cannot be both trained and tested. Add images of it, or leave the class out."
+        )
+    divided = splits.astype("U10")
+    divided[training[stratified_split(labels[training], share=share, seed=seed)[1]]] = "test"
+    return divided
+
+
+def _check_classes(
+    source: str, splits: NDArray[np.str_], labels: NDArray[np.int64], names: Sequence[str]
+) -> None:
+    """Check that every split has images of every class.
+
+    Raises:
+        DataError: one has not.
+    """
+    for split in np.unique(splits):
+        missing = np.setdiff1d(np.arange(len(names)), labels[splits == split])
+        if len(missing):
+            raise DataError(
+                f"{source} has no {split} images of {', '.join(repr(names[k]) for k in missing)}. "
+                "Classes are matched by name: every split must have images of the same classes. "
+                "Rename, add or remove a class."
+            )
+    if "train" not in splits:
+        raise DataError(f"{source} has no images to train on. Name the folder of them 'train'.")
+
+
+def _chosen(images: NDArray[np.uint8], positions: NDArray[np.int64]) -> ImageArray:
+    """Copy some images, or only point at them where there are too many."""
+    if images.nbytes <= LARGEST_IN_MEMORY:
+        return take(np.asarray(images), positions)
+    return StoredImages(images, positions)

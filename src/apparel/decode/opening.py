@@ -1,0 +1,154 @@
+"""Open image files of unknown origin, so that broken and hostile ones are named and do no harm."""
+
+import io
+import logging
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, TypeAlias
+
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+from PIL.ImageFile import ImageFile
+
+from apparel.errors import DataError
+
+# Pillow decodes dozens of formats; some run other programs or have known holes.
+FORMATS = tuple(
+    str(kind.format)
+    for kind in (
+        PngImagePlugin.PngImageFile,
+        JpegImagePlugin.JpegImageFile,  # also reads the MPO of phones
+        WebPImagePlugin.WebPImageFile,
+        GifImagePlugin.GifImageFile,
+        BmpImagePlugin.BmpImageFile,
+        TiffImagePlugin.TiffImageFile,
+    )
+)
+# What as many pixels as Pillow's limit take with 8 bytes each, and some more.
+MAX_FILE_BYTES = 1 << 30
+
+Source: TypeAlias = str | os.PathLike[str] | bytes
+
+_SHOWN_BYTES = 12
+
+# Where a program configures no logging, Python prints errors that Pillow logs.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+class BadImageError(DataError):
+    """A file cannot be used as an image. The message is one line and names the file."""
+
+
+@contextmanager
+def opened(source: Source, name: str | None) -> Iterator[ImageFile]:
+    """Open an image whose pixels are safe to decode; what goes wrong inside is a BadImageError."""
+    shown = _one_line(name or ("the image" if isinstance(source, bytes) else os.fsdecode(source)))
+    begin = b""
+    try:
+        with _stream(source, shown) as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on odd metadata; the limit of pixels is checked below
+            begin = stream.read(_SHOWN_BYTES)
+            with Image.open(stream, formats=FORMATS) as image:
+                _check(image, shown)
+                yield image
+    except BadImageError:
+        raise
+    except Exception as error:  # Pillow meets broken files with errors of any kind
+        raise BadImageError(_message(error, shown, begin)) from error
+
+
+def _message(error: Exception, shown: str, begin: bytes) -> str:
+    """Say why a file cannot be used, and what to do."""
+    if isinstance(error, FileNotFoundError):
+        return f"there is no file {shown}. Check its path."
+    if isinstance(error, UnidentifiedImageError):
+        return (
+            f"{shown} is no image of a format that is read, or its header is damaged: expected was "
+            f"PNG, JPEG, WebP, GIF, BMP or TIFF, but it begins with {begin!r}. Save it as PNG, or "
+            "leave it out."
+        )
+    if isinstance(error, Image.DecompressionBombError):
+        return _too_large(shown)
+    if isinstance(error, OSError) and error.strerror:  # the system's, not Pillow's
+        return f"{shown} cannot be read ({error.strerror}). Allow reading it, or leave it out."
+    reason = _one_line(" ".join(str(error).split()) or type(error).__name__)
+    return (
+        f"{shown} cannot be read as an image: expected was a whole image file, but it is damaged "
+        f"or cut off ({reason}). Copy or save it again, or leave it out."
+    )
+
+
+def _stream(source: Source, shown: str) -> BinaryIO:
+    """Open a file, or give bytes the form of one.
+
+    Raises:
+        BadImageError: it is no regular file, is empty or has more bytes than an image can need.
+        OSError: it cannot be opened.
+    """
+    if isinstance(source, bytes):
+        n_bytes = len(source)
+    else:
+        status = os.stat(source)  # noqa: PTH116  # a Path takes longer to make than to look up
+        if not stat.S_ISREG(status.st_mode):
+            raise BadImageError(  # opening a pipe would wait for somebody to write
+                f"{shown} is {_kind(status.st_mode)}, but expected was a file with an image. Give "
+                "the path of a file."
+            )
+        n_bytes = status.st_size
+    if n_bytes == 0:
+        raise BadImageError(f"{shown} is empty: 0 bytes. Copy it again, or leave it out.")
+    if n_bytes > MAX_FILE_BYTES:
+        raise BadImageError(
+            f"{shown} is too large to open safely: it has {n_bytes:,} bytes, but at most "
+            f"{MAX_FILE_BYTES:,} are read. Save the image smaller, or leave it out."
+        )
+    return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")  # noqa: PTH123  # as above
+
+
+def _kind(mode: int) -> str:
+    """What something that is no regular file is called."""
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
+
+
+def _check(image: ImageFile, shown: str) -> None:
+    """Refuse what the header shows to be no use.
+
+    Raises:
+        BadImageError: there are more pixels than Pillow's limit, or they have no known range.
+    """
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and image.width * image.height > limit:
+        raise BadImageError(_too_large(shown))
+    if image.mode in {"I", "F"}:
+        raise BadImageError(
+            f"{shown} has pixels of 32 bits and no known range, but expected were 8 bits, or 16 of "
+            "grey. Save it with 8 or 16, or leave it out."
+        )
+
+
+def _too_large(shown: str) -> str:
+    """Say that an image has too many pixels."""
+    return (
+        f"{shown} is too large to open safely: it has more than the {Image.MAX_IMAGE_PIXELS:,} "
+        "pixels that are read at most. Save it smaller, or leave it out."
+    )
+
+
+def _one_line(text: str) -> str:
+    """Escape what would break a line or cannot be printed."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

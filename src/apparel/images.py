@@ -1,0 +1,137 @@
+"""Images of a set that may be larger than memory: read and changed where they are needed."""
+
+from __future__ import annotations
+
+import mmap
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# Pages of a mapped file count as this process's memory until they are let go.
+RELEASE_BYTES = 1 << 28
+# Images that are read at once, where all of them are passed over.
+CHUNK_BYTES = 1 << 26
+
+
+class StoredImages:
+    """Some images of an array that is too large to copy.
+
+    An index gives a NumPy array, like an index of the array itself: `images[3]`, `images[:10]`,
+    `images[positions]`.
+
+    Attributes:
+        shape: (n, h, w, c).
+    """
+
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        positions: NDArray[np.int64],
+        *,
+        changes: tuple[Callable[[NDArray[Any]], NDArray[Any]], ...] = (),
+    ) -> None:
+        """Choose images.
+
+        Args:
+            pixels: shape (m, h, w, c), usually mapped from a file.
+            positions: shape (n,), which of them and in which order.
+            changes: what is done to images, shape (any number, h, w, c), that were read; each
+                gives images of the same shape.
+        """
+        self._pixels = pixels
+        self._positions = positions
+        self._changes = changes
+        self._read_bytes = 0
+        self.shape = (len(positions), *pixels.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the images that an index gives."""
+        return self[:0].dtype
+
+    @property
+    def ndim(self) -> int:
+        """Always 4: n, h, w, c."""
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __getitem__(self, index: int | slice | NDArray[Any] | list[int]) -> NDArray[Any]:
+        positions = self._positions[index]
+        single = positions.ndim == 0
+        images: NDArray[Any] = np.asarray(self._pixels[np.atleast_1d(positions)])
+        self._let_go(images.nbytes)
+        for change in self._changes:
+            images = change(images)
+        return images[0] if single else images
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Read all of them into memory."""
+        images = self[:]
+        return images if dtype is None else images.astype(dtype)
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self[position] for position in range(len(self)))
+
+    def take(self, positions: NDArray[Any]) -> StoredImages:
+        """Choose some of these images without reading them."""
+        return StoredImages(self._pixels, self._positions[positions], changes=self._changes)
+
+    def changed(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> StoredImages:
+        """Give the same images with one more thing done to them where they are read."""
+        return StoredImages(self._pixels, self._positions, changes=(*self._changes, change))
+
+    def followed_by(self, other: StoredImages) -> StoredImages | None:
+        """Append images of the same array without reading them; None where they are of another."""
+        if other._pixels is not self._pixels or other._changes != self._changes:
+            return None
+        positions = np.concatenate([self._positions, other._positions])
+        return StoredImages(self._pixels, positions, changes=self._changes)
+
+    def _let_go(self, n_bytes: int) -> None:
+        """Give mapped pages back now and then; they stay in the system's cache of files."""
+        self._read_bytes += n_bytes
+        mapped: object = self._pixels.base
+        if self._read_bytes >= RELEASE_BYTES and isinstance(mapped, mmap.mmap):
+            self._read_bytes = 0
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+
+# Shape (n, h, w, c), in memory or not.
+ImageArray: TypeAlias = NDArray[Any] | StoredImages
+
+
+def take(images: ImageArray, positions: NDArray[Any]) -> ImageArray:
+    """Choose images by their positions, without reading stored ones."""
+    return images.take(positions) if isinstance(images, StoredImages) else images[positions]
+
+
+def changed(images: ImageArray, change: Callable[[NDArray[Any]], NDArray[Any]]) -> ImageArray:
+    """Do something to images: now, or to stored ones where they are read."""
+    return images.changed(change) if isinstance(images, StoredImages) else change(images)
+
+
+def joined(first: ImageArray, second: ImageArray) -> ImageArray:
+    """Put images after others; stored ones are not read where both are of one array."""
+    if isinstance(first, StoredImages) and isinstance(second, StoredImages):
+        both = first.followed_by(second)
+        if both is not None:
+            return both
+    return np.concatenate([np.asarray(first), np.asarray(second)])
+
+
+def chunks(images: ImageArray) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Pass over images in order, a bounded number of bytes at a time.
+
+    Yields:
+        Which images, and the images.
+    """
+    step = max(CHUNK_BYTES // max(int(np.prod(images.shape[1:])), 1), 1)
+    for start in range(0, len(images), step):
+        part = slice(start, min(start + step, len(images)))
+        yield part, images[part]

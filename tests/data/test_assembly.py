@@ -1,0 +1,171 @@
+"""From a source's own order to a Dataset that does not depend on it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from apparel.data import assembly
+from apparel.data.assembly import LabelledImages, assemble, join
+from apparel.errors import DataError
+from apparel.images import StoredImages
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (40, 3, 4, 1), np.uint8)
+
+
+def found(labels, splits=None, images=None) -> LabelledImages:
+    images = PIXELS[: len(labels)] if images is None else images
+    return LabelledImages(
+        images=images,
+        labels=labels,
+        splits=splits,
+        names=[f"image {i}" for i in range(len(labels))],
+        unreadable={"broken": "why"},
+        sizes={(3, 4): len(labels)},
+    )
+
+
+def assembled(*args, test_split=0.25, seed=0, **kwargs):
+    return assemble(found(*args, **kwargs), source="made", test_split=test_split, seed=seed)
+
+
+def permuted(whole: LabelledImages, order: np.ndarray) -> LabelledImages:
+    return replace(
+        whole,
+        images=whole.images[order],
+        labels=[whole.labels[i] for i in order],
+        splits=whole.splits and [whole.splits[i] for i in order],
+        names=[whole.names[i] for i in order],
+    )
+
+
+@pytest.mark.parametrize("splits", [None, (["train"] * 3 + ["test"]) * 10])
+def test_the_order_of_a_source_makes_no_difference(splits) -> None:
+    whole = found(["a", "b", "c", "a", "c"] * 8, splits)
+    order = np.random.default_rng(1).permutation(40)
+    first, second = (
+        assemble(x, source="made", test_split=0.25, seed=3) for x in (whole, permuted(whole, order))
+    )
+    assert first.sha256 == second.sha256
+    assert first.test_sha256 == second.test_sha256
+    np.testing.assert_array_equal(first.train_images, second.train_images)
+    np.testing.assert_array_equal(first.test_labels, second.test_labels)
+    assert first.files.train == second.files.train
+
+
+def test_every_image_keeps_its_label_and_name() -> None:
+    labels = ["a", "b", "c", "a"] * 10
+    made = assembled(labels)
+    names = [*made.files.train, *made.files.test]
+    assert sorted(names) == sorted(f"image {i}" for i in range(40))
+    images = np.concatenate([made.train_images, made.test_images])
+    for name, image, label in zip(
+        names, images, [*made.train_labels, *made.test_labels], strict=True
+    ):
+        position = int(name.removeprefix("image "))
+        np.testing.assert_array_equal(image, PIXELS[position])
+        assert made.class_names[label] == labels[position]
+    assert made.files.unreadable == {"broken": "why"}
+
+
+def test_a_share_of_every_class_is_drawn_for_testing_by_the_seed() -> None:
+    labels = ["a"] * 24 + ["b"] * 16
+    made = assembled(labels)
+    assert np.bincount(made.test_labels).tolist() == [6, 4]
+    assert np.bincount(made.train_labels).tolist() == [18, 12]
+    assert made.validation is None
+    assert assembled(labels).files.test == made.files.test
+    assert assembled(labels, seed=1).files.test != made.files.test
+
+
+def test_equal_images_of_two_labels_are_ordered_by_the_label() -> None:
+    same = np.repeat(PIXELS[:2], 2, axis=0)
+    whole = found(["a", "b", "b", "a"], images=same)
+    orders = [np.arange(4), np.array([1, 0, 3, 2]), np.array([3, 2, 1, 0])]
+    hashes = {
+        assemble(permuted(whole, o), source="m", test_split=0.5, seed=0).sha256 for o in orders
+    }
+    assert len(hashes) == 1
+
+
+def test_the_splits_of_a_source_are_kept() -> None:
+    splits = (["train"] * 2 + ["validation", "test"]) * 10
+    labels = ["a", "b"] * 2 * 10
+    labels = ["a" if i % 3 else "b" for i in range(40)]
+    made = assembled(labels, splits)
+    assert len(made.test_labels) == 10
+    assert {int(name[6:]) % 4 for name in made.files.test} == {3}
+    assert {int(made.files.train[i][6:]) % 4 for i in made.validation} == {2}
+    assert len(made.validation) == 10
+
+
+def test_validation_images_without_test_images_leave_them_to_be_drawn() -> None:
+    splits = (["train"] * 3 + ["validation"]) * 10
+    made = assembled(["a" if i % 3 else "b" for i in range(40)], splits)
+    assert len(made.validation) == 10
+    assert {int(name[6:]) % 4 for name in made.files.test} <= {0, 1, 2}
+    assert 6 <= len(made.test_labels) <= 8
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["10", "9", "2"], ("2", "9", "10")),
+        (["b", "a", "10"], ("10", "a", "b")),
+        (["é", "z", "日本"], ("z", "é", "日本")),
+        (["-1", "2", "1"], ("-1", "1", "2")),
+    ],
+)
+def test_whole_numbers_are_in_numerical_order_and_words_in_alphabetical(labels, names) -> None:
+    assert assembled(labels * 4).class_names == names
+
+
+BAD = {
+    "spaces": (["a", " b"], r"the label ' b' with stray spaces .* expected was 'b'"),
+    "tab": (["a", "b\t"], r"'b\\t'"),
+    "empty": (["a", ""], "the label ''"),
+    "one": (["a", "a"], r"of 1 class \(a\), but at least two"),
+    "single": (["a", "a", "b"], "the class 'b' has a single image"),
+    "many": ([str(i) for i in range(1001)], "1,001 classes, but at most 1,000"),
+}
+
+
+@pytest.mark.parametrize(("labels", "message"), BAD.values(), ids=BAD)
+def test_bad_labels_are_refused(labels, message) -> None:
+    images = np.zeros((len(labels), 2, 2, 1), np.uint8)
+    with pytest.raises(DataError, match=message):
+        assembled(labels, images=images)
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_a_class_missing_from_a_split_is_named(split) -> None:
+    labels, splits = ["a", "b", "c"] * 6, ["train", "train", "validation"] * 3 + ["test"] * 9
+    splits = [("train", "validation", "test")[i // 3 % 3] for i in range(18)]
+    kept = [i for i in range(18) if not (labels[i] == "c" and splits[i] == split)]
+    with pytest.raises(DataError, match=f"no {split} images of 'c'"):
+        assembled([labels[i] for i in kept], [splits[i] for i in kept])
+
+
+def test_no_training_images_are_an_error() -> None:
+    with pytest.raises(DataError, match="no images to train on"):
+        assembled(["a", "b"] * 4, ["validation", "validation", "test", "test"] * 2)
+
+
+def test_many_images_are_left_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = assembled(["a", "b"] * 20)
+    monkeypatch.setattr(assembly, "LARGEST_IN_MEMORY", PIXELS.nbytes - 1)
+    large = assembled(["a", "b"] * 20)
+    assert isinstance(small.train_images, np.ndarray)
+    assert isinstance(large.train_images, StoredImages)
+    assert isinstance(large.test_images, StoredImages)
+    assert large.sha256 == small.sha256
+    np.testing.assert_array_equal(large.train_images[:], small.train_images)
+
+
+def test_parts_of_different_shape_do_not_join() -> None:
+    parts = [found(["a"] * 4), found(["a"] * 4, images=np.zeros((4, 5, 5, 1), np.uint8))]
+    with pytest.raises(DataError, match=r"different shapes, \[\(3, 4, 1\), \(5, 5, 1\)\]"):
+        join(parts, splits=["train", "test"], source="made")
+    joined = join([parts[0]] * 2, splits=["train", "test"], source="made")
+    assert joined.splits == ["train"] * 4 + ["test"] * 4
+    assert joined.sizes == {(3, 4): 8}

@@ -1,0 +1,116 @@
+"""MNIST's file format, against files written byte by byte."""
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from apparel import data
+from apparel.data.idx import find_idx, read_idx, read_idx_file
+from apparel.errors import DataError
+
+RANDOM = np.random.default_rng(0)
+TRAIN = RANDOM.integers(0, 256, (12, 5, 4), np.uint8)
+TEST = RANDOM.integers(0, 256, (6, 5, 4), np.uint8)
+
+
+def idx(array: np.ndarray) -> bytes:
+    """An array in IDX, by its definition: 0, 0, type 8, dimensions, sizes, content."""
+    header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    return header + array.astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A set in the names of MNIST, one half of it compressed."""
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(TRAIN))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(np.arange(12) % 3 + 8))
+    (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(TEST)))
+    (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.arange(6) % 3 + 8)))
+    return tmp_path
+
+
+def test_images_and_labels_are_read_as_they_are(folder: Path) -> None:
+    found = read_idx(folder, find_idx(folder))
+    by_split = {s: [i for i, x in enumerate(found.splits) if x == s] for s in ("train", "test")}
+    np.testing.assert_array_equal(found.images[by_split["train"], :, :, 0], TRAIN)
+    np.testing.assert_array_equal(found.images[by_split["test"], :, :, 0], TEST)
+    assert [found.labels[i] for i in by_split["test"]] == ["8", "9", "10", "8", "9", "10"]
+    assert found.names[by_split["train"][2]] == "train-images-idx3-ubyte#2"
+    assert found.sizes == {(5, 4): 18}
+
+
+def test_a_folder_of_idx_files_is_a_source(folder: Path) -> None:
+    found = data.load(folder)
+    assert found.class_names == ("8", "9", "10")
+    assert found.img_shape == (5, 4, 1)
+    assert np.bincount(found.train_labels).tolist() == [4, 4, 4]
+    assert np.bincount(found.test_labels).tolist() == [2, 2, 2]
+    for name, image, label in zip(
+        found.files.train, found.train_images, found.train_labels, strict=True
+    ):
+        position = int(name.partition("#")[2])
+        np.testing.assert_array_equal(image[..., 0], TRAIN[position])
+        assert label == position % 3
+
+
+def test_emnists_names_are_known(tmp_path: Path) -> None:
+    for split, images in (("train", TRAIN), ("test", TEST)):
+        stem = f"emnist-letters-{split}"
+        labels = np.arange(len(images)) % 2 + 1
+        (tmp_path / f"{stem}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images)))
+        (tmp_path / f"{stem}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels)))
+    assert data.load(tmp_path).class_names == ("1", "2")
+    (tmp_path / "emnist-digits-train-images-idx3-ubyte.gz").write_bytes(b"")
+    with pytest.raises(DataError, match=r"several sets.*digits.*letters"):
+        find_idx(tmp_path)
+
+
+def test_a_file_and_its_compressed_copy_are_one(folder: Path) -> None:
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(TRAIN)))
+    assert len(find_idx(folder)) == 4
+
+
+def test_a_missing_half_is_named(folder: Path) -> None:
+    (folder / "t10k-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte.gz, but not the labels"):
+        find_idx(folder)
+
+
+BROKEN = {
+    "magic": (b"\0\0\x09\x03" + idx(TRAIN)[4:], "should begin with 2051"),
+    "labels": (idx(np.arange(3)), "cut short after 11|should begin with 2051"),
+    "header": (idx(TRAIN)[:10], "cut short after 10 bytes"),
+    "empty": (b"", "cut short after 0 bytes"),
+    "short": (idx(TRAIN)[:-1], "should hold 240 bytes after its header, but holds 239"),
+    "long": (idx(TRAIN) + b"x", "should hold 240 bytes after its header, but holds more"),
+    "none": (idx(TRAIN[:0]), r"holds no images: its shape is \(0, 5, 4\)"),
+    "huge": (struct.pack(">4I", 0x803, 2**31, 2**20, 2**20), "but holds 0"),
+}
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize(("content", "message"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_file_is_refused(
+    tmp_path: Path, content: bytes, message: str, zipped: bool
+) -> None:
+    path = tmp_path / ("images.gz" if zipped else "images")
+    path.write_bytes(gzip.compress(content) if zipped else content)
+    with pytest.raises(DataError, match=message):
+        read_idx_file(path, "images")
+
+
+@pytest.mark.parametrize("keep", range(1, 60, 3))
+def test_a_cut_gzip_file_is_refused(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(idx(TRAIN))[:-keep])
+    with pytest.raises(DataError, match="Get it once more"):
+        read_idx_file(path, "images")
+
+
+def test_images_and_labels_of_different_number_are_refused(folder: Path) -> None:
+    (folder / "train-labels-idx1-ubyte").write_bytes(idx(np.arange(11) % 3))
+    with pytest.raises(DataError, match="holds 12 images, but train-labels-idx1-ubyte 11 labels"):
+        data.load(folder)

@@ -1,0 +1,135 @@
+"""Tables of pixels and of paths."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from apparel import data
+from apparel.data.table import find_tables, read_table
+from apparel.errors import DataError
+
+RANDOM = np.random.default_rng(0)
+GREY = RANDOM.integers(0, 256, (12, 4, 4), np.uint8)
+COLOUR = RANDOM.integers(0, 256, (12, 4, 4, 3), np.uint8)
+
+
+def written(path: Path, rows) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def pixel_rows(images: np.ndarray, labels):
+    flat = images.reshape(len(images), -1)
+    yield ["label", *(f"pixel{i + 1}" for i in range(flat.shape[1]))]
+    for label, row in zip(labels, flat.tolist(), strict=True):
+        yield [label, *row]
+
+
+def read(path: Path):
+    return read_table(path, image_size=None, cache=path.parent / "cache")
+
+
+@pytest.mark.parametrize("images", [GREY, COLOUR], ids=["grey", "colour"])
+def test_pixels_are_read_row_by_row(tmp_path: Path, images: np.ndarray) -> None:
+    found = read(written(tmp_path / "set.csv", pixel_rows(images, ["a, b", "c"] * 6)))
+    np.testing.assert_array_equal(found.images, images.reshape(12, 4, 4, -1))
+    assert found.labels == ["a, b", "c"] * 6
+    assert found.names[3] == "set.csv#3"
+    assert found.splits is None
+
+
+def test_a_byte_order_mark_and_kaggles_other_names_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "set.csv"
+    path.write_bytes(b"\xef\xbb\xbflabel,1x1,1x2,2x1,2x2\r\n7,0,1,2,255\r\n")
+    found = read(path)
+    assert found.images[..., 0].tolist() == [[[0, 1], [2, 255]]]
+    assert found.labels == ["7"]
+
+
+BAD = {
+    "empty": ("", "but has: none"),
+    "columns": ("file,class\na,b\n", r"but has: file, class\. Name them"),
+    "label last": ("p1,p2,p3,p4,label\n1,2,3,4,5\n", "label and then a column for each pixel"),
+    "no rows": ("label,p1,p2,p3,p4\n", "holds no image"),
+    "not square": ("label,p1,p2\n1,2,3\n", "2 columns of pixels, which make no square"),
+    "too bright": ("label,p1,p2,p3,p4\n1,2,3,4,256\n", "could not convert string '256'"),
+    "negative": ("label,p1,p2,p3,p4\n1,2,3,4,-1\n", "could not convert string '-1'"),
+    "nan": ("label,p1,p2,p3,p4\n1,2,3,4,nan\n", "could not convert string 'nan'"),
+    "short row": ("label,p1,p2,p3,p4\n1,2,3,4\n", "requires 5 columns but 4 were found"),
+    "latin-1": (b"label,p\xe9\n1,2\n", "cannot be read as a table in UTF-8"),
+    "zeros": (b"\0" * 100, "but has"),
+    "no paths": ("path,label\n", "lists no image"),
+    "no path": ("path,label\n,a\n", "line 2 of .* lacks a path or a label"),
+    "no label": ("path,label\na.png,\n", "line 2 of .* lacks a path or a label"),
+    "short": ("path,label\na.png\n", "line 2 of .* lacks a path or a label"),
+    "split": ("path,label,split\na,b,training\n", "has 'training' in its column split"),
+    "some splits": ("path,label,split\na,b,train\na,b,\n", "has 'nothing' in its column split"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BAD.values(), ids=BAD)
+def test_a_bad_table_is_refused(tmp_path: Path, content: str | bytes, message: str) -> None:
+    path = tmp_path / "set.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(DataError, match=message):
+        read(path)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    (tmp_path / "pictures").mkdir()
+    for i, image in enumerate(GREY):
+        Image.fromarray(image).save(tmp_path / "pictures" / f"{i} ü.png")
+    return tmp_path
+
+
+def test_files_are_found_beside_the_table(pictures: Path) -> None:
+    rows = [
+        ("path", "label", "note"),
+        *((f"pictures/{i} ü.png", "ab"[i % 2], "x") for i in range(12)),
+    ]
+    found = read(written(pictures / "set.csv", rows))
+    np.testing.assert_array_equal(found.images[..., 0], GREY)
+    assert found.labels == ["a", "b"] * 6
+    assert found.names[1] == "pictures/1 ü.png"
+    assert found.splits is None
+
+
+def test_a_column_of_splits_is_kept(pictures: Path) -> None:
+    splits = ["train", "train", "VAL", "test"] * 3
+    rows = [
+        ("split", "label", "path"),
+        *((splits[i], "ab"[i // 4 % 2], f"pictures/{i} ü.png") for i in range(12)),
+    ]
+    found = read(written(pictures / "set.csv", rows))
+    assert found.splits == ["train", "train", "validation", "test"] * 3
+    made = data.load(pictures / "set.csv")
+    assert len(made.test_labels) == len(made.validation) == 3
+
+
+def test_a_file_that_is_missing_is_named(pictures: Path) -> None:
+    rows = [("path", "label"), ("pictures/0 ü.png", "a"), ("gone.png", "a")]
+    found = read(written(pictures / "set.csv", rows))
+    assert found.names == ["pictures/0 ü.png"]
+    assert list(found.unreadable) == ["gone.png"]
+
+
+def test_a_table_for_each_split_is_found_by_its_name(tmp_path: Path) -> None:
+    for name, part in (("train", GREY[:8]), ("test", GREY[8:])):
+        rows = pixel_rows(part, ["0", "1"] * (len(part) // 2))
+        written(tmp_path / f"fashion-mnist_{name}.csv", rows)
+    (tmp_path / "notes.csv").write_text("anything")
+    tables = find_tables(tmp_path)
+    assert {path.name: split for path, split in tables.items()} == {
+        "fashion-mnist_train.csv": "train",
+        "fashion-mnist_test.csv": "test",
+    }
+    made = data.load(tmp_path)
+    assert (len(made.train_labels), len(made.test_labels)) == (8, 4)
+    assert {name.partition("#")[0] for name in made.files.test} == {"fashion-mnist_test.csv"}
+    (tmp_path / "fashion-mnist_train.csv").unlink()
+    assert find_tables(tmp_path) == {}

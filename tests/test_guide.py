@@ -1,0 +1,96 @@
+"""docs/your-images.md: every block runs, in order, and the model is as good as it should be."""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import run_command
+
+PAGE = (Path(__file__).parent.parent / "docs" / "your-images.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(python|sh)\n(.*?)```", PAGE, flags=re.DOTALL)
+MAKE, PREDICT, SERVE = (code for kind, code in BLOCKS if kind == "python")
+CHECK, RUN, CLASSIFY, ASK = (code for kind, code in BLOCKS if kind == "sh")
+
+
+def command(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    program, *arguments = line.split()
+    assert program == "apparel"
+    return run_command(*arguments, cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first three steps were taken."""
+    folder = tmp_path_factory.mktemp("guide")
+    subprocess.run([sys.executable, "-c", MAKE], cwd=folder, check=True)
+    checked = command(CHECK, folder)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert len(list(folder.glob("photos/*/*.png"))) == 1797
+    done = command(RUN, folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_check_lists_everything(folder: Path) -> None:
+    found = json.loads((folder / "check.json").read_text())
+    assert sum(map(sum, found["images_per_class"].values())) == 1797
+
+
+def test_digits_are_read_well(folder: Path) -> None:
+    metrics = json.loads((folder / "digits" / "metrics.json").read_text())
+    assert metrics["n"] == 359
+    assert metrics["accuracy"]["value"] >= 0.97
+    report = (folder / "digits" / "report.html").read_text()
+    assert "photos" in report
+    settings = json.loads((folder / "digits" / "settings.json").read_text())
+    assert settings["img_shape"] == [8, 8, 1]
+
+
+def test_files_are_classified(folder: Path) -> None:
+    done = command(CLASSIFY, folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("photos/3/") == 183
+    printed = subprocess.run(
+        [sys.executable, "-c", PREDICT], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
+    assert [line.split()[0] for line in printed.splitlines()] == ["3", "7"]
+
+
+@pytest.fixture
+def address(folder: Path) -> Iterator[str]:
+    """Where the server of the last step listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVE.replace("8000", str(port))],
+        cwd=folder,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(600):
+            with socket.socket() as tried:
+                if not tried.connect_ex(("127.0.0.1", port)):
+                    break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_the_server_answers(folder: Path, address: str) -> None:
+    name = re.search(r"@(\S+)", ASK)[1]
+    with urllib.request.urlopen(address, (folder / name).read_bytes(), timeout=60) as answer:  # noqa: S310  # loopback
+        assert json.load(answer)["label"] == "3"
+    with pytest.raises(urllib.error.HTTPError, match="415"):
+        urllib.request.urlopen(address, b"no image", timeout=60)  # noqa: S310  # loopback
