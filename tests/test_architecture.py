@@ -55,9 +55,9 @@ RULES: dict[str, set[str]] = {
     "export": FOUNDATIONS,
     "duplicates": {"errors", "images", "records"},
     "check": {"errors", "images", "records"},
-    "predict": {"errors", "records"},
+    "predict": {"decode", "errors", "records"},
     "plots": {"images", "records"},
-    "check_text": {"records"},
+    "check_text": {"records", "sampling"},
     "screening": {"check", "data", "duplicates", "records"},
     "text": {"records"},
     "report": {"check_text", "images", "plots", "records", "text"},
@@ -68,9 +68,11 @@ RULES: dict[str, set[str]] = {
     "compare": {"errors", "intervals", "records"},
     "estimator": FOUNDATIONS
     | {"budget", "calibration", "data", "inference", "models", "prepare", "rundir", "train"},
+    "data_steps": FOUNDATIONS
+    | {"check_text", "data", "estimator", "prepare", "rundir", "screening"},
     "classifier": FOUNDATIONS
-    | {"check_text", "data", "display", "estimator", "evaluate", "explain", "export", "glossary",
-       "inference", "models", "plots", "prepare", "rundir", "saliency", "screening", "text",
+    | {"check_text", "data", "data_steps", "display", "estimator", "evaluate", "explain", "export",
+       "glossary", "inference", "models", "plots", "prepare", "rundir", "saliency", "text",
        "train"},
     "gather": FOUNDATIONS
     | {"data", "evaluate", "explain", "export", "inference", "models", "prepare", "results",

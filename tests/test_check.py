@@ -13,8 +13,8 @@ from PIL import Image
 from apparel import check, cli, data, results
 from apparel.check import check_data, exact_duplicates_of
 from apparel.errors import DataError, ModelFileError, UsageError
-from apparel.records import CheckedImage, Files
-from apparel.records.check import FEWEST_TO_TRAIN, LARGEST_IMBALANCE
+from apparel.records import CheckedImage, Files, Unusual
+from apparel.records.check import FEWEST_TO_TRAIN
 from apparel.sampling import IMBALANCE
 
 NAMES = ("ant", "bee")
@@ -244,7 +244,7 @@ def test_small_classes_and_imbalance_are_those_of_the_images_trained_on():
     assert FEWEST_TO_TRAIN == 10
     assert found.small_classes == {"bee": 6, "cat": 1}
     assert found.imbalance == 14
-    assert LARGEST_IMBALANCE == IMBALANCE
+    assert IMBALANCE == 3
 
 
 def test_what_the_files_were_is_passed_on():
@@ -252,6 +252,19 @@ def test_what_the_files_were_is_passed_on():
     found = check_data(dataset, exact_duplicates_of(dataset), None)
     assert found.sizes == {(6, 5): 31, (12, 10): 1}
     assert found.unreadable == {"train/x.png": "train/x.png is empty."}
+    assert found.is_clean
+
+
+def test_unusual_and_blank_images_are_found_by_their_places_in_their_order():
+    dataset = made_up(files=True, validation=[6])
+    unusual = Unusual(positions=np.array([26, 6, 3]), blank=np.array([0], np.int64))
+    found = check_data(dataset, exact_duplicates_of(dataset), unusual)
+    assert [(image.split, image.index, image.name) for image in found.unusual] == [
+        ("test", 2, "test/2.png"),
+        ("validation", 6, "train/6.png"),
+        ("training", 3, "train/3.png"),
+    ]
+    assert [image.name for image in found.blank] == ["train/0.png"]
     assert found.is_clean
 
 

@@ -81,8 +81,9 @@ def test_each_problem_has_a_line_with_its_count_names_and_advice():
     )
     assert check_text.check_summary(found).splitlines() == [
         "2 training images show the same as a test image (train/a.png and test/b.png; train/a.png "
-        "and test/c.png; val/i.png and test/b.png mirrored): the accuracy would come out too high. "
-        "`apparel run` does not train on them; `apparel check --fix` lists the others.",
+        "and test/c.png; val/i.png and test/b.png mirrored): the accuracy comes out too high "
+        "where they are trained on. `apparel check --fix` lists the others, where images are in "
+        "files.",
         "2 images show the same as another with a different label (train/a.png: ant and "
         "test/h.png: bee, the): a model cannot learn both. Correct the wrong label, or leave both "
         "out with `apparel check --fix`.",
@@ -115,3 +116,11 @@ def test_more_leaks_than_can_be_named_are_cut_short():
 
 def test_what_was_not_looked_for_is_not_told():
     assert check_text.check_summary(checked(unusual=None, blank=None)).count("\n") == 0
+
+
+def test_copies_that_differ_are_not_said_to_be_left_out():
+    near = replace(LEAK, second=place("training", 3, "train/d.png", "ant"), exact=False)
+    assert check_text.check_summary(checked(duplicates=(near,))) == (
+        "1 image shows the same as an earlier one of the same split, 0 with the same pixels "
+        "(train/a.png and train/d.png): they count more than others."
+    )

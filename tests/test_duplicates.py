@@ -60,3 +60,12 @@ def test_equal_images_are_exact_copies_of_the_first() -> None:
     assert found.second.tolist() == [2, 4]
     assert found.exact.all()
     assert found.group.tolist() == [0, 1, 0, 3, 0]
+
+
+def test_blank_images_are_copies_only_of_equal_ones() -> None:
+    blank = np.stack([np.full((9, 9, 1), grey, np.uint8) for grey in (10, 20, 10)])
+    found = find_duplicates(blank)
+    assert (found.first.tolist(), found.second.tolist()) == ([0], [2])
+    assert len(found.alike) == 0
+    real = np.random.default_rng(0).integers(0, 256, (5, 9, 9, 1), np.uint8)
+    assert find_duplicates(np.concatenate([blank, real])).second.tolist() == [2]

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from apparel import export, predict
+from apparel.decode import read as read_image
 from apparel.errors import DataError, ModelFileError
-from apparel.predict import Predictor, find_images, read_image
+from apparel.predict import Predictor, find_images
 from tests.conftest import SMALL as IMG_SHAPE
 
 NAMES = ("ant", "bee", "cat")
@@ -369,7 +370,7 @@ def test_a_png_with_a_broken_part_inside_is_refused(image_file, grey):
     part = whole[begin : begin + 4 + half]
     chunk = half.to_bytes(4, "big") + part + zlib.crc32(part).to_bytes(4, "big")
     path.write_bytes(whole[: begin - 4] + chunk + b"\0\0\0\x05????" + bytes(9))
-    with pytest.raises(DataError, match=r"cannot be read as an image: broken PNG file"):
+    with pytest.raises(DataError, match=r"cannot be read as an image: .*broken PNG file"):
         read_image(path, GREY)
 
 
@@ -377,17 +378,17 @@ def test_a_png_with_a_broken_part_inside_is_refused(image_file, grey):
 def test_a_file_that_is_no_image_is_refused(tmp_path, content):
     path = tmp_path / "image.png"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="is no image, or of a format that Pillow does not read"):
+    with pytest.raises(DataError, match=r"is no image of a format that is read|is empty: 0 bytes"):
         read_image(path, GREY)
 
 
 def test_a_missing_image_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"missing\.png cannot be read.*Check that the file exists"):
+    with pytest.raises(DataError, match=r"there is no file .*missing\.png"):
         read_image(tmp_path / "missing.png", GREY)
 
 
 def test_a_folder_is_no_image(tmp_path):
-    with pytest.raises(DataError, match="cannot be read as an image"):
+    with pytest.raises(DataError, match="is a folder, but expected was a file with an image"):
         read_image(tmp_path, GREY)
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from apparel.records import CopiedImage, DataCheck, Splits
-from apparel.records.check import FEWEST_TO_TRAIN, LARGEST_IMBALANCE
+from apparel.records.check import FEWEST_TO_TRAIN
+from apparel.sampling import IMBALANCE
 
 # Names in a line.
 MOST_NAMES = 3
@@ -95,8 +96,8 @@ def _leaks(check: DataCheck) -> str:
         return ""
     return (
         f"{_count(count, 'training image')} {_verb(count, 'shows', 'show')} the same as a test "
-        f"image ({_pairs(check.leaks)}): the accuracy would come out too high. `apparel run` "
-        "does not train on them; `apparel check --fix` lists the others."
+        f"image ({_pairs(check.leaks)}): the accuracy comes out too high where they are "
+        "trained on. `apparel check --fix` lists the others, where images are in files."
     )
 
 
@@ -144,10 +145,11 @@ def _within_splits(check: DataCheck) -> str:
     if not pairs:
         return ""
     exact = sum(pair.exact for pair in pairs)
+    advice = " `apparel check --fix` leaves out those with the same pixels." if exact else ""
     return (
         f"{_count(len(pairs), 'image')} {_verb(len(pairs), 'shows', 'show')} the same as an "
         f"earlier one of the same split, {exact:,} with the same pixels ({_pairs(pairs)}): they "
-        "count more than others. `apparel check --fix` leaves out those with the same pixels."
+        f"count more than others.{advice}"
     )
 
 
@@ -164,7 +166,7 @@ def _small_classes(check: DataCheck) -> str:
 
 
 def _imbalance(check: DataCheck) -> str:
-    if check.imbalance <= LARGEST_IMBALANCE:
+    if check.imbalance <= IMBALANCE:
         return ""
     counts = check.images_per_class["training"]
     present = {name: n for name, n in zip(check.class_names, counts, strict=True) if n}

@@ -7,11 +7,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from apparel import (
     backend,
@@ -27,22 +27,20 @@ from apparel import (
     plots,
     prepare,
     saliency,
-    screening,
     text,
     train,
 )
-from apparel.data import Source
-from apparel.errors import DataError
-from apparel.estimator import IMG_SHAPE, N_CLASSES, ArrayClassifier, need
+from apparel.data_steps import DataSteps
+from apparel.estimator import need
 from apparel.formats import format_of
 from apparel.images import ImageArray
 from apparel.recipes import recipe_of
-from apparel.records import Dataset, Evaluation, Evidence, Finding, History
-from apparel.rundir import MODEL_FILE, RunDirectory
+from apparel.records import Evaluation, Evidence, Finding, History
+from apparel.rundir import MODEL_FILE
 from apparel.settings import whole_number
 
 
-class ApparelClassifier(ArrayClassifier):
+class ApparelClassifier(DataSteps):
     """An image classifier, step by step or as a scikit-learn estimator.
 
     Step by step, in this order: `import_data`, `prepare_data`, `create_model`, `setup_model`,
@@ -103,66 +101,6 @@ class ApparelClassifier(ArrayClassifier):
         >>> classifier.run_training()
         >>> classifier.test_model()
     """
-
-    # -- data ---------------------------------------------------------------------------
-
-    def import_data(self, source: Source = "fashion-mnist") -> Self:
-        """Load a data set, from wherever it can be had.
-
-        Args:
-            source: "fashion-mnist"; or the path of a folder of class folders, of IDX files or of
-                tables, or of a `.csv`, `.parquet` or `.npz` file; or arrays, as
-                ((x_train, y_train), (x_test, y_test)) or (X, y).
-
-        Raises:
-            UsageError: a setting makes no sense, or there is no such source.
-            DataUnavailableError: no place has the named set.
-            DataError: the source is broken, or does not have `n_classes` or `img_shape`.
-        """
-        settings = self._settings()
-        if self.run_dir is not None and self._run is None:
-            self._run = RunDirectory.create(self.run_dir, name=settings.model_name)
-        dataset = data.load(source, data_dir=self.data_dir, **settings.of_data)
-        self._follow(dataset)
-        dataset = self._screened(dataset)
-        self.labels = list(dataset.class_names)
-        self.train_images = prepare.without_grey_axis(dataset.train_images)
-        self.test_images = prepare.without_grey_axis(dataset.test_images)
-        self.train_labels, self.test_labels = dataset.train_labels, dataset.test_labels
-        self.orig_test_labels = dataset.test_labels
-        self._manifest = {"source": dataset.source}
-        self._dataset = dataset, self._images_and_labels("import_data")
-        print(
-            f"{dataset.source}: {len(dataset.train_images)} training and "
-            f"{len(dataset.test_images)} test images of {dataset.n_classes} classes"
-        )
-        return self
-
-    def prepare_data(self) -> Self:
-        """Scale pixels to [0, 1], add the channel axis, one-hot the labels.
-
-        Called again, it changes nothing.
-
-        Raises:
-            StepOrderError: `import_data` was not called.
-            DataError: images, labels and class names do not fit together.
-        """
-        arrays = self._images_and_labels("prepare_data")
-        if prepare.is_prepared(*arrays[:2]):
-            return self
-        dataset = self._untouched(arrays) or data.from_arrays(
-            *arrays,
-            class_names=self.labels,
-            source=str(self._manifest.get("source", "arrays")),
-        )
-        splits = prepare.prepare(dataset, self._settings())
-        self.train_images, self.train_labels = splits.train_images, splits.train_labels
-        self.test_images, self.test_labels = splits.test_images, splits.test_labels
-        self.orig_test_labels = dataset.test_labels
-        self._manifest = dataset.origin
-        self._dataset = None
-        self._validation = dataset.validation, splits.train_images
-        return self
 
     # -- model --------------------------------------------------------------------------
 
@@ -424,47 +362,6 @@ class ApparelClassifier(ArrayClassifier):
 
     # -- inside -------------------------------------------------------------------------
 
-    def _follow(self, dataset: Dataset) -> None:
-        """Take over what the data have, where nothing else was asked for.
-
-        Raises:
-            DataError: something else was.
-        """
-        for name, default in (("n_classes", N_CLASSES), ("img_shape", IMG_SHAPE)):
-            asked, found = getattr(self, name), getattr(dataset, name)
-            if asked not in (default, list(found) if isinstance(asked, list) else found):
-                raise DataError(
-                    f"{dataset.source} has {dataset.n_classes} classes of images of shape "
-                    f"{dataset.img_shape}, but {name}={asked} was asked for. Leave it out to get "
-                    "what the data have."
-                )
-        self.n_classes, self.img_shape = dataset.n_classes, dataset.img_shape
-
-    def _screened(self, dataset: Dataset) -> Dataset:
-        """Say what is wrong with the images, and leave out training images that leak."""
-        self.data_check = found = screening.screen(dataset)
-        if dataset.files or not found.is_clean:
-            print(check_text.check_summary(found))
-        if self.keep_leaks:
-            return dataset
-        print(check_text.left_out_line(found), end="")
-        return screening.without_leaks(dataset, found)
-
-    def _leaked(self, n_images: int) -> NDArray[np.bool_]:
-        """Which test images were trained on as well, as far as is known."""
-        leaked = np.zeros(n_images, bool)
-        if self.keep_leaks and self.data_check and self._validation[1] is self.train_images:
-            leaked[self.data_check.leaked_test] = True
-        return leaked
-
-    def _untouched(self, arrays: tuple[Any, ...]) -> Dataset | None:
-        """The data set as it was imported, unless somebody has put in other arrays since."""
-        if self._dataset is None:
-            return None
-        dataset, imported = self._dataset
-        same = all(a is b for a, b in zip(arrays, imported, strict=True))
-        return dataset if same and tuple(self.labels) == dataset.class_names else None
-
     def _check_fits(self, images: ImageArray) -> None:
         """Check the model against the images and class names in use.
 
@@ -474,26 +371,6 @@ class ApparelClassifier(ArrayClassifier):
         inference.check_fits(
             self.model, n_classes=len(self.labels), img_shape=tuple(images.shape[1:])
         )
-
-    def _prepared_arrays(self, step: str) -> tuple[Any, ...]:
-        """What `_images_and_labels` gives, once it is prepared.
-
-        Raises:
-            StepOrderError: it was not imported or not prepared.
-        """
-        arrays = self._images_and_labels(step)
-        for images, labels in (arrays[:2], arrays[2:]):
-            need(prepare.is_prepared(images, labels), step, "prepare_data")
-        return arrays
-
-    def _images_and_labels(self, step: str) -> tuple[Any, ...]:
-        """Training images and labels, then test images and labels.
-
-        Raises:
-            StepOrderError: they were not imported.
-        """
-        arrays = (self.train_images, self.train_labels, self.test_images, self.test_labels)
-        return tuple(need(array, step, "import_data") for array in arrays)
 
     def _show(self, name: str, figure: Figure) -> Figure:
         """Show a figure where somebody can see it, and keep it in the run directory."""

@@ -2,21 +2,19 @@
 
 import json
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
+from apparel import decode
 from apparel.errors import DataError, ModelFileError
 from apparel.records import Prediction
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-# Pillow's name for each number of channels.
-IMAGE_MODES = {1: "L", 3: "RGB"}
+CHANNELS = (1, 3)
 BATCH_SIZE = 256
 
 
@@ -57,7 +55,7 @@ class Predictor:
             "images", "tensor(uint8)", [height, width, channels],
             "probabilities", [len(self.class_names)],
         )  # fmt: skip
-        if described != expected or channels not in IMAGE_MODES:
+        if described != expected or channels not in CHANNELS:
             raise ModelFileError(
                 f"{path} takes and gives {described}, but its description says {expected}. "
                 "Write it again with: apparel export RUN --format onnx"
@@ -89,7 +87,7 @@ class Predictor:
         """Classify image files.
 
         Args:
-            paths: files that `read_image` can read, at least one.
+            paths: files that `decode.read` can read, at least one.
 
         Returns:
             One prediction a file, in order.
@@ -97,57 +95,13 @@ class Predictor:
         Raises:
             DataError: a file is missing, broken, or no image.
         """
-        images = np.stack([read_image(path, self.img_shape) for path in paths])
+        images = np.stack([decode.read(path, self.img_shape) for path in paths])
         return [
             Prediction(
                 name=os.fspath(path), probabilities=row, class_names=self.class_names, image=image
             )
             for path, row, image in zip(paths, self.predict_proba(images), images, strict=True)
         ]
-
-
-def read_image(path: str | os.PathLike[str], img_shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Read one image file into the shape that a model takes.
-
-    The photo's own rotation is applied; transparency shows white. An image of another size is
-    shrunk or enlarged as a whole and centred, and the rest takes the colour of its upper left
-    corner.
-
-    Args:
-        path: an image of any format that Pillow reads.
-        img_shape: height, width and channels (1 or 3).
-
-    Returns:
-        Shape `img_shape`, 0 to 255.
-
-    Raises:
-        DataError: the file is missing, broken, or no image.
-    """
-    height, width, channels = img_shape
-    try:
-        with warnings.catch_warnings():
-            # Pillow remarks on odd metadata, which a prediction does not need. Above its limit
-            # of pixels it warns, and refuses only above twice the limit.
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
-                image = _flatten(ImageOps.exif_transpose(opened), IMAGE_MODES[channels])
-    except UnidentifiedImageError as error:
-        raise DataError(
-            f"{path} is no image, or of a format that Pillow does not read. "
-            "Give PNG, JPEG, WebP, GIF, BMP or TIFF."
-        ) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{path} is too large to open safely: {error}") from error
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow's ways to meet broken files
-        raise DataError(
-            f"{path} cannot be read as an image: {error}. "
-            "Check that the file exists and was copied whole."
-        ) from error
-    if image.size != (width, height):
-        corner = np.asarray(image)[0, 0]
-        image = ImageOps.pad(image, (width, height), color=tuple(np.atleast_1d(corner).tolist()))
-    return np.asarray(image, np.uint8).reshape(img_shape)
 
 
 def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -181,19 +135,6 @@ def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
         else:
             raise DataError(f"there is no file or folder {path}. Give the path of an image.")
     return found
-
-
-def _flatten(image: Image.Image, mode: str) -> Image.Image:
-    """Lay an image over white and convert it to `mode`."""
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    if image.mode in {"I", "F"}:
-        raise ValueError("its pixels have 32 bits and no known range; save it with 8 or 16")
-    if image.mode.startswith("I;16"):
-        # Pillow clips 16-bit grey at 255 instead of scaling it.
-        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-    return image.convert(mode)
 
 
 def _open_session(path: Path) -> Any:

@@ -1,13 +1,12 @@
 """Dataset + which of its images are the same or unusual → a DataCheck."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apparel.check.copies import Copies, Pair
-from apparel.images import ImageArray, joined
+from apparel.images import ImageArray, first_equal, joined
 from apparel.records import (
     CheckedImage,
     CopiedImage,
@@ -15,10 +14,8 @@ from apparel.records import (
     Dataset,
     Duplicates,
     SplitName,
+    Unusual,
 )
-
-if TYPE_CHECKING:
-    from apparel.records import Unusual
 
 
 def all_labels(dataset: Dataset) -> NDArray[np.int64]:
@@ -40,9 +37,7 @@ def exact_duplicates_of(dataset: Dataset) -> Duplicates:
     Returns:
         Positions below n are those of training images, n + i that of test image i.
     """
-    digests = np.concatenate([dataset.train_digests, dataset.test_digests])
-    _, first_of, of = np.unique(digests, axis=0, return_index=True, return_inverse=True)
-    group = first_of[of.reshape(-1)].astype(np.int64)  # NumPy 2.0 gave it another shape
+    group = first_equal(np.concatenate([dataset.train_digests, dataset.test_digests]))
     second = np.flatnonzero(group != np.arange(len(group)))
     return Duplicates(
         n_images=len(group),
@@ -56,7 +51,7 @@ def exact_duplicates_of(dataset: Dataset) -> Duplicates:
     )
 
 
-def check_data(dataset: Dataset, duplicates: Duplicates, unusual: "Unusual | None") -> DataCheck:
+def check_data(dataset: Dataset, duplicates: Duplicates, unusual: Unusual | None) -> DataCheck:
     """Find what spoils a data set.
 
     Args:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from apparel.errors import DataError
-from apparel.images import ImageArray, chunks
+from apparel.images import ImageArray, digests
 from apparel.records import Dataset, Files
 
 GREY, COLOUR = 3, 4  # dimensions: n, h, w and n, h, w, c
@@ -93,24 +93,6 @@ def make_dataset(
         validation=validation,
         files=files,
     )
-
-
-def digests(images: ImageArray) -> NDArray[np.uint64]:
-    """Give each image's digest (BLAKE2b, RFC 7693), by which equal images are known.
-
-    Args:
-        images: uint8, shape (n, h, w, c).
-
-    Returns:
-        Shape (n, 2): sixteen bytes an image, the same on every machine.
-    """
-    found = np.empty((len(images), 2), np.uint64)
-    for part, some in chunks(images):
-        read = b"".join(
-            hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(some)
-        )
-        found[part] = np.frombuffer(read, ">u8").reshape(-1, 2)
-    return found
 
 
 def content_hash(

@@ -12,9 +12,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel.data.arrays import digests, make_dataset
+from apparel.data.arrays import make_dataset
 from apparel.errors import DataError
-from apparel.images import ImageArray, StoredImages, take
+from apparel.images import ImageArray, StoredImages, digests, take
 from apparel.records import Dataset, Files
 from apparel.sampling import stratified_split
 

@@ -40,6 +40,8 @@ def near_pairs(descriptors: Pixels, radius: float) -> NDArray[np.int64]:
         Shape (m, 2), rows sorted: an image's position and, before it, that of an earlier one whose
         descriptor is near; at most MOST_EARLIER of them, the nearest.
     """
+    if not len(descriptors):
+        return np.zeros((0, 2), np.int64)
     held, n_held, most_held = [(np.zeros((0, 2), np.int64), np.zeros(0, np.float32))], 0, MOST_HELD
     reach = np.full(len(descriptors), radius**2, np.float32)
     # Threads that share such small products wait for each other: with another program beside it,

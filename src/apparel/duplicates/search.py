@@ -1,14 +1,12 @@
 """Images → every copy of an earlier one, with that."""
 
-import hashlib
-
 import numpy as np
 from numpy.typing import NDArray
 
 from apparel.duplicates.candidates import near_pairs
 from apparel.duplicates.comparison import MIN_CONTRAST, brightness, compare, limit
 from apparel.duplicates.descriptors import N_WINDOWS, Descriptors
-from apparel.images import ImageArray
+from apparel.images import ImageArray, digests, first_equal
 from apparel.records import Duplicates
 
 # With shorter sides, too little is left to compare; only images with the same bytes are found.
@@ -39,7 +37,7 @@ def find_duplicates(images: ImageArray) -> Duplicates:
         The copies. Of an image with many copies among earlier images, the 20 are looked at whose
         descriptors are nearest.
     """
-    same = _first_of_same(images)
+    same = first_equal(digests(images))
     pairs, distance, mirrored = _alike(images, _candidates(images, same))
     order = np.lexsort((pairs[:, 0], distance, pairs[:, 1]))
     nearest = order[np.flatnonzero(np.diff(pairs[order, 1], prepend=-1))]
@@ -58,16 +56,6 @@ def find_duplicates(images: ImageArray) -> Duplicates:
     )
 
 
-def _first_of_same(images: ImageArray) -> NDArray[np.int64]:
-    """The position of the first image that has the bytes of each, shape (n,)."""
-    same, seen = np.arange(len(images)), dict[bytes, int]()
-    for part in _parts(images, len(images)):
-        for position, image in enumerate(np.ascontiguousarray(images[part]), part.start):
-            digest = hashlib.blake2b(image, digest_size=16).digest()
-            same[position] = seen.setdefault(digest, position)
-    return same
-
-
 def _candidates(images: ImageArray, same: NDArray[np.int64]) -> NDArray[np.int64]:
     """Find pairs of images with different bytes that might be copies, shape (m, 2)."""
     firsts = np.flatnonzero(same == np.arange(len(same)))
@@ -82,6 +70,8 @@ def _candidates(images: ImageArray, same: NDArray[np.int64]) -> NDArray[np.int64
     for part in parts:
         pixels = brightness(images[firsts[part]])
         wanted = pixels.std(axis=(1, 2)) >= MIN_CONTRAST
+        if not wanted.any():
+            continue
         stop = n_described + int(wanted.sum())
         described[n_described:stop] = descriptors.describe(pixels[wanted])
         positions[n_described:stop] = firsts[part][wanted]

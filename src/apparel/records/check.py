@@ -13,8 +13,6 @@ SplitName: TypeAlias = Literal["training", "validation", "test"]
 # A tenth of the training images is held out: with fewer than ten, a class has at most one there,
 # and what the model learns of it hangs on single images.
 FEWEST_TO_TRAIN = 10
-# Beyond this, training counts each class the same instead of each image.
-LARGEST_IMBALANCE = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)

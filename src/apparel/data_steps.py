@@ -1,0 +1,136 @@
+"""The first two steps of `ApparelClassifier`: from a source to prepared images and labels."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apparel import check_text, data, prepare, screening
+from apparel.data import Source
+from apparel.errors import DataError
+from apparel.estimator import IMG_SHAPE, N_CLASSES, ArrayClassifier, need
+from apparel.records import Dataset
+from apparel.rundir import RunDirectory
+
+
+class DataSteps(ArrayClassifier):
+    """`import_data` and `prepare_data`, and what later steps ask about the images."""
+
+    def import_data(self, source: Source = "fashion-mnist") -> Self:
+        """Load a data set, from wherever it can be had.
+
+        Args:
+            source: "fashion-mnist"; or the path of a folder of class folders, of IDX files or of
+                tables, or of a `.csv`, `.parquet` or `.npz` file; or arrays, as
+                ((x_train, y_train), (x_test, y_test)) or (X, y).
+
+        Raises:
+            UsageError: a setting makes no sense, or there is no such source.
+            DataUnavailableError: no place has the named set.
+            DataError: the source is broken, or does not have `n_classes` or `img_shape`.
+        """
+        settings = self._settings()
+        if self.run_dir is not None and self._run is None:
+            self._run = RunDirectory.create(self.run_dir, name=settings.model_name)
+        dataset = data.load(source, data_dir=self.data_dir, **settings.of_data)
+        self._follow(dataset)
+        dataset = self._screened(dataset)
+        self.labels = list(dataset.class_names)
+        self.train_images = prepare.without_grey_axis(dataset.train_images)
+        self.test_images = prepare.without_grey_axis(dataset.test_images)
+        self.train_labels, self.test_labels = dataset.train_labels, dataset.test_labels
+        self.orig_test_labels = dataset.test_labels
+        self._manifest = {"source": dataset.source}
+        self._dataset = dataset, self._images_and_labels("import_data")
+        print(
+            f"{dataset.source}: {len(dataset.train_images)} training and "
+            f"{len(dataset.test_images)} test images of {dataset.n_classes} classes"
+        )
+        return self
+
+    def prepare_data(self) -> Self:
+        """Scale pixels to [0, 1], add the channel axis, one-hot the labels.
+
+        Called again, it changes nothing.
+
+        Raises:
+            StepOrderError: `import_data` was not called.
+            DataError: images, labels and class names do not fit together.
+        """
+        arrays = self._images_and_labels("prepare_data")
+        if prepare.is_prepared(*arrays[:2]):
+            return self
+        dataset = self._untouched(arrays) or data.from_arrays(
+            *arrays,
+            class_names=self.labels,
+            source=str(self._manifest.get("source", "arrays")),
+        )
+        splits = prepare.prepare(dataset, self._settings())
+        self.train_images, self.train_labels = splits.train_images, splits.train_labels
+        self.test_images, self.test_labels = splits.test_images, splits.test_labels
+        self.orig_test_labels = dataset.test_labels
+        self._manifest = dataset.origin
+        self._dataset = None
+        self._validation = dataset.validation, splits.train_images
+        return self
+
+    def _follow(self, dataset: Dataset) -> None:
+        """Take over what the data have, where nothing else was asked for.
+
+        Raises:
+            DataError: something else was.
+        """
+        for name, default in (("n_classes", N_CLASSES), ("img_shape", IMG_SHAPE)):
+            asked, found = getattr(self, name), getattr(dataset, name)
+            if asked not in (default, list(found) if isinstance(asked, list) else found):
+                raise DataError(
+                    f"{dataset.source} has {dataset.n_classes} classes of images of shape "
+                    f"{dataset.img_shape}, but {name}={asked} was asked for. Leave it out to get "
+                    "what the data have."
+                )
+        self.n_classes, self.img_shape = dataset.n_classes, dataset.img_shape
+
+    def _screened(self, dataset: Dataset) -> Dataset:
+        """Say what is wrong with the images, and leave out training images that leak."""
+        self.data_check = found = screening.screen(dataset)
+        if dataset.files or not found.is_clean:
+            print(check_text.check_summary(found))
+        if self.keep_leaks:
+            return dataset
+        print(check_text.left_out_line(found), end="")
+        return screening.without_leaks(dataset, found)
+
+    def _leaked(self, n_images: int) -> NDArray[np.bool_]:
+        """Which test images were trained on as well, as far as is known."""
+        leaked = np.zeros(n_images, bool)
+        if self.keep_leaks and self.data_check and self._validation[1] is self.train_images:
+            leaked[self.data_check.leaked_test] = True
+        return leaked
+
+    def _untouched(self, arrays: tuple[Any, ...]) -> Dataset | None:
+        """The data set as it was imported, unless somebody has put in other arrays since."""
+        if self._dataset is None:
+            return None
+        dataset, imported = self._dataset
+        same = all(a is b for a, b in zip(arrays, imported, strict=True))
+        return dataset if same and tuple(self.labels) == dataset.class_names else None
+
+    def _prepared_arrays(self, step: str) -> tuple[Any, ...]:
+        """What `_images_and_labels` gives, once it is prepared.
+
+        Raises:
+            StepOrderError: it was not imported or not prepared.
+        """
+        arrays = self._images_and_labels(step)
+        for images, labels in (arrays[:2], arrays[2:]):
+            need(prepare.is_prepared(images, labels), step, "prepare_data")
+        return arrays
+
+    def _images_and_labels(self, step: str) -> tuple[Any, ...]:
+        """Training images and labels, then test images and labels.
+
+        Raises:
+            StepOrderError: they were not imported.
+        """
+        arrays = (self.train_images, self.train_labels, self.test_images, self.test_labels)
+        return tuple(need(array, step, "import_data") for array in arrays)
