@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import onnx
 import pytest
 
 from tests.conftest import run_command
@@ -50,9 +51,18 @@ def test_digits_are_read_well(folder: Path) -> None:
     assert metrics["n"] == 359
     assert metrics["accuracy"]["value"] >= 0.97
     report = (folder / "digits" / "report.html").read_text()
-    assert "photos" in report
+    assert "<h1>cnn on photos</h1>" in report
     settings = json.loads((folder / "digits" / "settings.json").read_text())
     assert settings["img_shape"] == [8, 8, 1]
+
+
+def test_what_is_passed_on_does_not_tell_where_the_data_lie(folder: Path) -> None:
+    facts = onnx.load(folder / "digits" / "model.onnx").metadata_props
+    (dataset,) = [json.loads(fact.value) for fact in facts if fact.key == "dataset"]
+    assert dataset["source"] == "photos"
+    assert str(folder) not in (folder / "digits" / "README.md").read_text().replace(
+        f"apparel run --data {folder}/photos", ""
+    )
 
 
 def test_files_are_classified(folder: Path) -> None:

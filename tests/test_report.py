@@ -132,6 +132,17 @@ def squeezed(texts):
 # -- the page --------------------------------------------------------------------------------
 
 
+def test_the_top_shows_balanced_accuracy_where_classes_differ_in_size():
+    content = made_up()
+    balanced = {"balanced_accuracy": Interval(0.4321, 0.4, 0.5)}
+    evaluation = replace(
+        content.evaluation, metrics=balanced | content.evaluation.metrics | balanced
+    )
+    page = Page(report.html(replace(content, evaluation=evaluation)))
+    assert page.texts["strong"] == ["43.2 %"]
+    assert "balanced accuracy on" in squeezed(page.texts["p"])[1]
+
+
 def test_the_top_says_what_how_well_and_what_stands_out():
     content = made_up()
     page = Page(report.html(content))

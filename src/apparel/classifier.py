@@ -35,7 +35,7 @@ from apparel.estimator import need
 from apparel.formats import format_of
 from apparel.images import ImageArray
 from apparel.recipes import recipe_of
-from apparel.records import Evaluation, Evidence, Finding, History
+from apparel.records import Evaluation, Evidence, Finding, History, without_folders
 from apparel.rundir import MODEL_FILE
 from apparel.settings import whole_number
 
@@ -355,7 +355,7 @@ class ApparelClassifier(DataSteps):
             save_path,
             images=inference.comparison_images(splits),
             class_names=tuple(self.labels),
-            metadata={"dataset": splits.manifest},
+            metadata={"dataset": without_folders(splits.manifest)},
         )
         print(f"Model saved to {path}")
         return path

@@ -1,5 +1,6 @@
 """A run directory → its model, its images, and everything that a report shows."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from apparel import (
     saliency,
 )
 from apparel.errors import ApparelError, ModelFileError
-from apparel.records import Dataset, Evaluation, Evidence, Report
+from apparel.records import Dataset, Evaluation, Evidence, Report, source_name
 from apparel.rundir import MODEL_FILE, RunDirectory
 from apparel.settings import Settings
 
@@ -77,7 +78,7 @@ def load_report(directory: RunDirectory, data_dir: Path | None) -> Report:
         robustness=directory.robustness(),
     )
     check = directory.check()
-    source, name = record["dataset"]["source"], record["recipe"]["model_name"]
+    source, name = source_name(record["dataset"]["source"]), record["recipe"]["model_name"]
     return Report(
         title=f"{name} on {source}",
         summary=f"The model {name}, with {model.count_params():,} parameters, was trained on "
@@ -100,7 +101,7 @@ def load_report(directory: RunDirectory, data_dir: Path | None) -> Report:
         # Of other images, its positions would point at wrong ones.
         check=check if check and check.sha256 == dataset.sha256 else None,
         facts=_facts(record),
-        command=_command(record["settings"], source),
+        command=_command(record["settings"], record["dataset"]["source"]),
     )
 
 
@@ -133,7 +134,7 @@ def _command(settings: Mapping[str, Any], source: str) -> str:
     chosen = {key: value for key, value in settings.items() if value != default[key]}
     words = ["apparel run"]
     if source != "fashion-mnist":
-        words.append(f"--data {source}")
+        words.append(f"--data {shlex.quote(source)}")
     for key, value in chosen.items():
         option = key.removesuffix("_name").replace("_", "-")
         if isinstance(value, bool):
@@ -153,11 +154,12 @@ def _listed(values: dict[str, Any]) -> str:
 def _facts(settings: dict[str, Any]) -> dict[str, str]:
     """The lines of a report that say how a run was made."""
     chosen, versions = settings["number_format"], settings["versions"]
+    dataset = settings["dataset"]
     return {
         "Started": settings["started"],
         "Settings": _listed(settings["settings"] | settings["recipe"]),
         "Number format of training": f"{chosen['policy']} ({chosen['reason']})",
-        "Data": f"{settings['dataset']['source']}, SHA-256 {settings['dataset']['sha256']}",
+        "Data": f"{source_name(dataset['source'])}, SHA-256 {dataset['sha256']}",
         "Versions": ", ".join(f"{key} {value}" for key, value in versions.items()),
         "Processor": settings["processor"],
         "Platform": settings["platform"],

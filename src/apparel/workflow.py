@@ -10,7 +10,7 @@ from apparel import check_text, display, results, text
 from apparel.errors import UsageError
 from apparel.files import check_writable, write_text
 from apparel.formats import SUFFIXES, format_of
-from apparel.records import Evaluation, Prediction
+from apparel.records import Evaluation, Prediction, without_folders
 from apparel.rundir import MODEL_FILE, ONNX_FILE, RunDirectory
 from apparel.settings import Recipe, Settings
 
@@ -314,7 +314,7 @@ def export_run(path: Path, kind: str, output: Path | None) -> Path:
         output,
         images=inference.made_up_images(shape),
         class_names=tuple(record["class_names"]),
-        metadata={"dataset": record["dataset"]},
+        metadata={"dataset": without_folders(record["dataset"])},
     )
 
 

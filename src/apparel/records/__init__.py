@@ -11,7 +11,7 @@ from apparel.records.comparison import (
     PairComparison,
     TestedRun,
 )
-from apparel.records.data import Dataset, Files, Splits
+from apparel.records.data import Dataset, Files, Splits, source_name, without_folders
 from apparel.records.duplicates import Duplicates
 from apparel.records.evaluation import (
     UNCALIBRATED,
@@ -67,4 +67,6 @@ __all__ = [
     "TestedRun",
     "Topic",
     "Unusual",
+    "source_name",
+    "without_folders",
 ]

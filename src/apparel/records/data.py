@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from apparel.errors import DataError
@@ -14,6 +15,20 @@ if TYPE_CHECKING:  # the command's --help has no time to load NumPy
     from numpy.typing import NDArray
 
     from apparel.images import ImageArray
+
+
+def source_name(source: str) -> str:
+    """The name of a source without the folders that lead to it.
+
+    Reports, cards and exported models are passed on, and whoever gets them need not know where
+    the data lie on this machine.
+    """
+    return Path(source).name or source
+
+
+def without_folders(manifest: Mapping[str, object]) -> dict[str, object]:
+    """A manifest with the name of its source alone."""
+    return {**manifest, "source": source_name(str(manifest["source"]))}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

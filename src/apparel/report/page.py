@@ -43,12 +43,14 @@ def html(report: Report) -> str:
     """
     evaluation = report.evaluation
     cells = _cells(evaluation)
+    leading = next(iter(evaluation.metrics))
     return render(
         "report.html",
         report=report,
         evaluation=evaluation,
         n=len(evaluation.true),
-        accuracy=_percentages(evaluation.metrics["accuracy"]),
+        leading_name=METRIC_NAMES[leading].lower(),
+        leading=_percentages(evaluation.metrics[leading]),
         metrics={METRIC_NAMES[name]: found for name, found in evaluation.metrics.items()},
         matrix=_matrix(evaluation) if len(evaluation.class_names) <= LARGEST_MATRIX else None,
         pairs=[cell for cell in cells if cell["true"] != cell["predicted"]][:MOST_PAIRS],
