@@ -148,7 +148,7 @@ def test_bad_model_files_are_refused_in_one_line(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is no image"),
+        (b"", "is empty: 0 bytes"),
         (b"hello", "is no image"),
         ("truncated", "cannot be read as an image"),
         (None, "there is no file or folder picture.png"),
