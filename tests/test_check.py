@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from apparel import check, cli, data, results
 from apparel.check import check_data, exact_duplicates_of
@@ -507,7 +508,7 @@ def test_the_command_finds_planted_mistakes_and_cleans_them(folder, tmp_path, ca
     assert "train/bee/leak.png and test/bee/29.png" in output
     assert "train/an ant/leak, too.png and test/an ant/30.png" in output
     assert "4 images show the same as another with a different label" in output
-    assert "1 file cannot be read (train/bee/broken.png)" in output
+    assert "1 file cannot be read: train/bee/broken.png is no image" in output
     assert "Written: check.json" in output
     assert "Written: clean.csv" in output
     assert contents(folder) == before
@@ -517,7 +518,29 @@ def test_the_command_finds_planted_mistakes_and_cleans_them(folder, tmp_path, ca
         "train/bee/leak.png",
         "train/an ant/leak, too.png",
     }
-    assert found.unusual is None
+    assert (found.unusual, found.blank) == ((), ())
     assert cli.main(["check", "clean.csv", "--output", "again.json"]) == 0
     assert json.loads((tmp_path / "again.json").read_text())["is_clean"]
     assert contents(folder) == before
+
+
+def test_the_command_names_images_that_are_blank_or_unlike_the_rest(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("APPAREL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    digits = load_digits(n_class=2)
+    images = (digits.images * 15).astype(np.uint8)
+    for label in "01":
+        (tmp_path / "digits" / label).mkdir(parents=True)
+    for k, (image, label) in enumerate(zip(images, digits.target, strict=True)):
+        Image.fromarray(image).save(tmp_path / "digits" / str(label) / f"{k}.png")
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "digits" / "0" / "noise.png")
+    Image.new("L", (8, 8), 9).save(tmp_path / "digits" / "1" / "blank.png")
+    cli.main(["check", "digits"])
+    output = capsys.readouterr().out
+    assert " images are unlike the rest (0/noise.png; " in output
+    assert "1 image shows nothing (1/blank.png)" in output
+    found = results.read_check(tmp_path)
+    assert found.unusual[0].name == "0/noise.png"
+    assert len(found.unusual) < 8
+    assert [image.name for image in found.blank] == ["1/blank.png"]

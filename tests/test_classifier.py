@@ -87,6 +87,22 @@ def test_prepare_data_scales_and_encodes_once() -> None:
     assert all(a is b for a, b in zip(before, after, strict=True))
 
 
+def test_other_images_can_be_imported_where_nothing_was_asked_for() -> None:
+    random = np.random.default_rng(0)
+    shapes = [(8, 8, 3), (9, 7, 1)]
+    sources = [
+        (random.integers(0, 256, (30, *shape), dtype=np.uint8), np.arange(30) % classes)
+        for shape, classes in zip(shapes, (2, 3), strict=True)
+    ]
+    classifier = ApparelClassifier()
+    for source, shape, classes in zip(sources, shapes, (2, 3), strict=True):
+        classifier.import_data(source)
+        assert (classifier.img_shape, classifier.n_classes) == (shape, classes)
+    for source, options in zip(sources, ({"n_classes": 4}, {"img_shape": (8, 8, 3)}), strict=True):
+        with pytest.raises(DataError, match="was asked for"):
+            ApparelClassifier(**options).import_data(source)
+
+
 def test_images_put_in_by_hand_are_used(prepared: ApparelClassifier) -> None:
     own = ApparelClassifier(n_classes=2, img_shape=(8, 8, 1))
     random = np.random.default_rng(0)
@@ -357,7 +373,7 @@ def test_the_run_directory_says_how_far_the_run_has_come(tmp_path: Path) -> None
     classifier.run_training()
     kept = {path.name for path in run.rglob("*") if path.is_file()}
     assert kept == {
-        "check.json", "settings.json", "history.csv", "refactored_fashion_cnn.keras"
+        "check.json", "settings.json", "history.csv", "novelty.npz", "refactored_fashion_cnn.keras"
     }  # fmt: skip
 
 

@@ -7,20 +7,21 @@ import onnx
 import onnxruntime
 import pytest
 
-from apparel import export
+from apparel import export, novelty, novelty_graph
 from apparel.errors import ApparelError, ModelFileError, UsageError
 from tests.conftest import SMALL as IMG_SHAPE
 
 NAMES = ("ant", "bee", "cät")
 
 
-def write(model, pixels, path):
+def write(model, pixels, path, **options):
     return export.export(
         model,
         path,
         images=pixels / np.float32(255),
         class_names=NAMES,
         metadata={"dataset": {"source": "made up", "n": 7}},
+        **options,
     )
 
 
@@ -155,6 +156,70 @@ def test_the_onnx_file_describes_itself(written):
     }
 
 
+def learnt(shape, *, n_validation=100):
+    """The novelty of random images of rising brightness."""
+    random = np.random.default_rng(0)
+    images = random.random((200, *shape), np.float32) * np.linspace(0, 1, 200)[:, None, None, None]
+    order = random.permutation(200)
+    return novelty.fit(
+        images.astype(np.float32), order[n_validation:], order[:n_validation], seed=0
+    )
+
+
+@pytest.fixture(scope="module")
+def with_novelty(model, pixels, tmp_path_factory):
+    path = tmp_path_factory.mktemp("novelty") / "m.onnx"
+    return write(model, pixels, path, novelty=learnt(IMG_SHAPE))
+
+
+def test_the_onnx_file_gives_the_novelty_score_of_any_number_of_images(
+    with_novelty, pixels, expected
+):
+    session = onnxruntime.InferenceSession(with_novelty, providers=["CPUExecutionProvider"])
+    scores = novelty.score(learnt(IMG_SHAPE), pixels / np.float32(255))
+    for n in (1, 2, 7):
+        probabilities, copy = session.run(["probabilities", "novelty"], {"images": pixels[:n]})
+        assert copy.shape == (n,)
+        np.testing.assert_allclose(copy, scores[:n], rtol=1e-4)
+        np.testing.assert_allclose(probabilities, expected[:n], atol=1e-6)
+
+
+def test_the_onnx_file_names_the_novelty_score_and_its_threshold(with_novelty):
+    proto = onnx.load(with_novelty)
+    onnx.checker.check_model(proto, full_check=True)
+    assert [output.name for output in proto.graph.output] == ["probabilities", "novelty"]
+    dims = proto.graph.output[1].type.tensor_type.shape.dim
+    assert [dim.dim_param for dim in dims] == ["batch"]
+    facts = {entry.key: json.loads(entry.value) for entry in proto.metadata_props}
+    assert facts["novelty_threshold"] == learnt(IMG_SHAPE).threshold
+    assert facts["class_names"] == list(NAMES)
+
+
+def test_a_novelty_score_without_a_threshold_is_left_out(model, pixels, written, tmp_path):
+    path = write(model, pixels, tmp_path / "m.onnx", novelty=learnt(IMG_SHAPE, n_validation=9))
+    with_it, without = onnx.load(path), onnx.load(written["onnx"])
+    assert [output.name for output in with_it.graph.output] == ["probabilities"]
+    assert with_it.metadata_props == without.metadata_props
+    assert [n.op_type for n in with_it.graph.node] == [n.op_type for n in without.graph.node]
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 8, 3), (28, 28, 1), (30, 35, 3), (64, 64, 3)])
+def test_the_graph_gives_the_scores_of_images_of_any_shape(tmp_path, shape):
+    found = learnt(shape)
+    helper, types = onnx.helper, onnx.TensorProto
+    taken = helper.make_tensor_value_info("images", types.UINT8, ["n", *shape])
+    graph = helper.make_graph([], "g", [taken], [])
+    novelty_graph.add_novelty(graph, found, images="images", output="score", axis="n")
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+    onnx.checker.check_model(proto, full_check=True)
+    session = onnxruntime.InferenceSession(proto.SerializeToString())
+    images = np.random.default_rng(1).integers(0, 256, (5, *shape), dtype=np.uint8)
+    images[3:] //= 4
+    images[4] = 7
+    (scores,) = session.run(None, {"images": images})
+    np.testing.assert_allclose(scores, novelty.score(found, images / np.float32(255)), rtol=1e-3)
+
+
 def test_renaming_an_output_renames_what_refers_to_it():
     make = onnx.helper.make_node
     graph = onnx.helper.make_graph(
@@ -189,7 +254,7 @@ def perturb(monkeypatch):
 
     def make(change):
         monkeypatch.setattr(export, "load_keras_model", lambda path: Perturbed(path, change))
-        monkeypatch.setattr(export, "_run_onnx", lambda path, images: change(run(path, images)))
+        monkeypatch.setattr(export, "_run_onnx", lambda *given: change(run(*given)))
 
     return make
 
@@ -206,6 +271,21 @@ def test_a_copy_that_differs_is_refused_and_nothing_is_left(
     perturb(change)
     with pytest.raises(ApparelError, match=r"was not written: .* differ from the model's"):
         write(model, pixels, tmp_path / f"m.{kind}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "change", [lambda s: s * 1.002, lambda s: s * np.nan, lambda s: s[::-1], lambda s: s[:-1]]
+)
+def test_a_copy_with_other_novelty_scores_is_refused(model, pixels, tmp_path, monkeypatch, change):
+    def run(path, images, output):
+        given = actual(path, images, output)
+        return change(given) if output == "novelty" else given
+
+    actual = export._run_onnx
+    monkeypatch.setattr(export, "_run_onnx", run)
+    with pytest.raises(ApparelError, match=r"was not written: .* its novelty scores differ"):
+        write(model, pixels, tmp_path / "m.onnx", novelty=learnt(IMG_SHAPE))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from PIL import Image
 
-from apparel import export, predict
+from apparel import decode, export, novelty, photo, predict
 from apparel.decode import read as read_image
 from apparel.errors import DataError, ModelFileError
 from apparel.predict import Predictor, find_images
@@ -154,10 +154,10 @@ def test_an_onnx_file_that_contradicts_its_description_is_refused(onnx_file, tmp
         Predictor(copy_with(onnx_file, tmp_path, facts))
 
 
-def foreign_model(folder, *, taken="images", given="probabilities", kind=None, channels=1):
+def foreign_model(folder, *, taken="images", given="probabilities", kind=None, channels=1, side=2):
     """A model of somebody else that describes itself as apparel's do."""
     helper, types = onnx.helper, onnx.TensorProto
-    shape = ["batch", 2, 2, channels]
+    shape = ["batch", side, side, channels]
     graph = helper.make_graph(
         [
             helper.make_node("Cast", [taken], ["x"], to=types.FLOAT),
@@ -170,7 +170,9 @@ def foreign_model(folder, *, taken="images", given="probabilities", kind=None, c
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     names = json.dumps([str(k) for k in range(channels)])
-    helper.set_model_props(proto, {"class_names": names, "img_shape": f"[2, 2, {channels}]"})
+    helper.set_model_props(
+        proto, {"class_names": names, "img_shape": f"[{side}, {side}, {channels}]"}
+    )
     onnx.save(proto, folder / "foreign.onnx")
     return folder / "foreign.onnx"
 
@@ -213,6 +215,128 @@ def test_a_keras_file_is_refused_with_the_command_that_converts_it(tmp_path):
 def test_a_missing_model_file_is_named(tmp_path, name):
     with pytest.raises(ModelFileError, match="there is no model file"):
         Predictor(tmp_path / name)
+
+
+# -- how unlike the training images ----------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def knowing(model, pixels, tmp_path_factory):
+    """A model file that knows images between black and grey, and their novelty."""
+    images = np.random.default_rng(0).random((200, *IMG_SHAPE), np.float32) / 2
+    found = novelty.fit(images, np.arange(100), np.arange(100, 200), seed=0)
+    path = tmp_path_factory.mktemp("novelty") / "m.onnx"
+    unit = pixels / np.float32(255)
+    export.export(model, path, images=unit, class_names=NAMES, metadata={}, novelty=found)
+    return path, found
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 256])
+def test_an_image_is_unlike_above_the_threshold(knowing, tmp_path, monkeypatch, batch_size):
+    monkeypatch.setattr(predict, "BATCH_SIZE", batch_size)
+    path, found = knowing
+    shares = (0.5, 0.5, 1, 0, 0.5)
+    random = np.random.default_rng(2)
+    images = [(random.random(IMG_SHAPE) * share * 255).astype(np.uint8) for share in shares]
+    files = [tmp_path / f"{k}.png" for k in range(5)]
+    for file, image in zip(files, images, strict=True):
+        Image.fromarray(image[:, :, 0]).save(file)
+    predictor = Predictor(path)
+    predictions = predictor.predict_images(files)
+    scores = novelty.score(found, np.stack(images) / np.float32(255))
+    given = [prediction.novelty for prediction in predictions]
+    np.testing.assert_allclose(given, scores / found.threshold, rtol=1e-4)
+    unlike = [prediction.is_unlike for prediction in predictions]
+    assert unlike == [False, False, True, True, False]
+    probabilities = [prediction.probabilities for prediction in predictions]
+    np.testing.assert_array_equal(predictor.predict_proba(np.stack(images)), probabilities)
+
+
+def test_a_model_without_a_score_says_nothing_of_it(predictor, tmp_path):
+    Image.new("L", IMG_SHAPE[1::-1]).save(tmp_path / "i.png")
+    (prediction,) = predictor.predict_images([tmp_path / "i.png"])
+    assert prediction.novelty is None
+    assert prediction.is_unlike is None
+
+
+@pytest.mark.parametrize("threshold", ["null", '"a"', "0", "-1", "NaN", "Infinity", "[1]", "x"])
+def test_a_file_with_a_threshold_that_is_none_is_refused(knowing, tmp_path, threshold):
+    path = copy_with(knowing[0], tmp_path, {"novelty_threshold": threshold})
+    with pytest.raises(ModelFileError, match="not one that apparel wrote"):
+        Predictor(path)
+
+
+def test_a_score_needs_its_threshold_and_a_threshold_its_score(knowing, onnx_file, tmp_path):
+    for path, threshold in ((knowing[0], None), (onnx_file, "1.5")):
+        with pytest.raises(ModelFileError, match="but its description says"):
+            Predictor(copy_with(path, tmp_path, {"novelty_threshold": threshold}))
+
+
+# -- photos ----------------------------------------------------------------------------
+
+
+def of_dataset(tmp_path, source, **options):
+    """A predictor whose model says what it was trained on; it gives the mean pixel."""
+    path = foreign_model(tmp_path, **options)
+    return Predictor(copy_with(path, tmp_path, {"dataset": json.dumps({"source": source})}))
+
+
+@pytest.fixture
+def photo_file(tmp_path):
+    """A dark bag on a light table, in colour."""
+    image = Image.new("RGB", (300, 200), (240, 230, 220))
+    image.paste((60, 20, 20), (50, 60, 190, 160))
+    image.save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def test_a_model_of_fashion_mnist_sees_a_photo_as_its_training_images_were(tmp_path, photo_file):
+    predictor = of_dataset(tmp_path, "fashion-mnist", side=28)
+    assert predictor.takes_photos
+    (prediction,) = predictor.predict_images([photo_file])
+    pixels, steps = photo.read(photo_file)
+    np.testing.assert_array_equal(prediction.image, pixels)
+    assert prediction.steps == steps
+    assert "negated" in steps
+    np.testing.assert_allclose(prediction.probabilities, pixels.mean(), rtol=1e-5)
+
+
+def test_a_raw_image_is_only_resized(tmp_path, photo_file):
+    predictor = of_dataset(tmp_path, "fashion-mnist", side=28)
+    (prediction,) = predictor.predict_images([photo_file], raw=True)
+    np.testing.assert_array_equal(prediction.image, decode.read(photo_file, (28, 28, 1)))
+    assert prediction.steps == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "side", "channels"),
+    [
+        ("/data/shoes", 28, 1),
+        (None, 28, 1),
+        ("fashion-mnist", 2, 1),
+        ("fashion-mnist", 28, 3),
+    ],
+)
+def test_other_models_take_images_as_they_are(tmp_path, photo_file, source, side, channels):
+    predictor = of_dataset(tmp_path, source, side=side, channels=channels)
+    assert not predictor.takes_photos
+    (prediction,) = predictor.predict_images([photo_file])
+    expected = decode.read(photo_file, (side, side, channels))
+    np.testing.assert_array_equal(prediction.image, expected)
+    assert prediction.steps == ()
+
+
+@pytest.mark.parametrize("dataset", [None, "null", "3", '"fashion-mnist"', "{}", "not JSON"])
+def test_a_model_that_does_not_say_what_it_was_trained_on_is_taken(tmp_path, dataset):
+    path = copy_with(foreign_model(tmp_path, side=28), tmp_path, {"dataset": dataset})
+    assert not Predictor(path).takes_photos
+
+
+@pytest.mark.parametrize("source", ["fashion-mnist", "other"])
+def test_a_photo_that_is_no_image_is_refused(tmp_path, source):
+    (tmp_path / "image.png").write_text("this is no image")
+    with pytest.raises(DataError, match=r"image\.png is no image"):
+        of_dataset(tmp_path, source, side=28).predict_images([tmp_path / "image.png"])
 
 
 # -- reading images --------------------------------------------------------------------

@@ -315,7 +315,7 @@ def test_the_data_are_shown_where_they_were_checked():
     page = Page(html)
     assert page.attributes("a", href="#data")
     assert page.texts["h3"] == [
-        "Trained on and tested on: 15 pairs",
+        "Tested on, so left out of training: 15 pairs",
         "The same image with two labels: 1 pair",
         "Nearly the same: 1 pair",
         f"Unlike the rest: {MOST_IMAGES + 1} images",

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from apparel import evaluate, rundir
+from apparel import evaluate, novelty, rundir
 from apparel.backend import NumberFormat
 from apparel.errors import ModelFileError, UsageError
 from apparel.recipes import RECIPES
@@ -89,7 +89,7 @@ def test_a_folder_that_holds_something_is_not_touched_unless_asked(run):
 
 def test_overwriting_drops_results_when_training_begins_and_leaves_what_others_put_there(run):
     write_settings(run)
-    own = ["check.json", "history.csv", "metrics.json", "predictions.csv",
+    own = ["check.json", "history.csv", "metrics.json", "novelty.npz", "predictions.csv",
            "refactored_fashion_cnn.keras", "model.onnx", "model.keras", "report.html",
            "README.md"]  # fmt: skip
     for name in own:
@@ -454,3 +454,45 @@ def test_nothing_temporary_stays_behind(run, evaluation):
     assert sorted(path.name for path in run.path.iterdir()) == [
         "metrics.json", "predictions.csv", "settings.json",
     ]  # fmt: skip
+
+
+# -- what the training images look like ------------------------------------------------
+
+
+@pytest.fixture
+def learnt():
+    images = np.random.default_rng(0).random((80, 9, 8, 1), np.float32)
+    return novelty.fit(images, np.arange(40), np.arange(40, 80), seed=0)
+
+
+def test_what_the_training_images_look_like_is_read_back_bit_for_bit(run, learnt):
+    assert run.novelty() is None
+    run.write_novelty(learnt)
+    read = run.novelty()
+    for name, value in learnt.as_arrays().items():
+        np.testing.assert_array_equal(read.as_arrays()[name], value)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\3\4"])
+def test_a_broken_file_of_what_they_look_like_is_named(run, content):
+    (run.path / "novelty.npz").write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"novelty\.npz does not say what the training images"):
+        run.novelty()
+
+
+@pytest.mark.parametrize("change", ["cut", "without location", "pickle", "one array"])
+def test_a_changed_file_of_what_they_look_like_is_named(run, learnt, change):
+    path = run.path / "novelty.npz"
+    run.write_novelty(learnt)
+    arrays = learnt.as_arrays()
+    if change == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif change == "without location":
+        np.savez(path, **{name: x for name, x in arrays.items() if name != "location"})
+    elif change == "pickle":
+        np.savez(path, **arrays | {"location": np.array([{}], object)}, allow_pickle=True)
+    else:
+        with path.open("wb") as file:
+            np.save(file, learnt.location)
+    with pytest.raises(ModelFileError, match=r"novelty\.npz does not say what the training images"):
+        run.novelty()

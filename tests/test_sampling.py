@@ -68,3 +68,43 @@ def test_every_image_of_a_class_may_be_held_out():
     labels = np.zeros(10, int)
     seen = {i for seed in range(60) for i in stratified_split(labels, share=0.2, seed=seed)[1]}
     assert seen == set(range(10))
+
+
+@given(
+    members=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 6)), min_size=20, max_size=80),
+    share=st.floats(0.05, 0.6),
+    seed=st.integers(0, 1000),
+)
+def test_groups_stay_together(members, share, seed):
+    labels, groups = np.array(members).T
+    groups = groups + 10 * labels
+    stay, held_out = stratified_split(labels, share=share, seed=seed, groups=groups)
+    assert sorted([*stay, *held_out]) == list(range(len(labels)))
+    for label in np.unique(labels):
+        of_class = groups[labels == label]
+        if len(np.unique(of_class)) == 1:
+            continue  # it is divided all the same
+        kept, taken = (set(groups[part][labels[part] == label]) for part in (stay, held_out))
+        assert kept
+        assert taken
+        assert not kept & taken
+        wanted = min(max(round(share * len(of_class)), 1), len(of_class) - 1)
+        count = int((labels[held_out] == label).sum())
+        largest = int(np.bincount(of_class).max())
+        assert count < wanted + largest
+        assert count >= wanted or len(kept) == 1
+
+
+def test_groups_of_one_change_nothing():
+    labels = np.arange(200) % 7
+    alone = stratified_split(labels, share=0.2, seed=3)
+    grouped = stratified_split(labels, share=0.2, seed=3, groups=np.arange(200))
+    for part, expected in zip(grouped, alone, strict=True):
+        np.testing.assert_array_equal(part, expected)
+
+
+def test_a_class_of_one_group_is_divided():
+    labels = np.array([0] * 10 + [1] * 10)
+    groups = np.array([0] * 10 + list(range(1, 11)))
+    _, held_out = stratified_split(labels, share=0.2, seed=0, groups=groups)
+    assert (held_out < 10).sum() == (held_out >= 10).sum() == 2

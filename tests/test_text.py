@@ -36,6 +36,9 @@ def prediction(name, probabilities, true=None):
     )
 
 
+SURE = prediction("sure", [1, 0, 0])
+
+
 @pytest.fixture
 def predictions():
     return [
@@ -149,6 +152,44 @@ def test_a_table_of_predictions_stands_in_columns(predictions):
         "long name  c          68.8%",
         "x          ant       100.0%",
     ]
+
+
+def test_the_table_warns_of_images_unlike_the_training_images():
+    likely, unlikely = replace(SURE, novelty=0.9), replace(SURE, name="digit", novelty=1.1)
+    assert text.prediction_table([replace(SURE, novelty=1.0)]) == text.prediction_table([SURE])
+    first, second, third, empty, warning = text.prediction_table(
+        [likely, unlikely, replace(unlikely, novelty=9.0)]
+    ).splitlines()
+    assert first == "sure   ant  100.0%"
+    assert second == third == "digit  ant  100.0%  unlike the training images"
+    assert empty == ""
+    assert warning.startswith("Warning: 2 of 3 images are unlike what the model was trained on.")
+    assert "\nWarning: 1 of 2 images is unlike" in text.prediction_table([likely, unlikely])
+    assert "\nWarning: this image is unlike" in text.prediction_table([unlikely])
+
+
+def test_the_table_says_what_was_done_to_which_images():
+    steps = ("trimmed the background", "negated")
+    predictions = [
+        replace(SURE, steps=steps),
+        replace(SURE, name="b", steps=("negated",)),
+        replace(SURE, name="c", steps=steps),
+        replace(SURE, name="d"),
+    ]
+    assert text.prediction_table(predictions).splitlines()[4:] == [
+        "",
+        "Brought into the form of the training images (--raw leaves this out):",
+        "  2 images: trimmed the background, negated",
+        "  b: negated",
+    ]
+
+
+def test_a_csv_table_has_the_novelty_where_it_is_known():
+    predictions = [replace(SURE, novelty=0.25), replace(SURE, novelty=2.5)]
+    header, *rows = csv.reader(io.StringIO(text.prediction_csv(predictions)))
+    assert header == ["file", "label", "confidence", "novelty", *SURE.class_names]
+    assert [row[3] for row in rows] == ["0.25", "2.5"]
+    assert [len(row) for row in rows] == [len(header)] * 2
 
 
 def test_a_csv_table_restores_every_probability_bit_for_bit():

@@ -223,7 +223,7 @@ def _add_check(commands: "Commands", common: _Parser) -> None:
         help="find leaks, wrong labels and broken files in a data set",
         description="Count the images of a data set, and find what spoils a result: training "
         "images that are among the test images as well, images with two labels, copies, files "
-        "that cannot be read and small classes. "
+        "that cannot be read, small classes, and images that are blank or unlike the rest. "
         "Changes no file of the data. Exits with 1 where it finds leaks or conflicting labels.",
     )
     add = command.add_argument
@@ -299,6 +299,11 @@ def _add_predict(commands: "Commands", common: _Parser) -> None:
     add = command.add_argument
     add("model", type=Path, metavar="MODEL", help="an .onnx file, or a run directory that has one")
     add("images", type=Path, nargs="+", metavar="IMAGE", help="an image file, or a folder of them")
+    add(
+        "--raw",
+        action="store_true",
+        help="take photos as they are, and do not make them look like Fashion-MNIST's images",
+    )
     add(
         "--output",
         type=Path,

@@ -124,9 +124,9 @@ def _unreadable(check: DataCheck) -> str:
     if not check.unreadable:
         return ""
     names, first_reason = list(check.unreadable), next(iter(check.unreadable.values()))
-    return (
-        f"{_count(len(names), 'file')} cannot be read ({_names(names)}): {printable(first_reason)}"
-    )
+    # The reason names the first file.
+    shown = f" ({_names(names)})" if len(names) > 1 else ""
+    return f"{_count(len(names), 'file')} cannot be read{shown}: {printable(first_reason)}"
 
 
 def _in_validation(check: DataCheck) -> str:

@@ -24,6 +24,7 @@ from apparel import (
     glossary,
     inference,
     models,
+    novelty,
     plots,
     prepare,
     saliency,
@@ -35,7 +36,15 @@ from apparel.estimator import need
 from apparel.formats import format_of
 from apparel.images import ImageArray
 from apparel.recipes import recipe_of
-from apparel.records import Evaluation, Evidence, Finding, History, without_folders
+from apparel.records import (
+    Evaluation,
+    Evidence,
+    Finding,
+    History,
+    Novelty,
+    Splits,
+    without_folders,
+)
 from apparel.rundir import MODEL_FILE
 from apparel.settings import whole_number
 
@@ -186,6 +195,7 @@ class ApparelClassifier(DataSteps):
             self._run.write_history(history, self.calibration)
             # At once: whatever fails later, minutes of training are not lost.
             self.export_model(self._run.path / MODEL_FILE)
+            self._run.write_novelty(self._look_of(splits))
             self._run.write_status("interrupted" if history.interrupted else "trained")
         if history.interrupted:
             raise KeyboardInterrupt
@@ -341,14 +351,15 @@ class ApparelClassifier(DataSteps):
     def export_model(self, save_path: str | os.PathLike[str] = MODEL_FILE) -> Path:
         """Save the trained model; the suffix chooses the format, `.keras` or `.onnx`.
 
-        The file is read back and compared with the model before it is kept.
+        The file is read back and compared with the model before it is kept. ONNX files also say
+        how unlike the training images an image is.
 
         Raises:
             StepOrderError: the model was not trained.
             UsageError: the suffix names no format.
             ApparelError: the file read back is not the same model.
         """
-        format_of(save_path)
+        kind = format_of(save_path)
         splits = need(self._splits, "export_model", "run_training")
         path = export.export(
             self.model,
@@ -356,6 +367,7 @@ class ApparelClassifier(DataSteps):
             images=inference.comparison_images(splits),
             class_names=tuple(self.labels),
             metadata={"dataset": without_folders(splits.manifest)},
+            novelty=self._look_of(splits) if kind == "onnx" else None,
         )
         print(f"Model saved to {path}")
         return path
@@ -371,6 +383,14 @@ class ApparelClassifier(DataSteps):
         inference.check_fits(
             self.model, n_classes=len(self.labels), img_shape=tuple(images.shape[1:])
         )
+
+    def _look_of(self, splits: Splits) -> Novelty:
+        """What the training images look like, learnt once a training."""
+        if self._novelty is None:
+            self._novelty = novelty.fit(
+                splits.train_images, splits.training, splits.validation, seed=self.seed
+            )
+        return self._novelty
 
     def _show(self, name: str, figure: Figure) -> Figure:
         """Show a figure where somebody can see it, and keep it in the run directory."""

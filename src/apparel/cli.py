@@ -147,7 +147,9 @@ def _report(parsed: argparse.Namespace) -> None:
 def _predict(parsed: argparse.Namespace) -> None:
     from apparel import text, workflow  # noqa: PLC0415  # --help has no time for it
 
-    predictions = workflow.predict_files(parsed.model, parsed.images, output=parsed.output)
+    predictions = workflow.predict_files(
+        parsed.model, parsed.images, raw=parsed.raw, output=parsed.output
+    )
     print(text.prediction_table(predictions))
 
 

@@ -82,13 +82,15 @@ class DataSteps(ArrayClassifier):
         """
         for name, default in (("n_classes", N_CLASSES), ("img_shape", IMG_SHAPE)):
             asked, found = getattr(self, name), getattr(dataset, name)
-            if asked not in (default, list(found) if isinstance(asked, list) else found):
+            asked = tuple(asked) if isinstance(asked, list) else asked
+            if asked not in (default, self._followed.get(name), found):
                 raise DataError(
                     f"{dataset.source} has {dataset.n_classes} classes of images of shape "
                     f"{dataset.img_shape}, but {name}={asked} was asked for. Leave it out to get "
                     "what the data have."
                 )
         self.n_classes, self.img_shape = dataset.n_classes, dataset.img_shape
+        self._followed = {"n_classes": self.n_classes, "img_shape": self.img_shape}
 
     def _screened(self, dataset: Dataset) -> Dataset:
         """Say what is wrong with the images, and leave out training images that leak."""

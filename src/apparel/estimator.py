@@ -13,7 +13,15 @@ from apparel.backend import NumberFormat
 from apparel.errors import StepOrderError
 from apparel.images import ImageArray
 from apparel.recipes import recipe_of
-from apparel.records import Calibration, DataCheck, Dataset, Evaluation, History, Splits
+from apparel.records import (
+    Calibration,
+    DataCheck,
+    Dataset,
+    Evaluation,
+    History,
+    Novelty,
+    Splits,
+)
 from apparel.rundir import RunDirectory
 from apparel.settings import Dtype, Plan, Settings, parse_budget
 
@@ -86,12 +94,16 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.data_check: DataCheck | None = None
         self.calibration: Calibration | None = None
         self.evaluation: Evaluation | None = None
+        # What earlier data had, so that nobody asked for it.
+        self._followed: dict[str, object] = {}
         # What was imported, and the arrays that it became.
         self._dataset: tuple[Dataset, tuple[Any, ...]] | None = None
         # What the source sets aside, and the prepared images that it is of.
         self._validation: tuple[NDArray[np.int64] | None, ImageArray | None] = (None, None)
         self._manifest: dict[str, object] = {}
         self._splits: Splits | None = None
+        # What the images of `_splits` look like, once somebody asked.
+        self._novelty: Novelty | None = None
         self._plan: Plan | None = None
         self._run: RunDirectory | None = None
 
@@ -227,7 +239,7 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.evaluation = None
         self._replace_model(models.uncalibrated(self.model), settings)
         self.training_logs = train.fit(self.model, splits, settings, number_format, plan=self._plan)
-        self._splits = splits
+        self._splits, self._novelty = splits, None
         self.calibration = calibration.fit(
             *inference.predict_validation(self.model, splits),
             target_accuracy=settings.target_accuracy,
@@ -244,7 +256,8 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def _forget_training(self) -> None:
         """Drop what an earlier model's training and test left."""
-        self.training_logs = self.calibration = self.evaluation = self._splits = None
+        self.training_logs = self.calibration = self.evaluation = None
+        self._splits = self._novelty = None
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Stay one line in a notebook, where scikit-learn would draw a diagram."""

@@ -5,7 +5,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,14 @@ from apparel import backend
 from apparel.errors import ApparelError, ModelFileError
 from apparel.files import atomic_path
 from apparel.formats import format_of
+from apparel.novelty import score
+from apparel.novelty_graph import add_novelty
+from apparel.records import Novelty
 
 # Rounding differs between runtimes; probabilities of a faithful copy differ by about 1e-6.
 TOLERANCE = 1e-4
+# Novelty scores have no upper limit, so theirs is relative; they differ by about 1e-5.
+NOVELTY_TOLERANCE = 1e-3
 # ONNX's named axis for "any number of images".
 BATCH_AXIS = "batch"
 
@@ -28,6 +33,7 @@ def export(
     images: NDArray[np.float32],
     class_names: tuple[str, ...],
     metadata: Mapping[str, object],
+    novelty: Novelty | None = None,
 ) -> Path:
     """Write a model in the format that the suffix names, and prove that it is the same model.
 
@@ -37,19 +43,22 @@ def export(
         images: shape (n, h, w, c), in [0, 1], to compare the copy on.
         class_names: one a class.
         metadata: further facts for the file, each written as JSON (ONNX only).
+        novelty: what the training images look like. With it, an ONNX file also gives each image's
+            novelty score, and has its threshold as the fact "novelty_threshold"; one without a
+            threshold is left out.
 
     Returns:
         The path.
 
     Raises:
         UsageError: no format has this suffix.
-        ApparelError: the written file gives other probabilities and was not kept, or Keras
-            lacks a package to write it.
+        ApparelError: the written file gives other probabilities or scores and was not kept, or
+            Keras lacks a package to write it.
         OSError: the file cannot be written.
     """
     kind = format_of(path)
     pixels = np.rint(images * 255).astype(np.uint8)
-    scaled = pixels / np.float32(255)
+    scaled = np.asarray(pixels / np.float32(255), np.float32)
     expected = np.asarray(model.predict(scaled, verbose=0))
     with atomic_path(path) as temporary:
         if kind == "keras":
@@ -57,9 +66,13 @@ def export(
             copy = load_keras_model(temporary).predict(scaled, verbose=0)
         else:
             facts = {"class_names": class_names, "img_shape": pixels.shape[1:], **metadata}
-            _write_onnx(model, temporary, facts)
-            copy = _run_onnx(temporary, pixels)
+            _write_onnx(model, temporary, facts, novelty)
+            copy = _run_onnx(temporary, pixels, "probabilities")
         _check_same(expected, np.asarray(copy), path)
+        if kind == "onnx" and _is_told(novelty):
+            _check_same_scores(
+                score(novelty, scaled), _run_onnx(temporary, pixels, "novelty"), path
+            )
     return Path(path)
 
 
@@ -86,7 +99,9 @@ def load_keras_model(path: str | os.PathLike[str]) -> Any:
         ) from error
 
 
-def _write_onnx(model: Any, path: Path, facts: Mapping[str, object]) -> None:
+def _write_onnx(
+    model: Any, path: Path, facts: Mapping[str, object], novelty: Novelty | None
+) -> None:
     """Write raw uint8 images → named probabilities, scaling included, facts as metadata."""
     import onnx  # noqa: PLC0415  # only where a file is written
 
@@ -109,6 +124,9 @@ def _write_onnx(model: Any, path: Path, facts: Mapping[str, object]) -> None:
     _name_output(proto.graph, "probabilities")
     for tensor in (*proto.graph.input, *proto.graph.output):
         tensor.type.tensor_type.shape.dim[0].dim_param = BATCH_AXIS
+    if _is_told(novelty):
+        add_novelty(proto.graph, novelty, images="images", output="novelty", axis=BATCH_AXIS)
+        facts = {**facts, "novelty_threshold": novelty.threshold}
     for key, value in facts.items():
         proto.metadata_props.add(key=key, value=json.dumps(value))
     onnx.checker.check_model(proto, full_check=True)
@@ -124,13 +142,18 @@ def _name_output(graph: Any, name: str) -> None:
         node.output[:] = [name if tensor == old else tensor for tensor in node.output]
 
 
-def _run_onnx(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Probabilities by ONNX Runtime."""
+def _is_told(novelty: Novelty | None) -> TypeGuard[Novelty]:
+    """Whether a file can tell which images are unlike the training images."""
+    return novelty is not None and novelty.threshold is not None
+
+
+def _run_onnx(path: Path, images: NDArray[np.uint8], output: str) -> NDArray[np.float32]:
+    """One of a file's outputs, by ONNX Runtime."""
     import onnxruntime  # noqa: PLC0415  # only where a file is written
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (probabilities,) = session.run(["probabilities"], {"images": images})
-    return np.asarray(probabilities)
+    (given,) = session.run([output], {"images": images})
+    return np.asarray(given)
 
 
 def _check_same(
@@ -154,4 +177,20 @@ def _check_same(
             f"{path} was not written: read back, its probabilities differ from the model's by "
             f"up to {difference:.2g}, and at most {TOLERANCE:g} is allowed. Please report this, "
             "with the model's summary and the output of `pip freeze`."
+        )
+
+
+def _check_same_scores(
+    expected: NDArray[np.float32], copy: NDArray[np.float32], path: str | os.PathLike[str]
+) -> None:
+    """Refuse a copy that gives other novelty scores.
+
+    Raises:
+        ApparelError: a score differs by more than `NOVELTY_TOLERANCE` of it.
+    """
+    if expected.shape != copy.shape or not np.allclose(copy, expected, rtol=NOVELTY_TOLERANCE):
+        raise ApparelError(
+            f"{path} was not written: read back, its novelty scores differ from those of the "
+            f"training images' statistics by more than {NOVELTY_TOLERANCE:g} of them. Please "
+            "report this, with the output of `pip freeze`."
         )

@@ -1,6 +1,7 @@
 """An exported ONNX file → probabilities, without TensorFlow or Keras in the process."""
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,13 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel import decode
+from apparel import decode, photo
 from apparel.errors import DataError, ModelFileError
 from apparel.records import Prediction
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 CHANNELS = (1, 3)
 BATCH_SIZE = 256
+# The data set whose images were made of photos, in steps that are known.
+FASHION_MNIST = "fashion-mnist"
 
 
 class Predictor:
@@ -24,10 +27,13 @@ class Predictor:
     Attributes:
         class_names: one name a class, k of them.
         img_shape: height, width and channels of the images that it takes.
+        takes_photos: whether photos are brought into the form of its training images, which is
+            known for Fashion-MNIST.
     """
 
     class_names: tuple[str, ...]
     img_shape: tuple[int, int, int]
+    takes_photos: bool
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open the file.
@@ -44,22 +50,26 @@ class Predictor:
             self.class_names = tuple(str(name) for name in json.loads(facts["class_names"]))
             height, width, channels = (int(size) for size in json.loads(facts["img_shape"]))
             self.img_shape = height, width, channels
-            (taken,), (given,) = self._session.get_inputs(), self._session.get_outputs()
-            described = (taken.name, taken.type, taken.shape[1:], given.name, given.shape[1:])
+            self._threshold = _novelty_threshold(facts)
+            (taken,), given = self._session.get_inputs(), self._session.get_outputs()
+            gives = {output.name: output.shape[1:] for output in given}
+            described = (taken.name, taken.type, taken.shape[1:], gives)
         except (KeyError, TypeError, ValueError) as error:
             raise ModelFileError(
                 f"{path} is an ONNX model, but not one that apparel wrote: it does not name its "
                 "classes and image size. Write one with: apparel export RUN --format onnx"
             ) from error
-        expected = (
-            "images", "tensor(uint8)", [height, width, channels],
-            "probabilities", [len(self.class_names)],
-        )  # fmt: skip
+        wanted = {"probabilities": [len(self.class_names)]}
+        if self._threshold:
+            wanted["novelty"] = []
+        self._outputs = list(wanted)
+        expected = ("images", "tensor(uint8)", [height, width, channels], wanted)
         if described != expected or channels not in CHANNELS:
             raise ModelFileError(
                 f"{path} takes and gives {described}, but its description says {expected}. "
                 "Write it again with: apparel export RUN --format onnx"
             )
+        self.takes_photos = self.img_shape == photo.IMG_SHAPE and _is_of_fashion_mnist(facts)
 
     def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Give every image's class probabilities.
@@ -78,16 +88,19 @@ class Predictor:
                 f"images must be uint8 of shape (n, {', '.join(map(str, self.img_shape))}) with "
                 f"n of at least 1, but are {images.dtype} of shape {images.shape}."
             )
-        batches = (images[i : i + BATCH_SIZE] for i in range(0, len(images), BATCH_SIZE))
-        return np.concatenate(
-            [self._session.run(["probabilities"], {"images": batch})[0] for batch in batches]
-        )
+        return self._run(images)[0]
 
-    def predict_images(self, paths: Sequence[str | os.PathLike[str]]) -> list[Prediction]:
+    def predict_images(
+        self, paths: Sequence[str | os.PathLike[str]], *, raw: bool = False
+    ) -> list[Prediction]:
         """Classify image files.
+
+        Where the model takes photos, each image goes through the steps by which Fashion-MNIST was
+        made, as far as it needs them.
 
         Args:
             paths: files that `decode.read` can read, at least one.
+            raw: take each image as it is, resized as a whole.
 
         Returns:
             One prediction a file, in order.
@@ -95,13 +108,34 @@ class Predictor:
         Raises:
             DataError: a file is missing, broken, or no image.
         """
-        images = np.stack([decode.read(path, self.img_shape) for path in paths])
+        if self.takes_photos and not raw:
+            read = [photo.read(path) for path in paths]
+        else:
+            read = [(decode.read(path, self.img_shape), ()) for path in paths]
+        images = np.stack([image for image, _ in read])
+        probabilities, novelty = self._run(images)
         return [
             Prediction(
-                name=os.fspath(path), probabilities=row, class_names=self.class_names, image=image
+                name=os.fspath(path),
+                probabilities=probabilities[k],
+                class_names=self.class_names,
+                image=images[k],
+                novelty=None if novelty is None else float(novelty[k]),
+                steps=read[k][1],
             )
-            for path, row, image in zip(paths, self.predict_proba(images), images, strict=True)
+            for k, path in enumerate(paths)
         ]
+
+    def _run(
+        self, images: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Give class probabilities, and novelty scores as multiples of the threshold."""
+        batches = (images[i : i + BATCH_SIZE] for i in range(0, len(images), BATCH_SIZE))
+        runs = [self._session.run(self._outputs, {"images": batch}) for batch in batches]
+        probabilities, *novelty = (np.concatenate(parts) for parts in zip(*runs, strict=True))
+        if not self._threshold:
+            return probabilities, None
+        return probabilities, np.asarray(novelty[0] / self._threshold, np.float32)
 
 
 def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -135,6 +169,29 @@ def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
         else:
             raise DataError(f"there is no file or folder {path}. Give the path of an image.")
     return found
+
+
+def _novelty_threshold(facts: dict[str, str]) -> float | None:
+    """The score above which an image is unlike the training images; None if the file has none.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is no number above 0.
+    """
+    if "novelty_threshold" not in facts:
+        return None
+    threshold = float(json.loads(facts["novelty_threshold"]))
+    if not 0 < threshold < math.inf:
+        raise ValueError(f"a threshold of {threshold}")
+    return threshold
+
+
+def _is_of_fashion_mnist(facts: dict[str, str]) -> bool:
+    """Whether a file says that its model was trained on Fashion-MNIST."""
+    try:
+        return bool(json.loads(facts["dataset"])["source"] == FASHION_MNIST)
+    except (KeyError, TypeError, ValueError):  # a fact that a file need not have
+        return False
 
 
 def _open_session(path: Path) -> Any:

@@ -27,6 +27,7 @@ from apparel.records import (
     Evaluation,
     History,
     LabelSuspects,
+    Novelty,
     Robustness,
     TestedRun,
 )
@@ -34,6 +35,7 @@ from apparel.results import (
     CHECK_FILE,
     HISTORY_FILE,
     METRICS_FILE,
+    NOVELTY_FILE,
     PREDICTIONS_FILE,
     STRESS_FILE,
     SUSPECTS_FILE,
@@ -276,6 +278,18 @@ class RunDirectory:
         """
         return results.read_check(self.path)
 
+    def write_novelty(self, novelty: Novelty) -> None:
+        """Write `novelty.npz`."""
+        results.write_novelty(novelty, self.path)
+
+    def novelty(self) -> Novelty | None:
+        """Read back what `write_novelty` wrote, or None where it wrote nothing.
+
+        Raises:
+            ModelFileError: the file is broken.
+        """
+        return results.read_novelty(self.path)
+
     def robustness(self) -> Robustness | None:
         """Read back what `write_robustness` wrote, or None where it wrote nothing.
 
@@ -351,8 +365,8 @@ def _drop_results(folder: Path) -> None:
     """Delete what an earlier training left in a run directory, and nothing else."""
     suspects = (SUSPECTS_FILE.format(split=split) for split in ("train", "test"))
     exports = (f"model{suffix}" for suffix in SUFFIXES.values())
-    names = (CHECK_FILE, HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, STRESS_FILE, *suspects,
-             "report.html", "README.md", MODEL_FILE, *exports)  # fmt: skip
+    names = (CHECK_FILE, HISTORY_FILE, METRICS_FILE, NOVELTY_FILE, PREDICTIONS_FILE, STRESS_FILE,
+             *suspects, "report.html", "README.md", MODEL_FILE, *exports)  # fmt: skip
     for path in (*(folder / name for name in names), *(folder / "plots").glob("*.png")):
         path.unlink(missing_ok=True)
 

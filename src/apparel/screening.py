@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from apparel import check, data, duplicates
+from apparel import check, data, duplicates, unusual
 from apparel.records import DataCheck, Dataset
 
 # The search for near copies compares images with each other: of 70,000 it takes a minute, of
@@ -11,18 +11,19 @@ MOST_IMAGES = 200_000
 
 
 def screen(dataset: Dataset) -> DataCheck:
-    """Look for copies of images and for broken files, but not for unusual images.
+    """Look for copies of images, for broken files and for images that stand out.
 
     Args:
         dataset: any data set. In a named one, whose images are known, and among more than
-            `MOST_IMAGES` images, only equal ones count as copies.
+            `MOST_IMAGES` images, only equal ones count as copies, and none stands out.
     """
     n_images = len(dataset.train_labels) + len(dataset.test_labels)
     if dataset.files is None or n_images > MOST_IMAGES:
-        copies = check.exact_duplicates_of(dataset)
-    else:
-        copies = duplicates.find_duplicates(check.all_images(dataset))
-    return check.check_data(dataset, copies, None)
+        return check.check_data(dataset, check.exact_duplicates_of(dataset), None)
+    images = check.all_images(dataset)
+    return check.check_data(
+        dataset, duplicates.find_duplicates(images), unusual.find_unusual(images)
+    )
 
 
 def without_leaks(dataset: Dataset, found: DataCheck) -> Dataset:

@@ -247,7 +247,7 @@ def check_source(
         DataError: the source is no labelled set of images, or a class would have none left.
         OSError: a file cannot be written.
     """
-    from apparel import check, data, duplicates  # noqa: PLC0415  # --help has no time
+    from apparel import check, data, duplicates, unusual  # noqa: PLC0415  # --help has no time
 
     if output.suffix != ".json":
         raise UsageError(f"what is found is written as .json, not to {output}. Name such a file.")
@@ -258,8 +258,10 @@ def check_source(
     dataset = data.load(source, data_dir=data_dir, **settings.of_data)
     if table:
         check.image_folder(dataset)
-    copies = duplicates.find_duplicates(check.all_images(dataset))
-    found = check.check_data(dataset, copies, None)
+    images = check.all_images(dataset)
+    found = check.check_data(
+        dataset, duplicates.find_duplicates(images), unusual.find_unusual(images)
+    )
     print(check_text.check_lines(found))
     write_text(output, results.check_json(found))
     print(f"Written: {output}")
@@ -315,17 +317,19 @@ def export_run(path: Path, kind: str, output: Path | None) -> Path:
         images=inference.made_up_images(shape),
         class_names=tuple(record["class_names"]),
         metadata={"dataset": without_folders(record["dataset"])},
+        novelty=directory.novelty(),
     )
 
 
 def predict_files(
-    model: Path, paths: Sequence[Path], *, output: Path | None = None
+    model: Path, paths: Sequence[Path], *, raw: bool = False, output: Path | None = None
 ) -> list[Prediction]:
     """Classify image files, and write every class's probability if asked to.
 
     Args:
         model: an `.onnx` file, or a run directory.
         paths: image files, or folders of them.
+        raw: take photos as they are, resized as a whole.
         output: a CSV file to write.
 
     Raises:
@@ -337,7 +341,7 @@ def predict_files(
     if model.is_dir():
         model = RunDirectory.open(model).path / ONNX_FILE
     predictor = predict.Predictor(model)
-    predictions = predictor.predict_images(predict.find_images(paths))
+    predictions = predictor.predict_images(predict.find_images(paths), raw=raw)
     if output:
         write_text(output, text.prediction_csv(predictions))
     return predictions

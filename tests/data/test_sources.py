@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from apparel import data, prepare
+from apparel import ApparelClassifier, data, prepare
 from apparel.errors import DataError, UsageError
 from apparel.records import Dataset
 from apparel.settings import Settings
@@ -152,3 +152,38 @@ def test_a_source_that_is_not_there_or_nothing_known_is_refused(tmp_path: Path) 
     (tmp_path / "set.zip").write_bytes(b"")
     with pytest.raises(DataError, match=r"ends in .csv, .parquet or .npz"):
         data.load(tmp_path / "set.zip")
+
+
+@pytest.fixture(scope="module")
+def weights(real: Dataset, tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarray]:
+    """Trained on the images as arrays in a file."""
+    return trained_on(as_npz(real, tmp_path_factory.mktemp("weights")))
+
+
+def trained_on(source: Path) -> list[np.ndarray]:
+    classifier = ApparelClassifier(seed=3, epochs=1).import_data(source).prepare_data()
+    classifier.create_model().setup_model().run_training()
+    return classifier.model.get_weights()
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form is not as_npz])
+def test_every_form_gives_the_same_trained_weights(
+    real: Dataset,
+    weights: list[np.ndarray],
+    form: Callable[[Dataset, Path], Path],
+    tmp_path: Path,
+) -> None:
+    for trained, expected in zip(trained_on(form(real, tmp_path)), weights, strict=True):
+        np.testing.assert_array_equal(trained, expected)
+
+
+def test_equal_images_are_not_divided_between_training_and_testing(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 9, 9), dtype=np.uint8)
+    copies = np.concatenate([images, images, images])
+    labels = np.tile(np.arange(40) % 2, 3)
+    made = data.load((copies, labels), seed=1)
+    assert len(made.test_labels) == 24
+    train, test = (
+        {image.tobytes() for image in part} for part in (made.train_images, made.test_images)
+    )
+    assert not train & test

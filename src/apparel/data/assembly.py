@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from apparel.data.arrays import make_dataset
 from apparel.errors import DataError
-from apparel.images import ImageArray, StoredImages, digests, take
+from apparel.images import ImageArray, StoredImages, digests, first_equal, take
 from apparel.records import Dataset, Files
 from apparel.sampling import stratified_split
 
@@ -98,13 +98,13 @@ def assemble(
     names = _class_names(source, found.labels)
     position = {name: k for k, name in enumerate(names)}
     labels = np.array([position[label] for label in found.labels], np.int64)
-    order = np.arange(len(labels))
+    order, marks = np.arange(len(labels)), digests(found.images)
     if not keep_order:
-        marks = digests(found.images)
         order = np.lexsort((labels, marks[:, 1], marks[:, 0]))
     splits = np.array(found.splits or ["train"] * len(labels))[order]
     if not (splits == "test").any():
-        splits = _with_test_images(splits, labels[order], names, test_split, seed)
+        same = first_equal(marks[order])
+        splits = _with_test_images(splits, labels[order], same, names, share=test_split, seed=seed)
     _check_classes(source, splits, labels[order], names)
     test = splits == "test"
     return make_dataset(
@@ -114,6 +114,7 @@ def assemble(
         labels[order[test]],
         class_names=names,
         source=source,
+        digests_of=(marks[order[~test]], marks[order[test]]),
         validation=(
             np.flatnonzero(splits[~test] == "validation")
             if (splits == "validation").any()
@@ -159,11 +160,13 @@ def _class_names(source: str, labels: Sequence[str]) -> tuple[str, ...]:
 def _with_test_images(
     splits: NDArray[np.str_],
     labels: NDArray[np.int64],
+    same: NDArray[np.int64],
     names: Sequence[str],
+    *,
     share: float,
     seed: int,
 ) -> NDArray[np.str_]:
-    """Draw a share of the training images of every class for testing.
+    """Draw a share of the training images of every class for testing, equal ones together.
 
     Raises:
         DataError: a class has a single one.
@@ -176,7 +179,8 @@ def _with_test_images(
             "it cannot be both trained and tested. Add images of it, or leave the class out."
         )
     divided = splits.astype("U10")
-    divided[training[stratified_split(labels[training], share=share, seed=seed)[1]]] = "test"
+    _, drawn = stratified_split(labels[training], share=share, seed=seed, groups=same[training])
+    divided[training[drawn]] = "test"
     return divided
 
 

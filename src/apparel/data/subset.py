@@ -30,6 +30,7 @@ def keep_images(dataset: Dataset, train: NDArray[np.int64], test: NDArray[np.int
         dataset.test_labels[test],
         class_names=dataset.class_names,
         source=dataset.source,
+        digests_of=(dataset.train_digests[train], dataset.test_digests[test]),
         validation=None if validation is None else np.flatnonzero(np.isin(train, validation)),
         files=files
         and Files(

@@ -24,6 +24,7 @@ from apparel.records.evaluation import (
     ReliabilityBin,
 )
 from apparel.records.finding import Evidence, Finding, Topic
+from apparel.records.novelty import Novelty
 from apparel.records.prediction import Images, Prediction
 from apparel.records.report import Report
 from apparel.records.robustness import Attack, CorruptionCurve, Robustness
@@ -55,6 +56,7 @@ __all__ = [
     "Images",
     "Interval",
     "LabelSuspects",
+    "Novelty",
     "PairComparison",
     "Prediction",
     "Reliability",

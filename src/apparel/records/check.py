@@ -76,7 +76,7 @@ class DataCheck:
             Each such image is in at least one pair.
         conflicts: images that show the same, but have different labels. Each such image is in at
             least one pair.
-        unusual: images unlike the others of their class, the most unusual first; None where they
+        unusual: images unlike the others, the most unlike first; None where they
             were not looked for.
         blank: images of one colour; None likewise.
     """

@@ -23,6 +23,9 @@ class Prediction:
         class_names: one name a class.
         image: shape (h, w, c), for drawing, or None.
         true: the label, or None where nobody knows it.
+        novelty: how unlike the training images it is: above 1, more than all but a few of them;
+            None where the model cannot tell.
+        steps: what was done to the image to bring it into the form of the training images.
     """
 
     name: str
@@ -30,6 +33,8 @@ class Prediction:
     class_names: tuple[str, ...]
     image: Images | None = None
     true: int | None = None
+    novelty: float | None = None
+    steps: tuple[str, ...] = ()
 
     @property
     def predicted(self) -> int:
@@ -45,3 +50,8 @@ class Prediction:
     def confidence(self) -> float:
         """The probability of the most probable class."""
         return float(self.probabilities[self.predicted])
+
+    @property
+    def is_unlike(self) -> bool | None:
+        """Whether it is unlike the training images; None where the model cannot tell."""
+        return None if self.novelty is None else self.novelty > 1

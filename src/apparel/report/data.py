@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from apparel.check_text import check_summary, printable
+from apparel.check_text import check_summary, left_out_line, printable
 from apparel.records import CheckedImage, CopiedImage, Report
 from apparel.report.pictures import picture
 
@@ -25,14 +25,18 @@ def data_section(report: Report) -> dict[str, Any] | None:
         for pair in check.duplicates
         if not pair.exact and (pair.splits == {"test"} or "test" not in pair.splits)
     ]
+    # Only where leaks were kept is there an accuracy without them.
+    kept = "accuracy_without_leaks" in report.evaluation.metrics
+    leaks = "Trained on and tested on" if kept else "Tested on, so left out of training"
+    lines = check_summary(check) if kept else f"{check_summary(check)}\n{left_out_line(check)}"
     pairs = {
-        "Trained on and tested on": check.leaks,
+        leaks: check.leaks,
         "The same image with two labels": check.conflicts,
         "Nearly the same": near,
     }
     images = {"Unlike the rest": check.unusual or (), "Blank": check.blank or ()}
     return {
-        "lines": [_with_code(line) for line in check_summary(check).splitlines()],
+        "lines": [_with_code(line) for line in lines.splitlines()],
         "splits": list(check.images_per_class),
         "rows": _rows(check.class_names, list(check.images_per_class.values())),
         "pairs": [_pairs(title, found, report) for title, found in pairs.items() if found],

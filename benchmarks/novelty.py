@@ -1,0 +1,91 @@
+"""How many images of each kind are taken for unlike Fashion-MNIST's training images.
+
+    python -m benchmarks.novelty [--mnist SOURCE]
+
+For each seed, a tenth of the training images is held out, as a run does, and the score and its
+threshold are learnt as a run learns them. Then the share of images above the threshold is counted:
+of the test images, as they are and changed a little, which should be few, and of images that are no
+clothes, which should be many. scikit-learn's handwritten digits have 8 x 8 pixels and are enlarged
+to 20 or 28; MNIST's, which this project does not have, can be given as any source that
+`apparel check` takes. Prints a line of JSON a seed.
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from apparel import data, intervals, novelty, sampling
+
+SEEDS = (0, 1, 2, 3, 4)
+N_MADE_UP = 2000
+SIDE = 28
+ONE_IN_TEN_WHITE = np.array([0] * 9 + [255], np.uint8)
+
+Pixels = NDArray[np.uint8]
+
+
+def digits(side: int) -> Pixels:
+    """scikit-learn's digits, enlarged to this side in the middle of black images."""
+    found = np.zeros((len(load_digits().images), SIDE, SIDE, 1), np.uint8)
+    first = (SIDE - side) // 2
+    for image, digit in zip(found, load_digits().images, strict=True):
+        enlarged = Image.fromarray((digit * 255 / 16).astype(np.uint8)).resize((side, side))
+        image[first : first + side, first : first + side, 0] = enlarged
+    return found
+
+
+def kinds(test_images: Pixels, mnist: str | None) -> Iterator[tuple[str, Pixels]]:
+    """Images by what they are: first of those that should not be unlike, then of the others."""
+    random = np.random.default_rng(0)
+    shape = (N_MADE_UP, SIDE, SIDE, 1)
+    yield "test images", test_images
+    yield "test images, mirrored", test_images[:, :, ::-1]
+    yield "test images, moved by two pixels", np.roll(test_images, 2, axis=1)
+    for side in (20, SIDE):
+        yield f"handwritten digits, {side} pixels", digits(side)
+    if mnist:
+        yield "MNIST", data.load(mnist).test_images
+    yield "noise, uniform", random.integers(0, 256, shape, dtype=np.uint8)
+    normal = np.clip(random.normal(128, 40, shape), 0, 255)
+    yield "noise, normal", normal.astype(np.uint8)
+    yield "noise, one pixel in ten white", random.choice(ONE_IN_TEN_WHITE, shape)
+    yield "test images, inverted", 255 - test_images
+
+
+def main() -> None:
+    """Learn and count for each seed, and print what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mnist", metavar="SOURCE", help="MNIST's images")
+    mnist = parser.parse_args().mnist
+    dataset = data.load("fashion-mnist")
+    unit = dataset.train_images / np.float32(255)
+    machine = {
+        "n_processors": os.cpu_count(),
+        "platform": platform.platform(),
+        "numpy": np.__version__,
+    }
+    for seed in SEEDS:
+        training, validation = sampling.stratified_split(dataset.train_labels, share=0.1, seed=seed)
+        started = time.perf_counter()
+        learnt = novelty.fit(unit, training, validation, seed=seed)
+        seconds = time.perf_counter() - started
+        unlike = {}
+        for kind, images in kinds(dataset.test_images, mnist):
+            scores = novelty.score(learnt, images / np.float32(255))
+            count = int((scores > learnt.threshold).sum())
+            share = intervals.wilson_interval(count, len(images))
+            unlike[kind] = {"n": len(images), "unlike": count, **asdict(share)}
+        print(json.dumps({"seed": seed, "seconds_to_learn": seconds, **machine, "kinds": unlike}))
+
+
+if __name__ == "__main__":
+    main()

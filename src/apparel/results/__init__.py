@@ -1,0 +1,41 @@
+"""Records → the contents of a run directory's files, and back."""
+
+from apparel.results.check import CHECK_FILE, check_json, data_check, read_check
+from apparel.results.evaluation import (
+    METRICS_FILE,
+    PREDICTIONS_FILE,
+    metrics,
+    prediction_rows,
+    read_further_accuracies,
+    read_predictions,
+    read_tested_run,
+)
+from apparel.results.history import HISTORY_FILE, read_history
+from apparel.results.novelty import NOVELTY_FILE, read_novelty, write_novelty
+from apparel.results.robustness import STRESS_FILE, read_robustness, robustness
+from apparel.results.suspects import SUSPECTS_FILE, read_suspects, suspect_rows
+
+__all__ = [
+    "CHECK_FILE",
+    "HISTORY_FILE",
+    "METRICS_FILE",
+    "NOVELTY_FILE",
+    "PREDICTIONS_FILE",
+    "STRESS_FILE",
+    "SUSPECTS_FILE",
+    "check_json",
+    "data_check",
+    "metrics",
+    "prediction_rows",
+    "read_check",
+    "read_further_accuracies",
+    "read_history",
+    "read_novelty",
+    "read_predictions",
+    "read_robustness",
+    "read_suspects",
+    "read_tested_run",
+    "robustness",
+    "suspect_rows",
+    "write_novelty",
+]
