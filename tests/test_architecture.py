@@ -60,11 +60,10 @@ RULES: dict[str, set[str]] = {
     "check": {"errors", "images", "records"},
     "predict": {"decode", "errors", "photo", "records"},
     "plots": {"images", "records"},
-    "check_text": {"records", "sampling"},
     "screening": {"check", "data", "duplicates", "records", "unusual"},
     "unusual": {"images", "records"},
-    "text": {"records"},
-    "report": {"check_text", "images", "plots", "records", "text"},
+    "text": {"records", "sampling"},
+    "report": {"images", "plots", "records", "text"},
     "display": set(),
     "progress": {"display"},
     "results": FOUNDATIONS,
@@ -73,16 +72,16 @@ RULES: dict[str, set[str]] = {
     "estimator": FOUNDATIONS
     | {"budget", "calibration", "data", "inference", "models", "prepare", "rundir", "train"},
     "data_steps": FOUNDATIONS
-    | {"check_text", "data", "estimator", "prepare", "rundir", "screening"},
+    | {"data", "estimator", "prepare", "rundir", "screening", "text"},
     "classifier": FOUNDATIONS
-    | {"check_text", "data", "data_steps", "display", "estimator", "evaluate", "explain", "export",
+    | {"data", "data_steps", "display", "estimator", "evaluate", "explain", "export",
        "glossary", "inference", "models", "novelty", "plots", "prepare", "rundir", "saliency",
        "text", "train"},
     "gather": FOUNDATIONS
     | {"data", "evaluate", "explain", "export", "inference", "models", "prepare", "results",
        "rundir", "saliency"},
     "workflow": FOUNDATIONS
-    | {"check", "check_text", "classifier", "compare", "cross_validation", "data", "display",
+    | {"check", "classifier", "compare", "cross_validation", "data", "display",
        "duplicates", "evaluate", "export", "gather", "inference", "models", "plots", "predict",
        "prepare", "report", "results", "rundir", "stress", "suspects", "text", "unusual"},
     "arguments": FOUNDATIONS | {"_version"},

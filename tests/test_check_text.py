@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from apparel import check_text
+from apparel import text
 from apparel.records import CheckedImage, CopiedImage, DataCheck
 
 
@@ -37,7 +37,7 @@ def checked(**changes):
 
 
 def test_clean_data_are_counted_and_called_clean():
-    assert check_text.check_lines(checked()).splitlines() == [
+    assert text.check_lines(checked()).splitlines() == [
         "pictures: 2,140 coloured images of 28 x 20",
         "",
         "class       training        test",
@@ -48,12 +48,12 @@ def test_clean_data_are_counted_and_called_clean():
         "The data are clean: no test image is also trained on, no image has two labels, and every "
         "file can be read.",
     ]
-    assert check_text.check_summary(checked()) == check_text.check_lines(checked()).splitlines()[-1]
+    assert text.check_summary(checked()) == text.check_lines(checked()).splitlines()[-1]
 
 
 def test_sizes_are_summed_up():
     sizes = {(480, 640): 2000, (100, 1200): 139, (900, 600): 1}
-    heading = check_text.check_lines(checked(sizes=sizes, img_shape=(64, 64, 1))).splitlines()[0]
+    heading = text.check_lines(checked(sizes=sizes, img_shape=(64, 64, 1))).splitlines()[0]
     assert heading == (
         "pictures: 2,140 grey images of 64 x 64 (height x width), brought to that from 3 sizes, "
         "100 x 1200 to 900 x 600, most often 480 x 640"
@@ -79,7 +79,7 @@ def test_each_problem_has_a_line_with_its_count_names_and_advice():
         unusual=tuple(place("training", i, f"{i}.png", "ant") for i in range(5)),
         blank=(place("test", 8, "test/i.png", "ant"),),
     )
-    assert check_text.check_summary(found).splitlines() == [
+    assert text.check_summary(found).splitlines() == [
         "2 training images show the same as a test image (train/a.png and test/b.png; train/a.png "
         "and test/c.png; val/i.png and test/b.png mirrored): the accuracy comes out too high "
         "where they are trained on. `apparel check --fix` lists the others, where images are in "
@@ -101,26 +101,26 @@ def test_each_problem_has_a_line_with_its_count_names_and_advice():
         "data.",
         "1 image shows nothing (test/i.png): take them out.",
     ]
-    assert check_text.check_lines(found).endswith("\n\n" + check_text.check_summary(found))
+    assert text.check_lines(found).endswith("\n\n" + text.check_summary(found))
 
 
 def test_more_leaks_than_can_be_named_are_cut_short():
     leaks = tuple(replace(LEAK, first=place("training", i, f"{i}.png", "ant")) for i in range(1500))
-    line = check_text.check_summary(checked(leaks=leaks))
+    line = text.check_summary(checked(leaks=leaks))
     assert line.startswith("1,500 training images show the same as a test image (0.png and ")
     assert "2.png and test/b.png; …): " in line
     assert "3.png" not in line
-    one = check_text.check_summary(checked(leaks=(LEAK,)))
+    one = text.check_summary(checked(leaks=(LEAK,)))
     assert one.startswith("1 training image shows the same as a test image (train/a.png and ")
 
 
 def test_what_was_not_looked_for_is_not_told():
-    assert check_text.check_summary(checked(unusual=None, blank=None)).count("\n") == 0
+    assert text.check_summary(checked(unusual=None, blank=None)).count("\n") == 0
 
 
 def test_copies_that_differ_are_not_said_to_be_left_out():
     near = replace(LEAK, second=place("training", 3, "train/d.png", "ant"), exact=False)
-    assert check_text.check_summary(checked(duplicates=(near,))) == (
+    assert text.check_summary(checked(duplicates=(near,))) == (
         "1 image shows the same as an earlier one of the same split, 0 with the same pixels "
         "(train/a.png and train/d.png): they count more than others."
     )

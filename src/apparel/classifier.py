@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike
 
 from apparel import (
     backend,
-    check_text,
     data,
     display,
     evaluate,
@@ -188,7 +187,7 @@ class ApparelClassifier(DataSteps):
             )
             if self.data_check:
                 self._run.write_check(self.data_check)
-        print(check_text.class_weights_line(splits), end="")
+        print(text.class_weights_line(splits), end="")
         history = self._train(splits, settings, number_format)
         self.classes_ = np.arange(self.n_classes)
         if self._run:

@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel import check_text, data, prepare, screening
+from apparel import data, prepare, screening, text
 from apparel.data import Source
 from apparel.errors import DataError
 from apparel.estimator import IMG_SHAPE, N_CLASSES, ArrayClassifier, need
@@ -96,10 +96,10 @@ class DataSteps(ArrayClassifier):
         """Say what is wrong with the images, and leave out training images that leak."""
         self.data_check = found = screening.screen(dataset)
         if dataset.files or not found.is_clean:
-            print(check_text.check_summary(found))
+            print(text.check_summary(found))
         if self.keep_leaks:
             return dataset
-        print(check_text.left_out_line(found), end="")
+        print(text.left_out_line(found), end="")
         return screening.without_leaks(dataset, found)
 
     def _leaked(self, n_images: int) -> NDArray[np.bool_]:

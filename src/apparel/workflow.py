@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apparel import check_text, display, results, text
+from apparel import display, results, text
 from apparel.errors import UsageError
 from apparel.files import check_writable, write_text
 from apparel.formats import SUFFIXES, format_of
@@ -262,7 +262,7 @@ def check_source(
     found = check.check_data(
         dataset, duplicates.find_duplicates(images), unusual.find_unusual(images)
     )
-    print(check_text.check_lines(found))
+    print(text.check_lines(found))
     write_text(output, results.check_json(found))
     print(f"Written: {output}")
     if table:

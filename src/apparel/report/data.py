@@ -6,9 +6,9 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from apparel.check_text import check_summary, left_out_line, printable
 from apparel.records import CheckedImage, CopiedImage, Report
 from apparel.report.pictures import picture
+from apparel.text import check_summary, left_out_line, printable
 
 # Of each kind.
 MOST_PAIRS, MOST_IMAGES, MOST_FILES = 12, 24, 100

@@ -1,4 +1,4 @@
-"""A DataCheck → lines for a terminal."""
+"""A DataCheck → lines."""
 
 from collections.abc import Sequence
 

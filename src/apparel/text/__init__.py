@@ -1,0 +1,46 @@
+"""Records → lines of text for a terminal, a notebook or a table."""
+
+from apparel.text.check import (
+    CLEAN,
+    check_lines,
+    check_summary,
+    class_weights_line,
+    left_out_line,
+    printable,
+)
+from apparel.text.comparison import comparison
+from apparel.text.evaluation import (
+    METRIC_NAMES,
+    calibration_lines,
+    looks_line,
+    metric_lines,
+    metric_table,
+    test_summary,
+    too_good_line,
+)
+from apparel.text.finding import explanation, finding_lines, robustness_lines, suspect_lines
+from apparel.text.prediction import prediction_csv, prediction_lines, prediction_table
+
+__all__ = [
+    "CLEAN",
+    "METRIC_NAMES",
+    "calibration_lines",
+    "check_lines",
+    "check_summary",
+    "class_weights_line",
+    "comparison",
+    "explanation",
+    "finding_lines",
+    "left_out_line",
+    "looks_line",
+    "metric_lines",
+    "metric_table",
+    "prediction_csv",
+    "prediction_lines",
+    "prediction_table",
+    "printable",
+    "robustness_lines",
+    "suspect_lines",
+    "test_summary",
+    "too_good_line",
+]
