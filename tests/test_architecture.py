@@ -57,7 +57,8 @@ RULES: dict[str, set[str]] = {
     "export": FOUNDATIONS | {"novelty", "novelty_graph"},
     "photo": {"decode"},
     "duplicates": {"errors", "images", "records"},
-    "check": {"errors", "images", "records"},
+    "image_table": {"errors", "records"},
+    "check": {"errors", "image_table", "images", "records"},
     "predict": {"decode", "errors", "photo", "records"},
     "plots": {"images", "records"},
     "screening": {"check", "data", "duplicates", "records", "unusual"},
@@ -72,7 +73,7 @@ RULES: dict[str, set[str]] = {
     "estimator": FOUNDATIONS
     | {"budget", "calibration", "data", "inference", "models", "prepare", "rundir", "train"},
     "data_steps": FOUNDATIONS
-    | {"data", "estimator", "prepare", "rundir", "screening", "text"},
+    | {"data", "estimator", "image_table", "prepare", "rundir", "screening", "text"},
     "classifier": FOUNDATIONS
     | {"data", "data_steps", "display", "estimator", "evaluate", "explain", "export",
        "glossary", "inference", "models", "novelty", "plots", "prepare", "rundir", "saliency",

@@ -1,6 +1,7 @@
 """The check of a data set, on sets where everything that spoils them is known."""
 
 import csv
+import hashlib
 import json
 import os
 from dataclasses import replace
@@ -357,7 +358,7 @@ def contents(folder):
 
 def rows(path):
     with path.open(encoding="utf-8", newline="") as file:
-        return [tuple(row.values()) for row in csv.DictReader(file)]
+        return [(row["path"], row["label"], row["split"]) for row in csv.DictReader(file)]
 
 
 @pytest.fixture
@@ -471,7 +472,7 @@ def test_what_is_not_in_files_of_its_own_cannot_be_listed(tmp_path):
     np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
     for source in ("fashion-mnist", path):
         with pytest.raises(UsageError, match="--fix works for folders and tables of image files"):
-            check.image_folder(data.load(source))
+            check.need_image_files(data.load(source))
 
 
 @pytest.mark.parametrize(
@@ -544,3 +545,18 @@ def test_the_command_names_images_that_are_blank_or_unlike_the_rest(tmp_path, mo
     assert found.unusual[0].name == "0/noise.png"
     assert len(found.unusual) < 8
     assert [image.name for image in found.blank] == ["1/blank.png"]
+
+
+def test_a_table_of_images_has_the_digest_of_each(folder, tmp_path):
+    cli.main(["check", "pictures", "--fix", "clean.csv"])
+    with (tmp_path / "clean.csv").open(encoding="utf-8", newline="") as file:
+        digests = {row["path"]: row["digest"] for row in csv.DictReader(file)}
+    dataset = data.load(folder, max_bad=1)
+    names = [*dataset.files.train, *dataset.files.test]
+    images = np.concatenate([dataset.train_images, dataset.test_images])
+    expected = {
+        f"pictures/{name}": hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
+        for name, image in zip(names, images, strict=True)
+    }
+    assert digests
+    assert {path: expected[path] for path in digests} == digests

@@ -1,12 +1,16 @@
 """A folder of colour photos, from the command's first step to its last."""
 
+import csv
+import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from apparel import data, decode
 from tests.conftest import run_command
 
 COLOURS = {"red ball": (200, 40, 40), "green ball": (40, 160, 60), "blau": (50, 60, 200)}
@@ -50,6 +54,23 @@ def test_colours_are_learnt(folder: Path) -> None:
     settings = json.loads((folder / "run" / "settings.json").read_text())
     assert settings["img_shape"] == [24, 24, 3]
     assert settings["class_names"] == sorted(COLOURS)
+
+
+def test_the_images_are_listed_by_their_splits_and_the_list_gives_them_again(folder: Path) -> None:
+    with (folder / "run" / "images.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert Counter(row["split"] for row in rows) == {"train": 129, "validation": 15, "test": 36}
+    for row in rows:
+        path = (folder / "run" / row["path"]).resolve()
+        assert path.is_relative_to(folder / "balls" / row["label"])
+        pixels = decode.read(path, (24, 24, 3))
+        assert row["digest"] == hashlib.blake2b(pixels.tobytes(), digest_size=16).hexdigest()
+    again = data.load(folder / "run" / "images.csv", image_size=24)
+    first = json.loads((folder / "run" / "settings.json").read_text())["dataset"]
+    assert (again.sha256, again.test_sha256) == (first["sha256"], first["test_sha256"])
+    assert {*again.files.train, *again.files.test} == {row["path"] for row in rows}
+    held_out = {again.files.train[k] for k in again.validation}
+    assert held_out == {row["path"] for row in rows if row["split"] == "validation"}
 
 
 def test_the_report_shows_them(folder: Path) -> None:

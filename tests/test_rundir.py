@@ -89,9 +89,9 @@ def test_a_folder_that_holds_something_is_not_touched_unless_asked(run):
 
 def test_overwriting_drops_results_when_training_begins_and_leaves_what_others_put_there(run):
     write_settings(run)
-    own = ["check.json", "history.csv", "metrics.json", "novelty.npz", "predictions.csv",
-           "refactored_fashion_cnn.keras", "model.onnx", "model.keras", "report.html",
-           "README.md"]  # fmt: skip
+    own = ["check.json", "history.csv", "images.csv", "metrics.json", "novelty.npz",
+           "predictions.csv", "refactored_fashion_cnn.keras", "model.onnx", "model.keras",
+           "report.html", "README.md"]  # fmt: skip
     for name in own:
         run.write_text(name, "old")
     run.write_figure("history", Figure())

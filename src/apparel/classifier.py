@@ -187,6 +187,7 @@ class ApparelClassifier(DataSteps):
             )
             if self.data_check:
                 self._run.write_check(self.data_check)
+            self._write_image_table(self._run, splits)
         print(text.class_weights_line(splits), end="")
         history = self._train(splits, settings, number_format)
         self.classes_ = np.arange(self.n_classes)

@@ -9,8 +9,9 @@ from apparel import data, prepare, screening, text
 from apparel.data import Source
 from apparel.errors import DataError
 from apparel.estimator import IMG_SHAPE, N_CLASSES, ArrayClassifier, need
-from apparel.records import Dataset
-from apparel.rundir import RunDirectory
+from apparel.image_table import SPLITS, image_folder, image_table
+from apparel.records import Dataset, Splits
+from apparel.rundir import IMAGES_FILE, RunDirectory
 
 
 class DataSteps(ArrayClassifier):
@@ -72,6 +73,7 @@ class DataSteps(ArrayClassifier):
         self._manifest = dataset.origin
         self._dataset = None
         self._validation = dataset.validation, splits.train_images
+        self._image_list = dataset.image_list
         return self
 
     def _follow(self, dataset: Dataset) -> None:
@@ -108,6 +110,27 @@ class DataSteps(ArrayClassifier):
         if self.keep_leaks and self.data_check and self._validation[1] is self.train_images:
             leaked[self.data_check.leaked_test] = True
         return leaked
+
+    def _write_image_table(self, run: RunDirectory, splits: Splits) -> None:
+        """Record which image files are trained on, validated on and tested on.
+
+        Only for images that are in files of their own and were not replaced by hand.
+        """
+        images = self._image_list if self._validation[1] is self.train_images else None
+        folder = image_folder(images) if images else None
+        if images is None or folder is None:
+            return
+        of_image = np.zeros(len(images.names), np.int64)
+        of_image[splits.validation] = SPLITS.index("validation")
+        of_image[len(splits.train_labels) :] = SPLITS.index("test")
+        path = run.path / IMAGES_FILE
+        kept = np.ones(len(of_image), bool)
+        try:
+            table = image_table(images, folder, splits=of_image, kept=kept, table=path)
+        except DataError as error:  # a name that only the system can read must not end a run
+            print(f"{IMAGES_FILE} was not written: {error}")
+        else:
+            run.write_text(IMAGES_FILE, table)
 
     def _untouched(self, arrays: tuple[Any, ...]) -> Dataset | None:
         """The data set as it was imported, unless somebody has put in other arrays since."""

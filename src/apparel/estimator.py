@@ -19,6 +19,7 @@ from apparel.records import (
     Dataset,
     Evaluation,
     History,
+    ImageList,
     Novelty,
     Splits,
 )
@@ -100,6 +101,8 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self._dataset: tuple[Dataset, tuple[Any, ...]] | None = None
         # What the source sets aside, and the prepared images that it is of.
         self._validation: tuple[NDArray[np.int64] | None, ImageArray | None] = (None, None)
+        # The files of these images, where they are in some.
+        self._image_list: ImageList | None = None
         self._manifest: dict[str, object] = {}
         self._splits: Splits | None = None
         # What the images of `_splits` look like, once somebody asked.

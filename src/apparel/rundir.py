@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "refactored_fashion_cnn.keras"
 ONNX_FILE = "model.onnx"
+IMAGES_FILE = "images.csv"
 SETTINGS_FILE = "settings.json"
 TEST_LOOKS = "test_looks"
 PACKAGES = ("apparel", "keras", "tensorflow", "tensorflow-cpu", "torch", "jax", "numpy",
@@ -365,8 +366,8 @@ def _drop_results(folder: Path) -> None:
     """Delete what an earlier training left in a run directory, and nothing else."""
     suspects = (SUSPECTS_FILE.format(split=split) for split in ("train", "test"))
     exports = (f"model{suffix}" for suffix in SUFFIXES.values())
-    names = (CHECK_FILE, HISTORY_FILE, METRICS_FILE, NOVELTY_FILE, PREDICTIONS_FILE, STRESS_FILE,
-             *suspects, "report.html", "README.md", MODEL_FILE, *exports)  # fmt: skip
+    names = (CHECK_FILE, HISTORY_FILE, IMAGES_FILE, METRICS_FILE, NOVELTY_FILE, PREDICTIONS_FILE,
+             STRESS_FILE, *suspects, "report.html", "README.md", MODEL_FILE, *exports)  # fmt: skip
     for path in (*(folder / name for name in names), *(folder / "plots").glob("*.png")):
         path.unlink(missing_ok=True)
 

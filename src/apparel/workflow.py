@@ -257,7 +257,7 @@ def check_source(
         check_writable(table)
     dataset = data.load(source, data_dir=data_dir, **settings.of_data)
     if table:
-        check.image_folder(dataset)
+        check.need_image_files(dataset)
     images = check.all_images(dataset)
     found = check.check_data(
         dataset, duplicates.find_duplicates(images), unusual.find_unusual(images)

@@ -6,7 +6,7 @@ conflicts and exact copies are out.
 """
 
 from apparel.check.checking import all_images, all_labels, check_data, exact_duplicates_of
-from apparel.check.cleaning import check_place, cleaned_table, image_folder
+from apparel.check.cleaning import check_place, cleaned_table, need_image_files
 
 __all__ = [
     "all_images",
@@ -15,5 +15,5 @@ __all__ = [
     "check_place",
     "cleaned_table",
     "exact_duplicates_of",
-    "image_folder",
+    "need_image_files",
 ]

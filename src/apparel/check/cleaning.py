@@ -1,20 +1,14 @@
 """Dataset + DataCheck → a table of the image files that are left without what spoils the data."""
 
-import csv
-import io
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel.check.checking import all_labels
 from apparel.errors import DataError, UsageError
-from apparel.records import DataCheck, Dataset, Files
-
-# As tables name them.
-SPLITS = ("train", "validation", "test")
+from apparel.image_table import SPLITS, image_folder, image_table
+from apparel.records import DataCheck, Dataset, ImageList
 
 
 def check_place(table: Path, source: str | os.PathLike[str]) -> None:
@@ -40,24 +34,20 @@ def check_place(table: Path, source: str | os.PathLike[str]) -> None:
         )
 
 
-def image_folder(dataset: Dataset) -> tuple[Path, Files]:
-    """Find the folder that the names of a data set's image files are relative to.
-
-    Returns:
-        The folder, and the names.
+def need_image_files(dataset: Dataset) -> tuple[ImageList, Path]:
+    """Give a data set's image files, and the folder that their names are relative to.
 
     Raises:
         UsageError: the images are not in files of their own.
     """
-    source = Path(dataset.source)
-    folder = source if source.is_dir() else source.parent
-    files = dataset.files
-    if files is None or not all((folder / name).is_file() for name in (*files.train, *files.test)):
+    images = dataset.image_list
+    folder = image_folder(images) if images else None
+    if images is None or folder is None:
         raise UsageError(
             f"--fix works for folders and tables of image files, but {dataset.source} holds its "
             "images in another way. Leave --fix out, and mend the data where they come from."
         )
-    return folder, files
+    return images, folder
 
 
 def cleaned_table(dataset: Dataset, check: DataCheck, table: Path) -> str:
@@ -72,14 +62,14 @@ def cleaned_table(dataset: Dataset, check: DataCheck, table: Path) -> str:
         table: the file that the list will be; its folder decides what paths are relative to.
 
     Returns:
-        A table as `apparel.data.load` reads it: path, label and split of each image.
+        A table as `apparel.data.load` reads it.
 
     Raises:
         UsageError: the images are not in files of their own.
         DataError: a split would have no image of a class left, or a file's name is not UTF-8.
     """
-    folder, files = image_folder(dataset)
-    labels, splits = all_labels(dataset), _splits(dataset)
+    images, folder = need_image_files(dataset)
+    labels, splits = images.labels, _splits(dataset)
     kept = _kept(dataset, check, splits)
     for k, split in enumerate(SPLITS):
         before, after = labels[splits == k], labels[kept & (splits == k)]
@@ -90,38 +80,7 @@ def cleaned_table(dataset: Dataset, check: DataCheck, table: Path) -> str:
                 f"{', '.join(map(repr, missing))} would be left, and no table is written. Correct "
                 "the labels or add images first."
             )
-    beginning = os.path.relpath(folder, os.path.realpath(table.parent))
-    names = [*files.train, *files.test]
-    return _as_table(
-        (
-            Path(beginning, names[position]).as_posix(),
-            dataset.class_names[labels[position]],
-            SPLITS[splits[position]],
-        )
-        for position in np.flatnonzero(kept).tolist()
-    )
-
-
-def _as_table(rows: Iterable[tuple[str, str, str]]) -> str:
-    """Lay out path, label and split of images as a CSV table.
-
-    Raises:
-        DataError: a path is not UTF-8.
-    """
-    lines = io.StringIO()
-    # Line ends of two characters: csv quotes names that hold one of them.
-    writer = csv.writer(lines, lineterminator="\r\n")
-    writer.writerow(("path", "label", "split"))
-    writer.writerows(rows)
-    text = lines.getvalue()
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        line = text[: error.end].rpartition("\n")[2]
-        raise DataError(
-            f"a table is in UTF-8, but the name of a file is not: {line!a}. Rename the file."
-        ) from error
-    return text
+    return image_table(images, folder, splits=splits, kept=kept, table=table)
 
 
 def _splits(dataset: Dataset) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from apparel.records.comparison import (
     PairComparison,
     TestedRun,
 )
-from apparel.records.data import Dataset, Files, Splits, source_name, without_folders
+from apparel.records.data import Dataset, Files, ImageList, Splits, source_name, without_folders
 from apparel.records.duplicates import Duplicates
 from apparel.records.evaluation import (
     UNCALIBRATED,
@@ -53,6 +53,7 @@ __all__ = [
     "Finding",
     "GroupComparison",
     "History",
+    "ImageList",
     "Images",
     "Interval",
     "LabelSuspects",

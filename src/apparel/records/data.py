@@ -50,6 +50,25 @@ class Files:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class ImageList:
+    """The image files of a data set, those of the training images first.
+
+    Attributes:
+        source: as in `Dataset`.
+        class_names: likewise.
+        names: one name an image, as in `Files`.
+        labels: int64, shape (n,), an index into `class_names`.
+        digests: uint64, shape (n, 2), equal for equal images.
+    """
+
+    source: str
+    class_names: tuple[str, ...]
+    names: Sequence[str]
+    labels: NDArray[np.int64]
+    digests: NDArray[np.uint64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
     """Labelled images as they come from their source.
 
@@ -113,6 +132,21 @@ class Dataset:
     def n_classes(self) -> int:
         """How many classes there are."""
         return len(self.class_names)
+
+    @property
+    def image_list(self) -> ImageList | None:
+        """The image files; None for arrays and for named sets."""
+        import numpy as np  # noqa: PLC0415  # --help has no time for it
+
+        if self.files is None:
+            return None
+        return ImageList(
+            source=self.source,
+            class_names=self.class_names,
+            names=[*self.files.train, *self.files.test],
+            labels=np.concatenate([self.train_labels, self.test_labels]),
+            digests=np.concatenate([self.train_digests, self.test_digests]),
+        )
 
     @property
     def origin(self) -> dict[str, object]:
