@@ -40,7 +40,8 @@ def main() -> None:
             [
                 *(sys.executable, "-m", "apparel", "run", "--data", asked.folder / "images"),
                 *("--image-size", str(IMAGE_SIZE), "--model", "fast", "--width", "4"),
-                *("--budget", asked.budget, "--run-dir", asked.folder / "run"),
+                *("--budget", asked.budget, "--test-split", "0.02"),
+                *("--run-dir", asked.folder / "run"),
             ],
             check=True,
             stdout=sys.stderr,

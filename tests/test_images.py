@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from apparel import images
-from apparel.images import StoredImages, changed, chunks, joined, take
+from apparel.images import StoredImages, block_means, changed, chunks, joined, take
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 3, 4, 1), np.uint8)
 ORDER = np.array([7, 3, 3, 19, 0])
@@ -103,3 +103,17 @@ def test_images_are_put_after_others_without_reading_them() -> None:
     halves = joined(first, changed(second, halved))
     np.testing.assert_array_equal(halves[:5], PIXELS[ORDER])
     np.testing.assert_array_equal(halves[5:], halved(PIXELS[ORDER[:2] + 1]))
+
+
+@pytest.mark.parametrize(
+    ("shape", "down", "across"), [((8, 8, 1), 1, 1), ((28, 30, 1), 2, 2), ((64, 41, 3), 4, 2)]
+)
+def test_images_are_shrunk_by_the_means_of_blocks(shape, down, across):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, *shape), dtype=np.uint8)
+    shrunk = block_means(pixels, down, across)
+    assert shrunk.shape == (3, shape[0] // down, shape[1] // across, shape[2])
+    assert shrunk.dtype == np.float32
+    for y in range(shrunk.shape[1]):
+        for x in range(shrunk.shape[2]):
+            block = pixels[:, y * down : (y + 1) * down, x * across : (x + 1) * across]
+            np.testing.assert_allclose(shrunk[:, y, x], block.mean(axis=(1, 2)), rtol=1e-6)

@@ -92,16 +92,6 @@ def test_the_neighbours_are_those_of_scikit_learn(clothes):
     np.testing.assert_allclose(found, expected + 1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("shape", [(8, 8, 1), (28, 30, 1), (64, 40, 3)])
-def test_images_are_shrunk_by_the_means_of_blocks(shape):
-    images = np.random.default_rng(0).integers(0, 256, (3, *shape), dtype=np.uint8)
-    down, across = (max(side // 14, 1) for side in shape[:2])
-    shrunk = unusual._shrunk(images)
-    assert shrunk.shape == (3, shape[0] // down, shape[1] // across, shape[2])
-    block = images[2, down : 2 * down, -across * (shape[1] // across) :][:, :across, -1]
-    np.testing.assert_allclose(shrunk[2, 1, 0, -1], block.mean(), rtol=1e-6)
-
-
 def test_stored_images_are_read_a_part_at_a_time(clothes, monkeypatch):
     monkeypatch.setattr("apparel.images.CHUNK_BYTES", 1 << 16)
     images = np.concatenate([noise(5), clothes[:500]])

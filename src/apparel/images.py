@@ -167,3 +167,21 @@ def first_equal(digests: NDArray[np.uint64]) -> NDArray[np.int64]:
     """
     _, first, number = np.unique(digests, axis=0, return_index=True, return_inverse=True)
     return np.asarray(first[number.reshape(-1)], np.int64)  # NumPy 2.0 gave it another shape
+
+
+def block_means(images: NDArray[Any], down: int, across: int) -> NDArray[np.float32]:
+    """Shrink images by averaging blocks of pixels.
+
+    Args:
+        images: shape (n, h, w, c).
+        down: rows of a block, at most h.
+        across: columns of a block, at most w.
+
+    Returns:
+        Shape (n, h // down, w // across, c); what is left over at the right and below is left out.
+    """
+    n, height, width, channels = images.shape
+    rows, columns = height // down, width // across
+    whole = images[:, : rows * down, : columns * across]
+    blocks = whole.reshape(n, rows, down, columns, across, channels)
+    return np.asarray(blocks.mean(axis=(2, 4), dtype=np.float32))

@@ -18,7 +18,7 @@ from math import ceil, prod
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel.images import ImageArray
+from apparel.images import ImageArray, block_means
 from apparel.records import Novelty
 
 # The share of images like the training images that are taken for unlike ones.
@@ -151,20 +151,11 @@ def _statistics(novelty: Novelty, images: NDArray[np.float32]) -> NDArray[np.flo
     n = len(images)
     parts = []
     for scale in novelty.scales:
-        responses = _responses(_shrunk(images, scale), novelty.kernels)
+        responses = _responses(block_means(images, scale, scale), novelty.kernels)
         above = np.maximum(responses[..., None] - novelty.levels, 0)
         parts.append(above.mean(axis=(1, 2)).reshape(n, -1))
     parts.append(images.reshape(n, -1) @ novelty.weights)
     return np.log(np.concatenate(parts, axis=1, dtype=np.float64) + novelty.offset)
-
-
-def _shrunk(images: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
-    """Average blocks of pixels; what is left over at the right and below is left out."""
-    n, height, width, channels = images.shape
-    rows, columns = height // scale, width // scale
-    whole = images[:, : rows * scale, : columns * scale]
-    blocks = whole.reshape(n, rows, scale, columns, scale, channels)
-    return np.asarray(blocks.mean(axis=(2, 4)))
 
 
 def _responses(images: NDArray[np.float32], kernels: NDArray[np.float32]) -> NDArray[np.float32]:

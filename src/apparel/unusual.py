@@ -13,7 +13,7 @@ quartiles of the set itself (J. W. Tukey, "Exploratory Data Analysis", 1977).
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel.images import ImageArray, chunks
+from apparel.images import ImageArray, block_means, chunks
 from apparel.records import Unusual
 
 # Grey levels. Less is the noise of a camera.
@@ -58,21 +58,13 @@ def find_unusual(images: ImageArray, *, seed: int = 0) -> Unusual:
 def _vectors(images: ImageArray) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Shrunk images as vectors, shape (n, d), in [0, 1]; and which images are blank, shape (n,)."""
     parts, blank = [], []
+    down, across = (max(side // SIDE, 1) for side in images.shape[1:3])
     for _, some in chunks(images):
         flat = some.reshape(len(some), -1, some.shape[3])
         blank.append((flat.std(axis=1, dtype=np.float32) < BLANK_STANDARD_DEVIATION).all(axis=1))
-        parts.append(_shrunk(some).reshape(len(some), -1) / np.float32(255))
+        small = block_means(some, down, across)
+        parts.append(small.reshape(len(some), -1) / np.float32(255))
     return np.concatenate(parts), np.concatenate(blank)
-
-
-def _shrunk(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Average blocks of pixels; what is left over at the right and below is left out."""
-    n, height, width, channels = pixels.shape
-    down, across = max(height // SIDE, 1), max(width // SIDE, 1)
-    rows, columns = height // down, width // across
-    whole = pixels[:, : rows * down, : columns * across]
-    blocks = whole.reshape(n, rows, down, columns, across, channels)
-    return np.asarray(blocks.mean(axis=(2, 4), dtype=np.float32))
 
 
 def _beyond_the_fence(
