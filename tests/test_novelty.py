@@ -246,6 +246,14 @@ def test_some_images_are_drawn_and_read_a_bounded_number_at_a_time(monkeypatch):
     assert found.threshold != other.threshold
 
 
+@pytest.mark.parametrize(("most_values", "expected"), [(0, 200), (300 * 48, 300), (1 << 20, 400)])
+def test_of_large_images_fewer_are_drawn(monkeypatch, most_values, expected):
+    monkeypatch.setattr(novelty, "MOST_VALUES", most_values)
+    stored = Stored(RANDOM.integers(0, 256, (800, 4, 4, 3), dtype=np.uint8))
+    fit(stored, np.arange(400), np.arange(400, 800), seed=0)
+    assert [len(positions) for positions in stored.read] == [expected, expected]
+
+
 def test_colours_count():
     grey = np.repeat(RANDOM.random((150, 16, 16, 1), np.float32), 3, axis=3) / 2 + 0.25
     tints = RANDOM.uniform(-0.02, 0.02, (150, 1, 1, 3)).astype(np.float32)

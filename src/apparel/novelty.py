@@ -23,8 +23,9 @@ from apparel.records import Novelty
 
 # The share of images like the training images that are taken for unlike ones.
 FALSE_ALARMS = 0.03
-# Of the images to learn from, and of those held out; more only take time.
-MOST_IMAGES = 10_000
+# Of the images to learn from, and of those held out; more only take time. Of large images, as many
+# as have so many values together, but some hundred at least.
+MOST_IMAGES, MOST_VALUES, ENOUGH_IMAGES = 10_000, 1 << 25, 200
 # Pixels that are looked at together: 9 floats each.
 CHUNK_PIXELS = 1 << 20
 # Of brightness, slope and bend. 0 gives their mean.
@@ -61,10 +62,12 @@ def fit(
     from sklearn.covariance import ledoit_wolf  # noqa: PLC0415  # seconds
 
     random = np.random.default_rng(seed)
-    drawn, held_out = (
-        np.sort(random.permutation(positions)[:MOST_IMAGES]) for positions in (training, validation)
-    )
     height, width, channels = images.shape[1:]
+    n_images = max(MOST_VALUES // (height * width * channels), ENOUGH_IMAGES)
+    drawn, held_out = (
+        np.sort(random.permutation(positions)[: min(n_images, MOST_IMAGES)])
+        for positions in (training, validation)
+    )
     novelty = _unfitted((height, width, channels))
     statistics = _all_statistics(novelty, images, drawn)
     location = statistics.mean(axis=0)
