@@ -99,7 +99,7 @@ def test_each_problem_has_a_line_with_its_count_names_and_advice():
         "same. Read the balanced accuracy, or add images of the small classes.",
         "5 images are unlike the rest (0.png; 1.png; 2.png; …): look whether they belong to the "
         "data.",
-        "1 image shows nothing (test/i.png): take them out.",
+        "1 image shows nothing (test/i.png): take it out.",
     ]
     assert text.check_lines(found).endswith("\n\n" + text.check_summary(found))
 

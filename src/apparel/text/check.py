@@ -184,8 +184,8 @@ def _unusual(check: DataCheck) -> str:
     count = len(check.unusual)
     return (
         f"{_count(count, 'image')} {_verb(count, 'is', 'are')} unlike the rest "
-        f"({_names([image.name for image in check.unusual])}): look whether they belong to the "
-        "data."
+        f"({_names([image.name for image in check.unusual])}): look whether "
+        f"{_verb(count, 'it belongs', 'they belong')} to the data."
     )
 
 
@@ -195,7 +195,7 @@ def _blank(check: DataCheck) -> str:
     count = len(check.blank)
     return (
         f"{_count(count, 'image')} {_verb(count, 'shows', 'show')} nothing "
-        f"({_names([image.name for image in check.blank])}): take them out."
+        f"({_names([image.name for image in check.blank])}): take {_verb(count, 'it', 'them')} out."
     )
 
 
