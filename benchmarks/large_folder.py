@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure memory on a large folder.")
     parser.add_argument("--folder", type=Path, required=True, help="made, and deleted at the end")
     parser.add_argument("--images", type=int, default=420_000)
-    parser.add_argument("--budget", default="60s")
+    parser.add_argument("--budget", default="180s")
     asked = parser.parse_args()
     asked.folder.mkdir()
     try:
@@ -40,7 +40,7 @@ def main() -> None:
             [
                 *(sys.executable, "-m", "apparel", "run", "--data", asked.folder / "images"),
                 *("--image-size", str(IMAGE_SIZE), "--model", "fast", "--width", "4"),
-                *("--budget", asked.budget, "--test-split", "0.02"),
+                *("--budget", asked.budget, "--test-split", "0.02", "--validation-split", "0.02"),
                 *("--run-dir", asked.folder / "run"),
             ],
             check=True,

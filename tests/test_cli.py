@@ -1,5 +1,6 @@
 """The command: what it accepts, what it refuses and how it says so."""
 
+import csv
 import json
 import os
 import shutil
@@ -168,10 +169,33 @@ def test_bad_images_are_refused_in_one_line(
     arguments = ["predict", str(finished_run[0]), "good.png", "picture.png", "--output", "o.csv"]
     assert cli.main(arguments) == 3
     output, error = capsys.readouterr()
-    assert message in error
-    assert error.count("\n") == 1
-    assert output == ""
-    assert not Path("o.csv").exists()
+    if content is None:  # a name that is wrong stops the command before it begins
+        assert message in error
+        assert error.count("\n") == 1
+        assert output == ""
+        assert not Path("o.csv").exists()
+        return
+    assert error == ""
+    good, bad, *_, last = output.splitlines()
+    assert good.startswith("good.png ")
+    assert message in bad
+    assert last == "1 of 2 images could not be read."
+    with Path("o.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [bool(row["error"]) for row in rows] == [False, True]
+    assert message in rows[1]["error"]
+
+
+def test_a_number_that_makes_no_sense_is_named(finished_run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (28, 28)).save("i.png")
+    for options, message in (
+        (["--top-k", "0"], "--top-k must be a whole number of at least 1"),
+        (["--threshold", "1.5"], "--threshold must lie in 0 to 1"),
+        (["--output", "o.txt"], "end in .csv, .jsonl, .parquet"),
+    ):
+        assert cli.main(["predict", str(finished_run[0]), "i.png", *options]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_a_model_that_does_not_fit_the_data_is_refused(

@@ -12,7 +12,8 @@ from PIL import Image
 from apparel import decode, export, novelty, photo, predict
 from apparel.decode import read as read_image
 from apparel.errors import DataError, ModelFileError
-from apparel.predict import Predictor, find_images
+from apparel.predict import Predictor
+from apparel.records import FailedImage
 from tests.conftest import SMALL as IMG_SHAPE
 
 NAMES = ("ant", "bee", "cat")
@@ -540,30 +541,42 @@ def test_odd_metadata_is_passed_over_in_silence(image_file, grey):
     assert caught == []
 
 
-# -- finding images --------------------------------------------------------------------
+# -- images that cannot be read, among others -------------------------------------------
 
 
-def touch(folder, *names):
-    folder.mkdir(exist_ok=True)
-    for name in names:
-        (folder / name).write_bytes(b"x")
+def test_a_broken_image_does_not_stop_the_others(predictor, tmp_path, monkeypatch):
+    monkeypatch.setattr(predict, "BATCH_SIZE", 3)
+    sources = []
+    for k in range(7):
+        path = tmp_path / f"{k}.png"
+        Image.new("L", IMG_SHAPE[1::-1], 30 * k).save(path)
+        sources.append((f"image {k}", path.read_bytes() if k % 2 else path))
+    (tmp_path / "4.png").write_bytes(b"broken")
+    batches = list(predictor.predict_batches(sources))
+    assert [len(batch) for batch in batches] == [3, 3, 1]
+    answers = [answer for batch in batches for answer in batch]
+    assert [answer.name for answer in answers] == [f"image {k}" for k in range(7)]
+    assert isinstance(answers[4], FailedImage)
+    assert "image 4 is no image" in answers[4].problem
+    sound = [k for k in range(7) if k != 4]
+    images = np.stack([np.full(IMG_SHAPE, 30 * k, np.uint8) for k in sound])
+    given = [answers[k].probabilities for k in sound]
+    np.testing.assert_allclose(given, predictor.predict_proba(images), atol=1e-6)
 
 
-def test_files_keep_their_order_and_a_folder_stands_for_its_sorted_images(tmp_path):
-    touch(tmp_path / "d", "b.PNG", "a.jpeg", "c.txt", "10.webp", ".hidden")
-    touch(tmp_path, "z.png", "a.txt")
-    found = find_images([tmp_path / "z.png", str(tmp_path / "d"), tmp_path / "a.txt"])
-    names = [str(path.relative_to(tmp_path)) for path in found]
-    assert names == ["z.png", "d/10.webp", "d/a.jpeg", "d/b.PNG", "a.txt"]
+def test_of_broken_images_alone_nothing_is_predicted(predictor, tmp_path):
+    (answers,) = predictor.predict_batches([("a", b"x"), ("b", tmp_path / "missing.png")])
+    assert [type(answer) for answer in answers] == [FailedImage, FailedImage]
 
 
-def test_a_folder_without_images_is_refused(tmp_path):
-    touch(tmp_path / "d", "notes.txt")
-    with pytest.raises(DataError, match=r"holds no image.*\.bmp, \.gif"):
-        find_images([tmp_path / "d"])
+@pytest.mark.parametrize(
+    ("fact", "threshold"), [("0.75", 0.75), ("0", 0), ("1.0", 1), ("null", None), (None, None)]
+)
+def test_the_threshold_is_read_from_the_file(onnx_file, tmp_path, fact, threshold):
+    assert Predictor(copy_with(onnx_file, tmp_path, {"threshold": fact})).threshold == threshold
 
 
-def test_a_path_that_does_not_exist_is_named(tmp_path):
-    touch(tmp_path, "a.png")
-    with pytest.raises(DataError, match=r"there is no file or folder .*missing\.png"):
-        find_images([tmp_path / "a.png", tmp_path / "missing.png"])
+@pytest.mark.parametrize("fact", ["1.5", "-1", "NaN", '"a"', "[1]", "x"])
+def test_a_threshold_that_is_no_confidence_is_refused(onnx_file, tmp_path, fact):
+    with pytest.raises(ModelFileError, match="not one that apparel wrote"):
+        Predictor(copy_with(onnx_file, tmp_path, {"threshold": fact}))

@@ -1,5 +1,3 @@
-import csv
-import io
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +5,15 @@ import pytest
 
 from apparel import text
 from apparel.compare import compare
-from apparel.records import Calibration, Evaluation, Finding, Interval, Prediction, TestedRun
+from apparel.records import (
+    Calibration,
+    Evaluation,
+    FailedImage,
+    Finding,
+    Interval,
+    Prediction,
+    TestedRun,
+)
 from tests.conftest import NO_RELIABILITY, UNSURE
 
 NAMES = ("ant", "bee, the", "c")
@@ -146,62 +152,63 @@ def test_a_prediction_shows_whether_it_is_right_and_every_confidence(predictions
     assert len(lines) == 6
 
 
-def test_a_table_of_predictions_stands_in_columns(predictions):
-    assert text.prediction_table(predictions).splitlines() == [
+def test_predictions_stand_in_columns(predictions):
+    assert text.prediction_rows(predictions).splitlines() == [
         "0          bee, the   75.0%",
         "long name  c          68.8%",
         "x          ant       100.0%",
     ]
 
 
-def test_the_table_warns_of_images_unlike_the_training_images():
-    likely, unlikely = replace(SURE, novelty=0.9), replace(SURE, name="digit", novelty=1.1)
-    assert text.prediction_table([replace(SURE, novelty=1.0)]) == text.prediction_table([SURE])
-    first, second, third, empty, warning = text.prediction_table(
-        [likely, unlikely, replace(unlikely, novelty=9.0)]
-    ).splitlines()
-    assert first == "sure   ant  100.0%"
-    assert second == third == "digit  ant  100.0%  unlike the training images"
-    assert empty == ""
-    assert warning.startswith("Warning: 2 of 3 images are unlike what the model was trained on.")
-    assert "\nWarning: 1 of 2 images is unlike" in text.prediction_table([likely, unlikely])
-    assert "\nWarning: this image is unlike" in text.prediction_table([unlikely])
+def test_several_classes_are_named_the_most_probable_first(predictions):
+    rows = text.prediction_rows([*predictions[:1], FailedImage(name="b", problem="why")], top=2)
+    top = predictions[0].top(2)
+    assert [p for _, p in top] == sorted(predictions[0].probabilities, reverse=True)[:2]
+    width = max(len(label) for label, _ in top)
+    shown = "  ".join(f"{label:<{width}}  {p:6.1%}" for label, p in top)
+    assert rows.splitlines() == [f"0  {shown}", "b  error: why"]
+    assert len(predictions[0].top(9)) == len(NAMES)
 
 
-def test_the_table_says_what_was_done_to_which_images():
+def test_an_answer_below_the_threshold_is_marked(predictions):
+    rows = text.prediction_rows(predictions, threshold=0.75).splitlines()
+    assert [row.endswith("  not sure") for row in rows] == [False, True, False]
+
+
+def notes_on(*parts):
+    notes = text.PredictionNotes()
+    for part in parts:
+        notes.add(part)
+    return notes.lines()
+
+
+def test_images_unlike_the_training_images_are_warned_of():
+    likely, unlikely = replace(SURE, novelty=1.0), replace(SURE, name="digit", novelty=1.1)
+    rows = text.prediction_rows([likely, unlikely]).splitlines()
+    assert rows == ["sure   ant  100.0%", "digit  ant  100.0%  unlike the training images"]
+    assert notes_on([likely]) == notes_on([SURE]) == ""
+    warning = notes_on([likely, unlikely], [replace(unlikely, novelty=9.0)])
+    assert warning.startswith("\nWarning: 2 of 3 images are unlike what the model was trained on.")
+    assert notes_on([likely, unlikely]).startswith("\nWarning: 1 of 2 images is unlike")
+    assert notes_on([unlikely]).startswith("\nWarning: this image is unlike")
+
+
+def test_the_notes_say_what_was_done_to_which_images_and_which_failed():
     steps = ("trimmed the background", "negated")
-    predictions = [
-        replace(SURE, steps=steps),
-        replace(SURE, name="b", steps=("negated",)),
+    first = [replace(SURE, steps=steps), replace(SURE, name="b", steps=("negated",))]
+    second = [
         replace(SURE, name="c", steps=steps),
         replace(SURE, name="d"),
+        FailedImage(name="e", problem="why"),
     ]
-    assert text.prediction_table(predictions).splitlines()[4:] == [
+    assert notes_on(first, second).splitlines() == [
         "",
         "Brought into the form of the training images (--raw leaves this out):",
         "  2 images: trimmed the background, negated",
         "  b: negated",
+        "",
+        "1 of 5 images could not be read.",
     ]
-
-
-def test_a_csv_table_has_the_novelty_where_it_is_known():
-    predictions = [replace(SURE, novelty=0.25), replace(SURE, novelty=2.5)]
-    header, *rows = csv.reader(io.StringIO(text.prediction_csv(predictions)))
-    assert header == ["file", "label", "confidence", "novelty", *SURE.class_names]
-    assert [row[3] for row in rows] == ["0.25", "2.5"]
-    assert [len(row) for row in rows] == [len(header)] * 2
-
-
-def test_a_csv_table_restores_every_probability_bit_for_bit():
-    given = np.array([[1 / 3, 1 / 7, 1e-30], [0.1, 0.7, 0.2]], np.float32)
-    table = text.prediction_csv([prediction('a,"b".png', given[0]), prediction("é", given[1])])
-    header, *rows = csv.reader(io.StringIO(table))
-    assert header == ["file", "label", "confidence", *NAMES]
-    assert [row[:2] for row in rows] == [['a,"b".png', "ant"], ["é", "bee, the"]]
-    read = np.array([row[3:] for row in rows]).astype(np.float32)
-    assert read.tobytes() == given.tobytes()
-    assert [np.float32(row[2]) for row in rows] == [given[0].max(), given[1].max()]
-    assert "\r" not in table
 
 
 def test_an_explanation_says_what_the_metrics_mean_before_the_results():

@@ -298,7 +298,28 @@ def _add_predict(commands: "Commands", common: _Parser) -> None:
     )
     add = command.add_argument
     add("model", type=Path, metavar="MODEL", help="an .onnx file, or a run directory that has one")
-    add("images", type=Path, nargs="+", metavar="IMAGE", help="an image file, or a folder of them")
+    add(
+        "images",
+        type=Path,
+        nargs="+",
+        metavar="IMAGE",
+        help="an image file, a folder of them, a pattern such as 'photos/*.jpg', or - for standard "
+        "input",
+    )
+    add(
+        "--top-k",
+        type=int,
+        default=1,
+        metavar="K",
+        help=f"how many classes to name {_SHOWN}",
+    )
+    add(
+        "--threshold",
+        type=float,
+        metavar="T",
+        help="mark answers of a lower confidence as not sure, 0 for none (default: as the model "
+        "was made)",
+    )
     add(
         "--raw",
         action="store_true",
@@ -308,7 +329,7 @@ def _add_predict(commands: "Commands", common: _Parser) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="write a CSV file with every class's probability",
+        help="write every class's probability to a .csv, .jsonl or .parquet file",
     )
 
 

@@ -366,7 +366,10 @@ class ApparelClassifier(DataSteps):
             save_path,
             images=inference.comparison_images(splits),
             class_names=tuple(self.labels),
-            metadata={"dataset": without_folders(splits.manifest)},
+            metadata={
+                "dataset": without_folders(splits.manifest),
+                "threshold": self.calibration.threshold if self.calibration else None,
+            },
             novelty=self._look_of(splits) if kind == "onnx" else None,
         )
         print(f"Model saved to {path}")

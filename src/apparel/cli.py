@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from apparel import recipes
 from apparel.arguments import parser
-from apparel.errors import ApparelError
+from apparel.errors import ApparelError, DataError
 from apparel.files import check_writable
 from apparel.formats import format_of
 from apparel.settings import Settings
@@ -144,13 +144,18 @@ def _report(parsed: argparse.Namespace) -> None:
     print(f"Report: {workflow.write_report(parsed.run, data_dir=parsed.data_dir)}")
 
 
-def _predict(parsed: argparse.Namespace) -> None:
-    from apparel import text, workflow  # noqa: PLC0415  # --help has no time for it
+def _predict(parsed: argparse.Namespace) -> int:
+    from apparel import workflow  # noqa: PLC0415  # --help has no time for it
 
-    predictions = workflow.predict_files(
-        parsed.model, parsed.images, raw=parsed.raw, output=parsed.output
+    n_failed = workflow.predict_files(
+        parsed.model,
+        parsed.images,
+        raw=parsed.raw,
+        top=parsed.top_k,
+        threshold=parsed.threshold,
+        output=parsed.output,
     )
-    print(text.prediction_table(predictions))
+    return DataError.exit_code if n_failed else 0
 
 
 def _export(parsed: argparse.Namespace) -> None:

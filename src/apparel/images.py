@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# Pages of a mapped file count as this process's memory until they are let go.
-RELEASE_BYTES = 1 << 28
+# Pages of a mapped file count as this process's memory until they are let go. Where images are read
+# here and there, the system maps twenty times as much as is read.
+RELEASE_BYTES = 1 << 24
 # Images that are read at once, where all of them are passed over.
 CHUNK_BYTES = 1 << 26
 

@@ -9,8 +9,6 @@ the contrast is stretched, as it must have been there too: the brightest pixel o
 Fashion-MNIST is 254 or 255.
 """
 
-import os
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
@@ -45,11 +43,14 @@ MIDDLE_GREY = WHITE / 2
 LUMA = np.array([0.299, 0.587, 0.114])
 
 
-def read(path: str | os.PathLike[str]) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+def read(
+    source: decode.Source, *, name: str | None = None
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """Read a photo and take it through `like_fashion_mnist`.
 
     Args:
-        path: an image file.
+        source: a path, or what is in the file.
+        name: what messages call it; by default its path.
 
     Returns:
         As `like_fashion_mnist` does.
@@ -57,10 +58,10 @@ def read(path: str | os.PathLike[str]) -> tuple[NDArray[np.uint8], tuple[str, ..
     Raises:
         DataError: the file is missing, broken, too large to open safely, or no image.
     """
-    found = decode.inspect(path)
+    found = decode.inspect(source, name=name)
     scale = min(READ_AT / max(found.height, found.width), 1)
     height, width = (max(round(side * scale), 1) for side in (found.height, found.width))
-    pixels = decode.decode(path, (height, width)).pixels
+    pixels = decode.decode(source, (height, width), name=name).pixels
     is_grey = pixels.shape[2] == 1
     return like_fashion_mnist(Image.fromarray(pixels[:, :, 0] if is_grey else pixels))
 

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from apparel import backend
 from apparel.images import StoredImages
 
-# Batches that are ready before they are needed.
-AHEAD = 4
+# Batches that are ready before they are needed, and how many bytes they may have together; one is
+# always ready.
+AHEAD, AHEAD_BYTES = 4, 1 << 26
 
 
 def batched(*arrays: NDArray[Any] | StoredImages, batch_size: int) -> Any:
@@ -38,10 +39,14 @@ def batched(*arrays: NDArray[Any] | StoredImages, batch_size: int) -> Any:
         return _sliced(arrays, batch_size)
     import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
 
+    batch_bytes = batch_size * sum(
+        math.prod(array.shape[1:]) * array.dtype.itemsize for array in arrays
+    )
     # One array alone is the images, and not the only one of several inputs.
     rows = arrays if len(arrays) > 1 else arrays[0]
     if not any(isinstance(array, StoredImages) for array in arrays):
-        return _untuned(tf.data.Dataset.from_tensor_slices(rows).batch(batch_size))
+        in_memory = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
+        return _untuned(in_memory, batch_bytes)
     signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in arrays)
     parts = [slice(i, i + batch_size) for i in range(0, len(arrays[0]), batch_size)]
 
@@ -53,7 +58,8 @@ def batched(*arrays: NDArray[Any] | StoredImages, batch_size: int) -> Any:
     stored = tf.data.Dataset.from_generator(
         read, output_signature=signature if len(arrays) > 1 else signature[0]
     )
-    return _untuned(stored.apply(tf.data.experimental.assert_cardinality(len(parts))))
+    counted = stored.apply(tf.data.experimental.assert_cardinality(len(parts)))
+    return _untuned(counted, batch_bytes)
 
 
 def endless(batches: Iterator[tuple[NDArray[Any], ...]]) -> Any:
@@ -73,16 +79,18 @@ def endless(batches: Iterator[tuple[NDArray[Any], ...]]) -> Any:
     first = next(batches)
     signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in first)
     again = chain([first], batches)
-    return _untuned(tf.data.Dataset.from_generator(lambda: again, output_signature=signature))
+    drawn = tf.data.Dataset.from_generator(lambda: again, output_signature=signature)
+    return _untuned(drawn, sum(array.nbytes for array in first))
 
 
-def _untuned(dataset: Any) -> Any:
+def _untuned(dataset: Any, batch_bytes: int) -> Any:
     """A dataset that prefetches a few batches and has no tuning thread."""
     import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
 
     options = tf.data.Options()
     options.autotune.enabled = False
-    return dataset.prefetch(AHEAD).with_options(options)
+    ahead = min(max(AHEAD_BYTES // max(batch_bytes, 1), 1), AHEAD)
+    return dataset.prefetch(ahead).with_options(options)
 
 
 def _sliced(arrays: tuple[NDArray[Any] | StoredImages, ...], batch_size: int) -> Any:

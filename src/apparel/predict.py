@@ -3,7 +3,8 @@
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,8 @@ from numpy.typing import NDArray
 
 from apparel import decode, photo
 from apparel.errors import DataError, ModelFileError
-from apparel.records import Prediction
+from apparel.records import FailedImage, Prediction
 
-IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 CHANNELS = (1, 3)
 BATCH_SIZE = 256
 # The data set whose images were made of photos, in steps that are known.
@@ -29,11 +29,16 @@ class Predictor:
         img_shape: height, width and channels of the images that it takes.
         takes_photos: whether photos are brought into the form of its training images, which is
             known for Fashion-MNIST.
+        tells_novelty: whether it tells how unlike its training images an image is.
+        threshold: the confidence below which its answer should not count, chosen on validation
+            images; 0 for none, None where nobody knows.
     """
 
     class_names: tuple[str, ...]
     img_shape: tuple[int, int, int]
     takes_photos: bool
+    tells_novelty: bool
+    threshold: float | None
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open the file.
@@ -50,7 +55,8 @@ class Predictor:
             self.class_names = tuple(str(name) for name in json.loads(facts["class_names"]))
             height, width, channels = (int(size) for size in json.loads(facts["img_shape"]))
             self.img_shape = height, width, channels
-            self._threshold = _novelty_threshold(facts)
+            self._novelty_threshold = _novelty_threshold(facts)
+            self.threshold = _threshold(facts)
             (taken,), given = self._session.get_inputs(), self._session.get_outputs()
             gives = {output.name: output.shape[1:] for output in given}
             described = (taken.name, taken.type, taken.shape[1:], gives)
@@ -60,7 +66,8 @@ class Predictor:
                 "classes and image size. Write one with: apparel export RUN --format onnx"
             ) from error
         wanted = {"probabilities": [len(self.class_names)]}
-        if self._threshold:
+        self.tells_novelty = self._novelty_threshold is not None
+        if self.tells_novelty:
             wanted["novelty"] = []
         self._outputs = list(wanted)
         expected = ("images", "tensor(uint8)", [height, width, channels], wanted)
@@ -99,7 +106,7 @@ class Predictor:
         made, as far as it needs them.
 
         Args:
-            paths: files that `decode.read` can read, at least one.
+            paths: files that `decode.read` can read.
             raw: take each image as it is, resized as a whole.
 
         Returns:
@@ -108,23 +115,69 @@ class Predictor:
         Raises:
             DataError: a file is missing, broken, or no image.
         """
-        if self.takes_photos and not raw:
-            read = [photo.read(path) for path in paths]
-        else:
-            read = [(decode.read(path, self.img_shape), ()) for path in paths]
-        images = np.stack([image for image, _ in read])
-        probabilities, novelty = self._run(images)
-        return [
-            Prediction(
-                name=os.fspath(path),
+        found = []
+        sources = ((os.fspath(path), path) for path in paths)
+        for answers in self.predict_batches(sources, raw=raw):
+            for answer in answers:
+                if isinstance(answer, FailedImage):
+                    raise DataError(answer.problem)
+                found.append(answer)
+        return found
+
+    def predict_batches(
+        self, sources: Iterable[tuple[str, decode.Source]], *, raw: bool = False
+    ) -> Iterator[list[Prediction | FailedImage]]:
+        """Classify any number of images, some at a time, whether or not all can be read.
+
+        Args:
+            sources: what each image is called, and its path or what is in its file.
+            raw: as in `predict_images`.
+
+        Yields:
+            The answers to at most `BATCH_SIZE` images, in order.
+        """
+        rest = iter(sources)
+        while batch := list(islice(rest, BATCH_SIZE)):
+            yield list(self._answers(batch, raw=raw))
+
+    def _answers(
+        self, batch: Sequence[tuple[str, decode.Source]], *, raw: bool
+    ) -> Iterator[Prediction | FailedImage]:
+        """Classify some images at once."""
+        read: list[tuple[NDArray[np.uint8], tuple[str, ...]] | DataError] = []
+        for name, source in batch:
+            try:
+                read.append(self._read(name, source, raw=raw))
+            except DataError as error:
+                read.append(error)
+        images = [found[0] for found in read if not isinstance(found, DataError)]
+        probabilities, novelty = self._run(np.stack(images)) if images else (None, None)
+        k = 0
+        for (name, _), found in zip(batch, read, strict=True):
+            if isinstance(found, DataError) or probabilities is None:
+                yield FailedImage(name=name, problem=str(found))
+                continue
+            yield Prediction(
+                name=name,
                 probabilities=probabilities[k],
                 class_names=self.class_names,
-                image=images[k],
+                image=found[0],
                 novelty=None if novelty is None else float(novelty[k]),
-                steps=read[k][1],
+                steps=found[1],
             )
-            for k, path in enumerate(paths)
-        ]
+            k += 1
+
+    def _read(
+        self, name: str, source: decode.Source, *, raw: bool
+    ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+        """Read an image as the model takes it, and say which steps were taken.
+
+        Raises:
+            BadImageError: it is missing, broken, or no image.
+        """
+        if self.takes_photos and not raw:
+            return photo.read(source, name=name)
+        return decode.read(source, self.img_shape, name=name), ()
 
     def _run(
         self, images: NDArray[np.uint8]
@@ -133,42 +186,9 @@ class Predictor:
         batches = (images[i : i + BATCH_SIZE] for i in range(0, len(images), BATCH_SIZE))
         runs = [self._session.run(self._outputs, {"images": batch}) for batch in batches]
         probabilities, *novelty = (np.concatenate(parts) for parts in zip(*runs, strict=True))
-        if not self._threshold:
+        if self._novelty_threshold is None:
             return probabilities, None
-        return probabilities, np.asarray(novelty[0] / self._threshold, np.float32)
-
-
-def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """List the image files that paths name; a folder stands for the images inside it.
-
-    Args:
-        paths: files or folders.
-
-    Returns:
-        Files in the order named, those of a folder sorted by name.
-
-    Raises:
-        DataError: a path does not exist, or a folder holds no image.
-    """
-    found: list[Path] = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            inside = sorted(
-                p
-                for p in path.iterdir()
-                if p.suffix.lower() in IMAGE_SUFFIXES and p.name[0] != "." and p.is_file()
-            )
-            if not inside:
-                raise DataError(
-                    f"the folder {path} holds no image. Expected were files that end in "
-                    f"{', '.join(IMAGE_SUFFIXES)}."
-                )
-            found += inside
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise DataError(f"there is no file or folder {path}. Give the path of an image.")
-    return found
+        return probabilities, np.asarray(novelty[0] / self._novelty_threshold, np.float32)
 
 
 def _novelty_threshold(facts: dict[str, str]) -> float | None:
@@ -184,6 +204,21 @@ def _novelty_threshold(facts: dict[str, str]) -> float | None:
     if not 0 < threshold < math.inf:
         raise ValueError(f"a threshold of {threshold}")
     return threshold
+
+
+def _threshold(facts: dict[str, str]) -> float | None:
+    """The confidence below which an answer should not count; None if the file does not tell.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is no share.
+    """
+    known = json.loads(facts.get("threshold", "null"))
+    if known is None:
+        return None
+    if not 0 <= float(known) <= 1:
+        raise ValueError(f"a confidence of {known}")
+    return float(known)
 
 
 def _is_of_fashion_mnist(facts: dict[str, str]) -> bool:

@@ -169,3 +169,20 @@ def test_parts_of_different_shape_do_not_join() -> None:
     joined = join([parts[0]] * 2, splits=["train", "test"], source="made")
     assert joined.splits == ["train"] * 4 + ["test"] * 4
     assert joined.sizes == {(3, 4): 8}
+
+
+def test_images_larger_than_memory_are_only_read_where_pages_are_given_back(monkeypatch) -> None:
+    monkeypatch.setattr(assembly, "LARGEST_IN_MEMORY", PIXELS.nbytes - 1)
+    read, digests = [], assembly.digests
+
+    def spy(images):
+        read.append(images)
+        return digests(images)
+
+    monkeypatch.setattr(assembly, "digests", spy)
+    monkeypatch.setattr("apparel.data.arrays.digests", spy)
+    labels = ["a", "b"] * 20
+    made = assembled(labels)
+    assert [type(images) for images in read] == [StoredImages]
+    monkeypatch.undo()
+    assert made.sha256 == assembled(labels).sha256

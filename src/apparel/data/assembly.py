@@ -98,7 +98,7 @@ def assemble(
     names = _class_names(source, found.labels)
     position = {name: k for k, name in enumerate(names)}
     labels = np.array([position[label] for label in found.labels], np.int64)
-    order, marks = np.arange(len(labels)), digests(found.images)
+    order, marks = np.arange(len(labels)), digests(_let_go_of(found.images))
     if not keep_order:
         order = np.lexsort((labels, marks[:, 1], marks[:, 0]))
     splits = np.array(found.splits or ["train"] * len(labels))[order]
@@ -202,6 +202,13 @@ def _check_classes(
             )
     if "train" not in splits:
         raise DataError(f"{source} has no images to train on. Name the folder of them 'train'.")
+
+
+def _let_go_of(images: NDArray[np.uint8]) -> ImageArray:
+    """Let mapped images be given back once they are read, where there are many."""
+    if images.nbytes <= LARGEST_IN_MEMORY:
+        return images
+    return StoredImages(images, np.arange(len(images)))
 
 
 def _chosen(images: NDArray[np.uint8], positions: NDArray[np.int64]) -> ImageArray:

@@ -13,6 +13,19 @@ if TYPE_CHECKING:  # the command's --help has no time to load NumPy
 Images: TypeAlias = "NDArray[np.uint8] | NDArray[np.float32]"
 
 
+@dataclass(frozen=True, kw_only=True)
+class FailedImage:
+    """An image that could not be classified.
+
+    Attributes:
+        name: the file.
+        problem: why, in a line.
+    """
+
+    name: str
+    problem: str
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prediction:
     """What a model says of one image.
@@ -50,6 +63,11 @@ class Prediction:
     def confidence(self) -> float:
         """The probability of the most probable class."""
         return float(self.probabilities[self.predicted])
+
+    def top(self, count: int) -> list[tuple[str, float]]:
+        """The most probable classes by name with their probabilities, the most probable first."""
+        order = (-self.probabilities).argsort(kind="stable")[:count]
+        return [(self.class_names[k], float(self.probabilities[k])) for k in order]
 
     @property
     def is_unlike(self) -> bool | None:

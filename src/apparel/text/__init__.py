@@ -19,11 +19,12 @@ from apparel.text.evaluation import (
     too_good_line,
 )
 from apparel.text.finding import explanation, finding_lines, robustness_lines, suspect_lines
-from apparel.text.prediction import prediction_csv, prediction_lines, prediction_table
+from apparel.text.prediction import PredictionNotes, prediction_lines, prediction_rows
 
 __all__ = [
     "CLEAN",
     "METRIC_NAMES",
+    "PredictionNotes",
     "calibration_lines",
     "check_lines",
     "check_summary",
@@ -35,9 +36,8 @@ __all__ = [
     "looks_line",
     "metric_lines",
     "metric_table",
-    "prediction_csv",
     "prediction_lines",
-    "prediction_table",
+    "prediction_rows",
     "printable",
     "robustness_lines",
     "suspect_lines",

@@ -1,12 +1,13 @@
-"""Predictions → lines, or the text of a CSV file."""
+"""Predictions → lines."""
 
-import csv
-import io
 from collections.abc import Sequence
+from typing import TypeAlias
 
-from apparel.records import Prediction
+from apparel.records import FailedImage, Prediction
 
-UNLIKE = "  unlike the training images"
+UNLIKE, NOT_SURE = "  unlike the training images", "  not sure"
+
+Answer: TypeAlias = Prediction | FailedImage
 
 
 def prediction_lines(predictions: Sequence[Prediction]) -> str:
@@ -28,65 +29,80 @@ def _prediction_block(prediction: Prediction) -> str:
     return f"{heading}\n    {confidences}"
 
 
-def prediction_table(predictions: Sequence[Prediction]) -> str:
-    """One line an image: its name, the predicted class and its confidence, in columns.
+def prediction_rows(answers: Sequence[Answer], *, top: int = 1, threshold: float = 0) -> str:
+    """One line an image, in columns: its name, the most probable classes and their confidences.
 
-    Then which images are unlike the training images, and what was done to the images before.
+    Args:
+        answers: at least one.
+        top: how many classes to name.
+        threshold: the confidence below which the answer is marked as not sure.
     """
-    name_width = max(len(prediction.name) for prediction in predictions)
-    label_width = max(len(prediction.label) for prediction in predictions)
-    lines = [
-        f"{prediction.name:<{name_width}}  {prediction.label:<{label_width}}  "
-        f"{prediction.confidence:6.1%}{UNLIKE if prediction.is_unlike else ''}"
-        for prediction in predictions
-    ]
-    return "\n".join([*lines, *_unlike_lines(predictions), *_step_lines(predictions)])
+    name_width = max(len(answer.name) for answer in answers)
+    named = [answer for answer in answers if isinstance(answer, Prediction)]
+    label_width = max((len(label) for p in named for label, _ in p.top(top)), default=0)
+    return "\n".join(
+        f"{answer.name:<{name_width}}  {_answer(answer, label_width, top, threshold)}"
+        for answer in answers
+    )
 
 
-def _unlike_lines(predictions: Sequence[Prediction]) -> list[str]:
-    """Warn of images that the model knows nothing like."""
-    unlike = sum(bool(prediction.is_unlike) for prediction in predictions)
-    if not unlike:
-        return []
-    some = f"{unlike} of {len(predictions)} images {'is' if unlike == 1 else 'are'}"
-    which = "this image is" if len(predictions) == 1 else some
-    return [
-        f"\nWarning: {which} unlike what the model was trained on. However confident the answer, "
-        "do not rely on it."
-    ]
+def _answer(answer: Answer, label_width: int, top: int, threshold: float) -> str:
+    """What is said of one image."""
+    if isinstance(answer, FailedImage):
+        return f"error: {answer.problem}"
+    classes = "  ".join(f"{label:<{label_width}}  {p:6.1%}" for label, p in answer.top(top))
+    unsure = NOT_SURE if answer.confidence < threshold else ""
+    return f"{classes}{unsure}{UNLIKE if answer.is_unlike else ''}"
 
 
-def _step_lines(predictions: Sequence[Prediction]) -> list[str]:
-    """Say what was done to which images."""
-    names: dict[tuple[str, ...], list[str]] = {}
-    for prediction in predictions:
-        if prediction.steps:
-            names.setdefault(prediction.steps, []).append(prediction.name)
-    if not names:
-        return []
-    heading = "\nBrought into the form of the training images (--raw leaves this out):"
-    return [heading, *(f"  {_of(of)}: {', '.join(steps)}" for steps, of in names.items())]
+class PredictionNotes:
+    """What is to be said once all images are classified, counted on the way."""
+
+    def __init__(self) -> None:
+        self.n_images = self.n_unlike = self.n_failed = 0
+        # The steps that were taken: how many images, and the first of them.
+        self._steps: dict[tuple[str, ...], tuple[int, str]] = {}
+
+    def add(self, answers: Sequence[Answer]) -> None:
+        """Count some more."""
+        self.n_images += len(answers)
+        for answer in answers:
+            if isinstance(answer, FailedImage):
+                self.n_failed += 1
+                continue
+            self.n_unlike += bool(answer.is_unlike)
+            if answer.steps:
+                count, first = self._steps.get(answer.steps, (0, answer.name))
+                self._steps[answer.steps] = count + 1, first
+
+    def lines(self) -> str:
+        """Which images are unlike the training images, what was done to them, and what failed."""
+        return "\n".join([*self._unlike_lines(), *self._step_lines(), *self._failed_lines()])
+
+    def _unlike_lines(self) -> list[str]:
+        if not self.n_unlike:
+            return []
+        some = f"{self.n_unlike:,} of {self.n_images:,} images {_is(self.n_unlike)}"
+        which = "this image is" if self.n_images == 1 else some
+        return [
+            f"\nWarning: {which} unlike what the model was trained on. However confident the "
+            "answer, do not rely on it."
+        ]
+
+    def _step_lines(self) -> list[str]:
+        if not self._steps:
+            return []
+        heading = "\nBrought into the form of the training images (--raw leaves this out):"
+        of = {
+            steps: first if n == 1 else f"{n:,} images" for steps, (n, first) in self._steps.items()
+        }
+        return [heading, *(f"  {which}: {', '.join(steps)}" for steps, which in of.items())]
+
+    def _failed_lines(self) -> list[str]:
+        if not self.n_failed:
+            return []
+        return [f"\n{self.n_failed:,} of {self.n_images:,} images could not be read."]
 
 
-def _of(names: Sequence[str]) -> str:
-    """One name, or how many."""
-    return names[0] if len(names) == 1 else f"{len(names)} images"
-
-
-def prediction_csv(predictions: Sequence[Prediction]) -> str:
-    """A CSV table: file, label, confidence, then a column of probabilities for each class.
-
-    Where the model can tell how unlike the training images an image is, the column "novelty"
-    follows the confidence; above 1, it is.
-    """
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    tells = predictions[0].novelty is not None
-    more = ["novelty"] if tells else []
-    writer.writerow(["file", "label", "confidence", *more, *predictions[0].class_names])
-    for prediction in predictions:
-        probabilities = (f"{value:.9g}" for value in prediction.probabilities)
-        confidence = f"{prediction.confidence:.9g}"
-        novelty = [f"{prediction.novelty:.9g}"] if tells else []
-        writer.writerow([prediction.name, prediction.label, confidence, *novelty, *probabilities])
-    return lines.getvalue()
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
