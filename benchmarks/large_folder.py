@@ -22,6 +22,8 @@ from PIL import Image
 
 SIDE = 16
 IMAGE_SIZE = 128
+# Half of the default: a batch of 512 such images has 100 MB, and training holds ten times as much.
+BATCH_SIZE = 256
 
 
 def main() -> None:
@@ -40,6 +42,7 @@ def main() -> None:
             [
                 *(sys.executable, "-m", "apparel", "run", "--data", asked.folder / "images"),
                 *("--image-size", str(IMAGE_SIZE), "--model", "fast", "--width", "4"),
+                *("--batch-size", str(BATCH_SIZE)),
                 *("--budget", asked.budget, "--test-split", "0.02", "--validation-split", "0.02"),
                 *("--run-dir", asked.folder / "run"),
             ],
