@@ -138,46 +138,48 @@ class Predictor:
         """
         rest = iter(sources)
         while batch := list(islice(rest, BATCH_SIZE)):
-            yield list(self._answers(batch, raw=raw))
+            yield self._answers(batch, raw=raw)
 
     def _answers(
         self, batch: Sequence[tuple[str, decode.Source]], *, raw: bool
-    ) -> Iterator[Prediction | FailedImage]:
+    ) -> list[Prediction | FailedImage]:
         """Classify some images at once."""
-        read: list[tuple[NDArray[np.uint8], tuple[str, ...]] | DataError] = []
-        for name, source in batch:
-            try:
-                read.append(self._read(name, source, raw=raw))
-            except DataError as error:
-                read.append(error)
-        images = [found[0] for found in read if not isinstance(found, DataError)]
-        probabilities, novelty = self._run(np.stack(images)) if images else (None, None)
-        k = 0
+        read = [self._try_to_read(name, source, raw=raw) for name, source in batch]
+        images = [found[0] for found in read if not isinstance(found, FailedImage)]
+        if not images:
+            return [found for found in read if isinstance(found, FailedImage)]
+        probabilities, novelty = self._run(np.stack(images))
+        scores = [None] * len(images) if novelty is None else novelty.tolist()
+        said = zip(probabilities, scores, strict=True)
+        answers: list[Prediction | FailedImage] = []
         for (name, _), found in zip(batch, read, strict=True):
-            if isinstance(found, DataError) or probabilities is None:
-                yield FailedImage(name=name, problem=str(found))
+            if isinstance(found, FailedImage):
+                answers.append(found)
                 continue
-            yield Prediction(
-                name=name,
-                probabilities=probabilities[k],
-                class_names=self.class_names,
-                image=found[0],
-                novelty=None if novelty is None else float(novelty[k]),
-                steps=found[1],
+            image, steps = found
+            row, score = next(said)
+            answers.append(
+                Prediction(
+                    name=name,
+                    probabilities=row,
+                    class_names=self.class_names,
+                    image=image,
+                    novelty=score,
+                    steps=steps,
+                )
             )
-            k += 1
+        return answers
 
-    def _read(
+    def _try_to_read(
         self, name: str, source: decode.Source, *, raw: bool
-    ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-        """Read an image as the model takes it, and say which steps were taken.
-
-        Raises:
-            BadImageError: it is missing, broken, or no image.
-        """
-        if self.takes_photos and not raw:
-            return photo.read(source, name=name)
-        return decode.read(source, self.img_shape, name=name), ()
+    ) -> tuple[NDArray[np.uint8], tuple[str, ...]] | FailedImage:
+        """Read an image as the model takes it, and say which steps were taken, or why not."""
+        try:
+            if self.takes_photos and not raw:
+                return photo.read(source, name=name)
+            return decode.read(source, self.img_shape, name=name), ()
+        except DataError as error:
+            return FailedImage(name=name, problem=str(error))
 
     def _run(
         self, images: NDArray[np.uint8]
