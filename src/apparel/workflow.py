@@ -375,5 +375,6 @@ def predict_files(
             print(text.prediction_rows(answers, top=top, threshold=sure_from))
             notes.add(answers)
             write(answers)
-    print(notes.lines(), end="")
+    if notes.lines():
+        print(notes.lines())
     return notes.n_failed

@@ -49,7 +49,7 @@ def prediction_rows(answers: Sequence[Answer], *, top: int = 1, threshold: float
 def _answer(answer: Answer, label_width: int, top: int, threshold: float) -> str:
     """What is said of one image."""
     if isinstance(answer, FailedImage):
-        return f"error: {answer.problem}"
+        return f"error: {answer.problem.removeprefix(answer.name).strip()}"
     classes = "  ".join(f"{label:<{label_width}}  {p:6.1%}" for label, p in answer.top(top))
     unsure = NOT_SURE if answer.confidence < threshold else ""
     return f"{classes}{unsure}{UNLIKE if answer.is_unlike else ''}"
