@@ -332,3 +332,21 @@ def test_a_package_that_keras_lacks_is_named(model, pixels, tmp_path, monkeypatc
     with pytest.raises(ApparelError, match="some2onnx module"):
         write(model, pixels, tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_given_a_bounded_number_of_pixels_at_once(with_novelty, pixels, monkeypatch):
+    whole = export._run_onnx(with_novelty, pixels, "novelty")
+    monkeypatch.setattr(export, "VALUES_AT_ONCE", 3 * int(np.prod(IMG_SHAPE)) + 1)
+    given = []
+    session = onnxruntime.InferenceSession
+
+    class Watched(session):
+        def run(self, outputs, inputs):
+            given.append(len(inputs["images"]))
+            return super().run(outputs, inputs)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Watched)
+    parts = export._run_onnx(with_novelty, pixels, "novelty")
+    assert max(given) == 3
+    assert sum(given) == len(pixels)
+    np.testing.assert_allclose(parts, whole, rtol=1e-5)

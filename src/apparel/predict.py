@@ -16,7 +16,8 @@ from apparel.errors import DataError, ModelFileError
 from apparel.records import FailedImage, Prediction
 
 CHANNELS = (1, 3)
-BATCH_SIZE = 256
+# Images that are answered at once; fewer where they are large, with so many pixel values together.
+BATCH_SIZE, VALUES_AT_ONCE = 256, 1 << 20
 # The data set whose images were made of photos, in steps that are known.
 FASHION_MNIST = "fashion-mnist"
 
@@ -134,10 +135,10 @@ class Predictor:
             raw: as in `predict_images`.
 
         Yields:
-            The answers to at most `BATCH_SIZE` images, in order.
+            The answers to some images, at most `BATCH_SIZE`, in order.
         """
         rest = iter(sources)
-        while batch := list(islice(rest, BATCH_SIZE)):
+        while batch := list(islice(rest, self._batch_size)):
             yield self._answers(batch, raw=raw)
 
     def _answers(
@@ -181,11 +182,17 @@ class Predictor:
         except DataError as error:
             return FailedImage(name=name, problem=str(error))
 
+    @property
+    def _batch_size(self) -> int:
+        """How many images are answered at once."""
+        return min(max(VALUES_AT_ONCE // math.prod(self.img_shape), 1), BATCH_SIZE)
+
     def _run(
         self, images: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Give class probabilities, and novelty scores as multiples of the threshold."""
-        batches = (images[i : i + BATCH_SIZE] for i in range(0, len(images), BATCH_SIZE))
+        step = self._batch_size
+        batches = (images[i : i + step] for i in range(0, len(images), step))
         runs = [self._session.run(self._outputs, {"images": batch}) for batch in batches]
         probabilities, *novelty = (np.concatenate(parts) for parts in zip(*runs, strict=True))
         if self._novelty_threshold is None:
