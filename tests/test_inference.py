@@ -212,3 +212,10 @@ def test_stored_images_are_predicted_like_others(model, images):
     labels = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2, 1]]
     measures = inference.keras_measures(model, stored, labels)
     assert measures == pytest.approx(inference.keras_measures(model, scaled, labels))
+
+
+@pytest.mark.parametrize(("values", "expected"), [(1 << 22, 5), (3 * 784 + 1, 3), (1, 1)])
+def test_fewer_of_large_images_are_looked_at_together(monkeypatch, values, expected):
+    monkeypatch.setattr(inference, "BATCH_SIZE", 5)
+    monkeypatch.setattr(inference, "BATCH_VALUES", values)
+    assert inference._batch_size(np.zeros((9, 28, 28, 1), np.float32)) == expected

@@ -1,5 +1,6 @@
 """A float32 Keras model + images → probabilities and Keras's own measures."""
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -13,8 +14,9 @@ from apparel.images import ImageArray, changed, take
 from apparel.records import Prediction, Splits
 from apparel.settings import Recipe, whole_number
 
-# Large enough to keep two cores busy, small enough for 24 x 24 x 64 float32 maps in memory.
-BATCH_SIZE = 500
+# Large enough to keep two cores busy, small enough for 24 x 24 x 64 float32 maps in memory. Fewer
+# of large images, with so many pixel values together.
+BATCH_SIZE, BATCH_VALUES = 500, 1 << 22
 # Enough to meet every class, few enough to cost no time.
 N_COMPARED = 512
 
@@ -29,8 +31,13 @@ def predict_probabilities(model: Any, images: ImageArray) -> NDArray[np.float32]
     Returns:
         Shape (n, k), rows sum to 1.
     """
-    batches = pipeline.batched(images, batch_size=BATCH_SIZE)
+    batches = pipeline.batched(images, batch_size=_batch_size(images))
     return np.asarray(model.predict(batches, verbose=0), np.float32)
+
+
+def _batch_size(images: ImageArray) -> int:
+    """How many images are looked at together."""
+    return min(max(BATCH_VALUES // math.prod(images.shape[1:]), 1), BATCH_SIZE)
 
 
 def predict_validation(model: Any, splits: Splits) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -108,7 +115,7 @@ def keras_measures(model: Any, images: ImageArray, labels: NDArray[np.float32]) 
     Returns:
         Each measure by the name it was compiled with: loss, accuracy, precision, recall.
     """
-    batches = pipeline.batched(images, labels, batch_size=BATCH_SIZE)
+    batches = pipeline.batched(images, labels, batch_size=_batch_size(images))
     measures = model.evaluate(batches, verbose=0, return_dict=True)
     return {name: float(value) for name, value in measures.items()}
 
