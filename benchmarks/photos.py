@@ -1,7 +1,7 @@
 """How many photos of clothes a model of Fashion-MNIST names rightly, with and without the steps.
 
     git clone https://github.com/alexeygrigorev/clothing-dataset-small
-    apparel run --model fast --run-dir fast
+    apparel run --model fast --epochs 4 --run-dir fast
     python -m benchmarks.photos --photos clothing-dataset-small/test --model fast/model.onnx
 
 The photos were taken at home, on floors, beds and hangers. Those of the seven kinds that

@@ -44,7 +44,7 @@ def as_idx(real: Dataset, folder: Path) -> Path:
 def as_folder(real: Dataset, folder: Path) -> Path:
     for split, _, images, labels in parts(real):
         for i, (image, label) in enumerate(zip(images, labels, strict=True)):
-            path = folder / split / str(label) / f"{i * 7919 % 1000}.png"
+            path = folder / split / str(label) / f"{i * 7919 % 10007}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(path)
     return folder
