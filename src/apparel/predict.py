@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from apparel import decode, photo
 from apparel.errors import DataError, ModelFileError
-from apparel.records import FailedImage, Prediction
+from apparel.records import Answer, FailedImage, Prediction
 
 CHANNELS = (1, 3)
 # Images that are answered at once; fewer where they are large, with so many pixel values together.
@@ -127,7 +127,7 @@ class Predictor:
 
     def predict_batches(
         self, sources: Iterable[tuple[str, decode.Source]], *, raw: bool = False
-    ) -> Iterator[list[Prediction | FailedImage]]:
+    ) -> Iterator[list[Answer]]:
         """Classify any number of images, some at a time, whether or not all can be read.
 
         Args:
@@ -141,9 +141,7 @@ class Predictor:
         while batch := list(islice(rest, self._batch_size)):
             yield self._answers(batch, raw=raw)
 
-    def _answers(
-        self, batch: Sequence[tuple[str, decode.Source]], *, raw: bool
-    ) -> list[Prediction | FailedImage]:
+    def _answers(self, batch: Sequence[tuple[str, decode.Source]], *, raw: bool) -> list[Answer]:
         """Classify some images at once."""
         read = [self._try_to_read(name, source, raw=raw) for name, source in batch]
         images = [found[0] for found in read if not isinstance(found, FailedImage)]
@@ -152,7 +150,7 @@ class Predictor:
         probabilities, novelty = self._run(np.stack(images))
         scores = [None] * len(images) if novelty is None else novelty.tolist()
         said = zip(probabilities, scores, strict=True)
-        answers: list[Prediction | FailedImage] = []
+        answers: list[Answer] = []
         for (name, _), found in zip(batch, read, strict=True):
             if isinstance(found, FailedImage):
                 answers.append(found)

@@ -10,9 +10,8 @@ from typing import Any, TypeAlias
 
 from apparel.errors import ApparelError, UsageError
 from apparel.files import atomic_path
-from apparel.records import FailedImage, Prediction
+from apparel.records import Answer, FailedImage
 
-Answer: TypeAlias = Prediction | FailedImage
 Write: TypeAlias = Callable[[Sequence[Answer]], None]
 
 

@@ -30,16 +30,15 @@ FEWEST_IMAGES = 50
 FENCE = 1.5
 # The side that images are shrunk to, about: details do not count.
 SIDE = 14
-# Keep the quotients finite; of brightness and contrast in [0, 1] a grey level or two.
+# Keep the quotients finite where an image is nearly black or plain: 18 and 9 grey levels.
 LEAST_BRIGHTNESS, LEAST_CONTRAST = 0.07, 0.035
 
 
-def find_unusual(images: ImageArray, *, seed: int = 0) -> Unusual:
+def find_unusual(images: ImageArray) -> Unusual:
     """Find images that are blank or unlike the rest.
 
     Args:
         images: uint8, shape (n, h, w, c); may be larger than memory.
-        seed: of the draw of those that all are compared with.
 
     Returns:
         Their positions. With fewer than `FEWEST_IMAGES`, none is unlike the rest.
@@ -49,7 +48,7 @@ def find_unusual(images: ImageArray, *, seed: int = 0) -> Unusual:
     seen = np.flatnonzero(~is_blank)
     if len(seen) < FEWEST_IMAGES:
         return Unusual(positions=np.empty(0, np.int64), blank=blank)
-    drawn = np.random.default_rng(seed).permutation(seen)[:N_COMPARED]
+    drawn = np.random.default_rng(0).permutation(seen)[:N_COMPARED]
     far = _beyond_the_fence(vectors[seen], vectors[drawn])
     order = np.argsort(-far, kind="stable")
     return Unusual(positions=seen[order[far[order] > 0]], blank=blank)

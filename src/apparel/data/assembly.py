@@ -98,7 +98,8 @@ def assemble(
     names = _class_names(source, found.labels)
     position = {name: k for k, name in enumerate(names)}
     labels = np.array([position[label] for label in found.labels], np.int64)
-    order, marks = np.arange(len(labels)), digests(_let_go_of(found.images))
+    images = _readable(found.images)
+    order, marks = np.arange(len(labels)), digests(images)
     if not keep_order:
         order = np.lexsort((labels, marks[:, 1], marks[:, 0]))
     splits = np.array(found.splits or ["train"] * len(labels))[order]
@@ -108,9 +109,9 @@ def assemble(
     _check_classes(source, splits, labels[order], names)
     test = splits == "test"
     return make_dataset(
-        _chosen(found.images, order[~test]),
+        take(images, order[~test]),
         labels[order[~test]],
-        _chosen(found.images, order[test]),
+        take(images, order[test]),
         labels[order[test]],
         class_names=names,
         source=source,
@@ -204,15 +205,8 @@ def _check_classes(
         raise DataError(f"{source} has no images to train on. Name the folder of them 'train'.")
 
 
-def _let_go_of(images: NDArray[np.uint8]) -> ImageArray:
-    """Let mapped images be given back once they are read, where there are many."""
+def _readable(images: NDArray[np.uint8]) -> ImageArray:
+    """The images, mapped ones in a form that gives memory back where there are many."""
     if images.nbytes <= LARGEST_IN_MEMORY:
-        return images
+        return np.asarray(images)
     return StoredImages(images, np.arange(len(images)))
-
-
-def _chosen(images: NDArray[np.uint8], positions: NDArray[np.int64]) -> ImageArray:
-    """Copy some images, or only point at them where there are too many."""
-    if images.nbytes <= LARGEST_IN_MEMORY:
-        return take(np.asarray(images), positions)
-    return StoredImages(images, positions)

@@ -25,7 +25,7 @@ from apparel.records.evaluation import (
 )
 from apparel.records.finding import Evidence, Finding, Topic
 from apparel.records.novelty import Novelty
-from apparel.records.prediction import FailedImage, Images, Prediction
+from apparel.records.prediction import Answer, FailedImage, Images, Prediction
 from apparel.records.report import Report
 from apparel.records.robustness import Attack, CorruptionCurve, Robustness
 from apparel.records.saliency import Saliency
@@ -37,6 +37,7 @@ __all__ = [
     "SIGNIFICANCE",
     "UNCALIBRATED",
     "Abstention",
+    "Answer",
     "Attack",
     "Calibration",
     "CheckedImage",

@@ -73,3 +73,7 @@ class Prediction:
     def is_unlike(self) -> bool | None:
         """Whether it is unlike the training images; None where the model cannot tell."""
         return None if self.novelty is None else self.novelty > 1
+
+
+# What is said of an image, read or not.
+Answer: TypeAlias = Prediction | FailedImage

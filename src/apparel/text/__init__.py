@@ -1,7 +1,6 @@
 """Records → lines of text for a terminal, a notebook or a table."""
 
 from apparel.text.check import (
-    CLEAN,
     check_lines,
     check_summary,
     class_weights_line,
@@ -22,7 +21,6 @@ from apparel.text.finding import explanation, finding_lines, robustness_lines, s
 from apparel.text.prediction import PredictionNotes, prediction_lines, prediction_rows
 
 __all__ = [
-    "CLEAN",
     "METRIC_NAMES",
     "PredictionNotes",
     "calibration_lines",

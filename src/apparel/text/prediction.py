@@ -1,13 +1,11 @@
 """Predictions → lines."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
-from apparel.records import FailedImage, Prediction
+from apparel.records import Answer, FailedImage, Prediction
+from apparel.text.check import printable
 
 UNLIKE, NOT_SURE = "  unlike the training images", "  not sure"
-
-Answer: TypeAlias = Prediction | FailedImage
 
 
 def prediction_lines(predictions: Sequence[Prediction]) -> str:
@@ -22,10 +20,8 @@ def _prediction_block(prediction: Prediction) -> str:
         right = prediction.true == prediction.predicted
         truth = prediction.class_names[prediction.true]
         heading += f", true {truth} ({'right' if right else 'wrong'})"
-    order = prediction.probabilities.argsort()[::-1]
-    confidences = ", ".join(
-        f"{prediction.class_names[k]} {prediction.probabilities[k]:.1%}" for k in order
-    )
+    classes = prediction.top(len(prediction.class_names))
+    confidences = ", ".join(f"{label} {p:.1%}" for label, p in classes)
     return f"{heading}\n    {confidences}"
 
 
@@ -37,11 +33,11 @@ def prediction_rows(answers: Sequence[Answer], *, top: int = 1, threshold: float
         top: how many classes to name.
         threshold: the confidence below which the answer is marked as not sure.
     """
-    name_width = max(len(answer.name) for answer in answers)
+    name_width = max(len(printable(answer.name)) for answer in answers)
     named = [answer for answer in answers if isinstance(answer, Prediction)]
     label_width = max((len(label) for p in named for label, _ in p.top(top)), default=0)
     return "\n".join(
-        f"{answer.name:<{name_width}}  {_answer(answer, label_width, top, threshold)}"
+        f"{printable(answer.name):<{name_width}}  {_answer(answer, label_width, top, threshold)}"
         for answer in answers
     )
 
@@ -72,7 +68,7 @@ class PredictionNotes:
                 continue
             self.n_unlike += bool(answer.is_unlike)
             if answer.steps:
-                count, first = self._steps.get(answer.steps, (0, answer.name))
+                count, first = self._steps.get(answer.steps, (0, printable(answer.name)))
                 self._steps[answer.steps] = count + 1, first
 
     def lines(self) -> str:
