@@ -121,3 +121,15 @@ def test_a_file_that_was_not_finished_is_not_there(tmp_path, suffix):
 def test_a_name_without_a_format_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"end in \.csv, \.jsonl, \.parquet"):
         check_suffix(tmp_path / "o.txt")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_a_name_that_is_not_utf8_is_written(tmp_path, suffix):
+    path = tmp_path / f"o.{suffix}"
+    write(path, [[FailedImage(name="a\udcff.png", problem="why")]])
+    if suffix == "parquet":
+        assert pq.read_table(path)["file"].to_pylist() == ["a\\xff.png"]
+    elif suffix == "jsonl":
+        assert json.loads(path.read_text("utf-8"))["file"] == "a\udcff.png"
+    else:
+        assert b"a\xff.png" in path.read_bytes()

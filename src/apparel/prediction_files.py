@@ -131,6 +131,8 @@ def _parquet(path: Path, columns: Sequence[str], class_names: Sequence[str]) -> 
                 [*_row(answer, columns), *_probabilities(answer, len(class_names))]
                 for answer in answers
             ]
+            for row in rows:  # names need not be UTF-8, but Parquet's text is
+                row[0] = os.fsencode(row[0]).decode("utf-8", "backslashreplace")
             arrays = [
                 pa.array(values, field.type)
                 for values, field in zip(zip(*rows, strict=True), schema, strict=True)
