@@ -51,5 +51,5 @@ $(RUN_SETUP): pyproject.toml constraints.txt | .venv/bin/python
 	@touch $@
 
 $(TEST_SETUP): $(RUN_SETUP)
-	$(PIP) --constraint constraints.txt --editable '.[cpu,torch,parquet,dev]'
+	$(PIP) --constraint constraints.txt --editable '.[cpu,torch,parquet,openvino,litert,dev]'
 	@touch $@
