@@ -154,13 +154,13 @@ def test_seeding_makes_tensorflow_deterministic():
 
 
 def hold_and_fail(error):
-    with backend._native_stderr_held():
+    with backend.native_stderr_held():
         os.write(2, b"native chatter\n")
         raise error
 
 
 def test_native_chatter_is_dropped_when_the_block_succeeds(capfd):
-    with backend._native_stderr_held():
+    with backend.native_stderr_held():
         os.write(2, b"native chatter\n")
         subprocess.run([sys.executable, "-c", "import os; os.write(2, b'child')"], check=True)
     os.write(2, b"after\n")
@@ -178,7 +178,7 @@ def test_native_chatter_is_shown_when_the_block_fails(capfd, error):
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files by Linux's list")
 def test_holding_back_leaves_no_file_open():
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # a count, not paths
-    with backend._native_stderr_held():
+    with backend.native_stderr_held():
         pass
     with pytest.raises(ValueError, match="x"):
         hold_and_fail(ValueError("x"))

@@ -35,7 +35,7 @@ MEASUREMENTS = 5
 
 
 @contextmanager
-def _native_stderr_held() -> Iterator[None]:
+def native_stderr_held() -> Iterator[None]:
     """Hold back what native code writes to descriptor 2; show it only if the block fails.
 
     TensorFlow logs to the descriptor before its log level can be set (TF_CPP_MIN_LOG_LEVEL
@@ -72,7 +72,7 @@ def load_keras() -> Any:
     if platform.machine().lower() in X86_64:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     try:
-        with _native_stderr_held():
+        with native_stderr_held():
             keras = importlib.import_module("keras")
     except (ImportError, ValueError) as error:
         name = os.environ.get("KERAS_BACKEND", "tensorflow")
