@@ -57,6 +57,7 @@ RULES: dict[str, set[str]] = {
     "export": FOUNDATIONS | {"novelty", "novelty_graph"},
     "photo": {"decode"},
     "image_sources": {"decode", "errors"},
+    "onnx_file": {"errors"},
     "prediction_files": {"errors", "files", "records"},
     "duplicates": {"errors", "images", "records"},
     "image_table": {"errors", "records"},

@@ -1,0 +1,189 @@
+"""An ONNX file, examined before a runtime sees it.
+
+A runtime for ONNX is some hundred thousand lines of C++ that trust a file in much: it may name
+other files to read, ask for any amount of memory, run loops without end, or reach code with known
+holes. Files that `apparel export` wrote do none of this, and what they do is little. So a file is
+read here in full, by a parser that knows the form of these files and nothing else, and is refused
+if it has anything that they do not have:
+
+- `wire`, `schema`: the bytes, in a form that has one meaning only
+- `tensors`: constants, each with exactly the bytes that its shape needs
+- `operators` with `layers`, `shaping` and `calls`: which operators may occur, and what they give
+- `graph`: the memory and time that an image may take at most
+- `description`: the metadata, and inputs and outputs that agree with them
+
+The weights themselves are not looked at. Needs the standard library only.
+"""
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from apparel.errors import ModelFileError
+from apparel.onnx_file import description, graph, schema, wire
+from apparel.onnx_file.problems import MalformedError, ProblemError, shown
+from apparel.onnx_file.tensors import FLOAT
+from apparel.onnx_file.wire import Message
+
+__all__ = ["MAX_FILE", "MAX_IR", "MAX_OPSET", "MIN_IR", "MIN_OPSET", "OnnxFacts", "read_model"]
+
+MAX_FILE = 512 << 20
+# From the first operator set whose shapes are as in today's to the last of ONNX 1.21, with which
+# ONNX Runtime 1.25 came, the oldest that apparel works with.
+MIN_OPSET, MAX_OPSET = 13, 26
+MIN_IR, MAX_IR = 7, 13
+
+_ONE_MODEL = "Give an .onnx file or a run."
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxFacts:
+    """What an ONNX file says of itself and of its graph.
+
+    Attributes:
+        metadata: names → values, each JSON where apparel wrote it.
+        opset: the version of the default operator set.
+        ir_version: the version of the file format.
+        inputs: names → ONNX's number of the type, and the shape: sizes, and names of free sizes.
+        outputs: likewise.
+    """
+
+    metadata: Mapping[str, str]
+    opset: int
+    ir_version: int
+    inputs: Mapping[str, tuple[int, tuple[int | str, ...]]]
+    outputs: Mapping[str, tuple[int, tuple[int | str, ...]]]
+
+
+def read_model(path: str | os.PathLike[str]) -> tuple[bytes, OnnxFacts]:
+    """Read a model file and examine it.
+
+    Args:
+        path: a file that `apparel export` wrote, of at most `MAX_FILE` bytes.
+
+    Returns:
+        The bytes that were examined, for a runtime, which must not read the file once more; and
+        what they say.
+
+    Raises:
+        ModelFileError: it is missing, no such file, damaged, or has what apparel's files never
+            have.
+    """
+    content = _read(Path(path))
+    try:
+        return content, _examine(content)
+    except ProblemError as problem:
+        message = f"{path} {problem.verdict}: {problem}. {problem.remedy}"
+        raise ModelFileError(message) from problem
+
+
+def _read(path: Path) -> bytes:
+    """What a file holds.
+
+    Raises:
+        ModelFileError: it is missing, empty, too large, of another kind, or cannot be read.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait, a device may act
+            raise ModelFileError(
+                f"there is no model file {path}: it is a folder, pipe or device. {_ONE_MODEL}"
+            )
+        if path.suffix == ".keras":
+            raise ModelFileError(
+                f"{path} is a Keras file, and predicting needs an ONNX file. "
+                "Write one with: apparel export RUN --format onnx"
+            )
+        # It may have become a pipe since; so it is opened without waiting, and looked at again.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            return _read_open(file, path)
+    except FileNotFoundError as error:
+        raise ModelFileError(f"there is no model file {path}. {_ONE_MODEL}") from error
+    except (OSError, ValueError) as error:  # no permission; a name that cannot be
+        raise ModelFileError(
+            f"the model file {path} cannot be read ({error}). {_ONE_MODEL}"
+        ) from error
+
+
+def _read_open(file: BinaryIO, path: Path) -> bytes:
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        raise ModelFileError(f"there is no model file {path}: it was replaced. {_ONE_MODEL}")
+    content = file.read(MAX_FILE + 1) if status.st_size <= MAX_FILE else b""
+    if status.st_size > MAX_FILE or len(content) > MAX_FILE:
+        raise ModelFileError(
+            f"{path} has {max(status.st_size, len(content)):,} bytes, and models of at most "
+            f"{MAX_FILE:,} are opened. Write a smaller one with: apparel export RUN --format onnx"
+        )
+    if not content:
+        raise ModelFileError(
+            f"{path} is empty: 0 bytes, expected an ONNX model. "
+            "Write one with: apparel export RUN --format onnx"
+        )
+    return content
+
+
+def _examine(content: bytes) -> OnnxFacts:
+    """Refuse what apparel's files do not have.
+
+    Raises:
+        ProblemError: it has something of the kind.
+    """
+    model = wire.parse(content, schema.MODEL, "the model")
+    opset, ir_version = _versions(model)
+    if "graph" not in model:
+        raise MalformedError("it has no graph")
+    inputs = _declared(model["graph"]["input"])
+    outputs = _declared(model["graph"]["output"])
+    metadata = description.metadata_of(model["metadata_props"])
+    img_shape = description.check(metadata, inputs, outputs)
+    kind = inputs[description.IMAGES][0]
+    tensors = graph.follow(model["graph"], description.IMAGES, kind, img_shape)
+    for name, (_, shape) in outputs.items():
+        found = tensors.get(name)
+        expected = (graph.BATCHES[0], *shape[1:])
+        if found is None or found.kind != FLOAT or found.shape != expected:
+            raise ProblemError(f"it says to give {name} as {shown(shape)}, and gives {found}")
+    return OnnxFacts(
+        metadata=metadata, opset=opset, ir_version=ir_version, inputs=inputs, outputs=outputs
+    )
+
+
+def _versions(model: Message) -> tuple[int, int]:
+    """The operator set and the file format."""
+    found: dict[str, int] = {}
+    for entry in model["opset_import"]:
+        domain = entry.get("domain", "")
+        domain = "" if domain in graph.DEFAULT_DOMAINS else domain
+        if domain in found or entry.get("version", 0) < 1:
+            raise ProblemError(f"it names the operator set {shown(domain)} twice, or no version")
+        found[domain] = entry["version"]
+    ir_version = model.get("ir_version", 0)
+    if "" not in found or not ir_version:
+        raise MalformedError("it does not say which operator set and format it has")
+    opset = found[""]
+    if opset > MAX_OPSET or ir_version > MAX_IR:
+        raise ProblemError(
+            f"it has operator set {opset} in format {ir_version}, and this apparel reads operator "
+            f"sets {MIN_OPSET} to {MAX_OPSET} in formats {MIN_IR} to {MAX_IR}",
+            remedy="Update: pip install -U apparel onnxruntime",
+        )
+    if opset < MIN_OPSET or ir_version < MIN_IR:
+        raise ProblemError(
+            f"it has operator set {opset} in format {ir_version}, expected {MIN_OPSET} to "
+            f"{MAX_OPSET} in {MIN_IR} to {MAX_IR}"
+        )
+    return opset, ir_version
+
+
+def _declared(messages: list[Message]) -> dict[str, tuple[int, tuple[int | str, ...]]]:
+    found = {}
+    for message in messages:
+        name = message.get("name", "")
+        if name in found:
+            raise ProblemError(f"it has {shown(name)} twice among its inputs or outputs")
+        found[name] = graph.declared(message, name)
+    return found
