@@ -14,6 +14,10 @@ MAX_SIDE = 1 << 10
 MAX_CLASSES = 10_000
 # Letters of a class name, which is the name of a folder.
 MAX_NAME = 1_000
+# Characters of JSON that are read here; at worst Python takes some twenty times as many bytes.
+MAX_JSON = 1 << 20
+# Metadata by which ONNX Runtime may be told to take settings from the file, such as files to write.
+COMMANDS = {"ort_config"}
 
 Declared = Mapping[str, tuple[int, tuple[int | str, ...]]]
 
@@ -22,7 +26,7 @@ def metadata_of(entries: list[Message]) -> dict[str, str]:
     """Names → what a file says under them.
 
     Raises:
-        ProblemError: an entry has no name or no value, or a name occurs twice.
+        ProblemError: an entry has no name or no value, a name occurs twice, or commands a runtime.
     """
     found: dict[str, str] = {}
     for entry in entries:
@@ -30,6 +34,8 @@ def metadata_of(entries: list[Message]) -> dict[str, str]:
             raise ProblemError(
                 f"its metadata have {shown(entry.get('key', ''))} twice, or without name or value"
             )
+        if entry["key"] in COMMANDS:
+            raise ProblemError(f"its metadata have {shown(entry['key'])}, a command to a runtime")
         found[entry["key"]] = entry["value"]
     return found
 
@@ -91,10 +97,13 @@ def _read(metadata: Mapping[str, str], key: str) -> Any:
     Raises:
         ProblemError: it is not JSON, or too deep or long to be read.
     """
+    text = metadata.get(key, "null")
+    if len(text) > MAX_JSON:
+        raise ProblemError(f"its {key} has {len(text):,} characters, expected up to {MAX_JSON:,}")
     try:
-        return json.loads(metadata.get(key, "null"))
+        return json.loads(text)
     except (ValueError, RecursionError):
-        raise ProblemError(f"its {key} is {shown(metadata[key])}, expected JSON") from None
+        raise ProblemError(f"its {key} is {shown(text)}, expected JSON") from None
 
 
 def _class_count(metadata: Mapping[str, str]) -> int:

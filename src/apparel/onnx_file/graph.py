@@ -1,8 +1,9 @@
 """What a graph computes, followed by shapes alone: each tensor's size before anything runs.
 
 The shapes are computed for two numbers of images, both prime and larger than the sizes of common
-layers. A tensor whose size is the same for both is a constant; one that grows in proportion takes
-so much an image; anything else is refused. So what holds for these two numbers holds for others.
+layers. A tensor may have the same shape for both, or a first size in proportion to them, and the
+same others; anything else is refused. As no rule turns more images into a smaller tensor, what is
+found holds for any number up to these.
 
 The bounds are on the sum over all tensors that the nodes give, as if none were ever freed or
 shared. A runtime needs less, and what its kernels take besides: some times the largest tensor.
@@ -25,8 +26,8 @@ BATCHES = (1009, 1013)
 BYTES_PER_PIXEL, MIN_BYTES, MAX_BYTES = 1 << 13, 1 << 20, 1 << 32
 # Multiplications, likewise: up to 156,268.
 WORK_PER_PIXEL, MIN_WORK = 1 << 22, 1 << 28
-# Bytes that are the same for any number of images, for each byte of constants: int8 weights become
-# float32. And multiplications, as a matrix may be multiplied once.
+# Bytes that are the same for any number of images, for each byte of the file: int8 weights become
+# float32. And multiplications, if a constant has to be computed.
 FIXED_PER_BYTE = 8
 # ONNX's number of an attribute's type → the field that holds its value.
 _PAYLOADS = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
@@ -40,7 +41,9 @@ class _Node(NamedTuple):
     attributes: dict[str, Any]
 
 
-def follow(graph: Message, images: str, kind: int, img_shape: tuple[int, ...]) -> dict[str, Tensor]:
+def follow(
+    graph: Message, images: str, kind: int, img_shape: tuple[int, ...], file_size: int
+) -> list[dict[str, Tensor]]:
     """Follow the shapes through a graph, from its images to all that it computes.
 
     Args:
@@ -48,9 +51,10 @@ def follow(graph: Message, images: str, kind: int, img_shape: tuple[int, ...]) -
         images: the name of its only input.
         kind: the type of the images.
         img_shape: the sizes of one image.
+        file_size: bytes of the file.
 
     Returns:
-        Names → tensors, for `BATCHES[0]` images.
+        Names → tensors, for each of `BATCHES`.
 
     Raises:
         ProblemError: a node is none that apparel's files have, its inputs do not fit, or it would
@@ -58,7 +62,7 @@ def follow(graph: Message, images: str, kind: int, img_shape: tuple[int, ...]) -
     """
     constants = dict(_constants(graph["initializer"]))
     nodes = [_node(message, k) for k, message in enumerate(graph["node"])]
-    meters = _meters(math.prod(img_shape), sum(tensor.n_bytes for tensor in constants.values()))
+    meters = _meters(math.prod(img_shape), file_size)
     both = [{images: Tensor(kind, (n, *img_shape))} for n in BATCHES]
     if images in constants:
         raise ProblemError(f"the input {shown(images)} is a constant as well")
@@ -67,12 +71,13 @@ def follow(graph: Message, images: str, kind: int, img_shape: tuple[int, ...]) -
     for node in nodes:
         calls = [_call(node, known) for known in both]
         outputs = [_output(node, call) for call in calls]
+        _check_growth(node, *(output.shape for output in outputs))
         meters["bytes"].add(node.name, [output.n_bytes for output in outputs])
         meters["multiplications"].add(node.name, [call.work for call in calls])
         for known, output in zip(both, outputs, strict=True):
             known[node.output] = output
     _check_declared(graph["value_info"], *both)
-    return both[0]
+    return both
 
 
 def _constants(initializers: list[Message]) -> Iterator[tuple[str, Tensor]]:
@@ -146,6 +151,16 @@ def _output(node: _Node, call: Call) -> Tensor:
     return output
 
 
+def _check_growth(node: _Node, first: tuple[int, ...], second: tuple[int, ...]) -> None:
+    if first != second and (
+        first[1:] != second[1:] or first[0] * BATCHES[1] != second[0] * BATCHES[0]
+    ):
+        raise ProblemError(
+            f"{node.name} gives a tensor of {first} for {BATCHES[0]} images and of {second} for "
+            f"{BATCHES[1]}, expected only the first size to grow, in proportion"
+        )
+
+
 class _Meter:
     """Counts what the nodes take, for each image and once for all."""
 
@@ -157,9 +172,7 @@ class _Meter:
         """Add what a node takes for each of `BATCHES`."""
         first, second = amounts
         once = first == second
-        if not once and first * BATCHES[1] != second * BATCHES[0]:
-            raise ProblemError(f"what {name} takes does not grow with the number of images alone")
-        self._taken[once] += first if once else first // BATCHES[0]
+        self._taken[once] += first if once else -(-first // BATCHES[0])
         if self._taken[once] > self._allowed[once]:
             raise ProblemError(
                 f"up to {name} it takes {self._taken[once]:,} {self._unit} "
@@ -167,16 +180,16 @@ class _Meter:
             )
 
 
-def _meters(pixels: int, held: int) -> dict[str, _Meter]:
+def _meters(pixels: int, file_size: int) -> dict[str, _Meter]:
     """What counts memory and time.
 
     Args:
         pixels: values of one image.
-        held: bytes of all constants.
+        file_size: bytes of the file.
     """
     size = min(max(BYTES_PER_PIXEL * pixels, MIN_BYTES), MAX_BYTES)
     work = max(WORK_PER_PIXEL * pixels, MIN_WORK)
-    once = FIXED_PER_BYTE * held + MIN_BYTES
+    once = FIXED_PER_BYTE * file_size + MIN_BYTES
     units = {"bytes": (size, once), "multiplications": (work, once)}
     return {unit: _Meter(unit, *allowed) for unit, allowed in units.items()}
 
@@ -187,8 +200,8 @@ def _check_declared(
     """Refuse shapes that a file states and that are not so."""
     for message in messages:
         name = message.get("name", "")
-        if name not in first:
-            continue  # of a node that an optimiser took away
+        if name not in first or "shape" not in message.get("type", {}).get("tensor_type", {}):
+            continue  # of a node that an optimiser took away, or no statement at all
         kind, sizes = declared(message, name)
         same = zip(first[name].shape, second[name].shape, strict=True)
         fixed = [a if a == b else None for a, b in same]

@@ -40,8 +40,8 @@ _WINDOW = {"auto_pad": _TEXT, "dilations": _INTS, "kernel_shape": _INTS, "pads":
            "strides": _INTS}  # fmt: skip
 _POOL = _WINDOW | {"ceil_mode": _INT}
 _GEMM = {"alpha": _FLOAT, "beta": _FLOAT, "transA": _INT, "transB": _INT}
-_QUANTIZE = _AXIS | {"block_size": _INT, "output_dtype": _INT, "precision": _INT,
-                     "saturate": _INT}  # fmt: skip
+_DEQUANTIZE = _AXIS | {"block_size": _INT, "output_dtype": _INT}
+_QUANTIZE = _DEQUANTIZE | {"precision": _INT, "saturate": _INT}
 _REDUCE = {"axes": _INTS, "keepdims": _INT, "noop_with_empty_axes": _INT}
 
 EXPORTED = {
@@ -51,7 +51,7 @@ EXPORTED = {
     "Cast": Operator(shaping.cast, 1, 1, {"to": _INT, "saturate": _INT, "round_mode": _TEXT}),
     "Concat": Operator(shaping.concat, 1, 1 << 10, _AXIS),
     "Conv": Operator(layers.conv, 2, 3, _WINDOW | {"group": _INT}),
-    "DequantizeLinear": Operator(layers.dequantize, 2, 3, _QUANTIZE),
+    "DequantizeLinear": Operator(layers.dequantize, 2, 3, _DEQUANTIZE),
     "Flatten": Operator(shaping.flatten, 1, 1, _AXIS),
     "Gather": Operator(shaping.gather, 2, 2, _AXIS),
     "Gemm": Operator(layers.gemm, 2, 3, _GEMM),

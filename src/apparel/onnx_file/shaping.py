@@ -3,14 +3,15 @@
 import math
 
 from apparel.onnx_file.calls import Call
+from apparel.onnx_file.problems import ProblemError
 from apparel.onnx_file.tensors import INT64, MAX_KNOWN, RANGES, SIZES, Tensor
 
 
 def constant_node(call: Call) -> Tensor:
     """The tensor that a Constant node holds."""
     value = call.attributes.get("value")
-    call.expect(isinstance(value, Tensor), "no value", "a tensor")
-    assert isinstance(value, Tensor)  # noqa: S101  # for mypy
+    if not isinstance(value, Tensor):
+        raise ProblemError(f"{call.name} has no value, expected a tensor")
     return value
 
 
@@ -55,17 +56,21 @@ def gather(call: Call) -> Tensor:
 
 
 def slice_(call: Call) -> Tensor:
-    """Ranges of some axes, given by constants."""
+    """Ranges of some axes, given by constants. A larger step could be the number of images."""
     taken = call.taken(0)
     rank = len(taken.shape)
     starts, ends = call.known(1), call.known(2)
     axes = call.axes(call.known(3) if call.optional(3) else tuple(range(len(starts))), rank)
     steps = call.known(4) if call.optional(4) else (1,) * len(starts)
     counts = [len(starts), len(ends), len(axes), len(steps)]
-    call.expect(len(set(counts)) == 1 and 0 not in steps, f"ranges {counts}, {steps}", "as many")
+    call.expect(
+        len(set(counts)) == 1 and set(steps) <= {1},
+        f"{counts} starts, ends, axes and steps {steps}",
+        "as many of each, and steps of 1",
+    )
     sizes, values = list(taken.shape), taken.values
-    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        part = slice(start, end, step)
+    for start, end, axis in zip(starts, ends, axes, strict=True):
+        part = slice(start, end)
         sizes[axis] = len(range(*part.indices(sizes[axis])))
         values = values[part] if values is not None and rank == 1 else None
     return Tensor(taken.kind, tuple(sizes), values)

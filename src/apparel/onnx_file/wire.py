@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeAlias
 from apparel.onnx_file.problems import MalformedError, ProblemError, shown
 
 # Fields of a whole file. A model of apparel has some thousand; reading so many takes half a second.
-MAX_FIELDS = 200_000
+MAX_FIELDS = 50_000
 # Bytes of all texts and names of a file, its metadata among them.
 MAX_TEXT = 4 << 20
 
