@@ -118,11 +118,16 @@ def _read_open(file: BinaryIO, path: Path) -> bytes:
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
         raise ModelFileError(f"there is no model file {path}: it was replaced. {_ONE_MODEL}")
-    content = file.read(MAX_FILE + 1) if status.st_size <= MAX_FILE else b""
-    if status.st_size > MAX_FILE or len(content) > MAX_FILE:
+    if status.st_size > MAX_FILE:
         raise ModelFileError(
-            f"{path} has {max(status.st_size, len(content)):,} bytes, and models of at most "
-            f"{MAX_FILE:,} are opened. Write a smaller one with: apparel export RUN --format onnx"
+            f"{path} has {status.st_size:,} bytes, and models of at most {MAX_FILE:,} are opened. "
+            "Write a smaller one with: apparel export RUN --format onnx"
+        )
+    content = file.read(status.st_size + 1)
+    if len(content) != status.st_size:
+        raise ModelFileError(
+            f"{path} changed while it was read: it had {status.st_size:,} bytes, and then gave "
+            f"{len(content):,}. Try again once it is written."
         )
     if not content:
         raise ModelFileError(

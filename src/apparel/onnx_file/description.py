@@ -16,6 +16,8 @@ MAX_CLASSES = 10_000
 MAX_NAME = 1_000
 # Characters of JSON that are read here; at worst Python takes some twenty times as many bytes.
 MAX_JSON = 1 << 20
+# Inputs or outputs that a message names.
+MAX_LISTED = 4
 # Metadata by which ONNX Runtime may be told to take settings from the file, such as files to write.
 COMMANDS = {"ort_config"}
 
@@ -83,12 +85,13 @@ def _check_same(
 
 
 def _listed(tensors: Mapping[str, tuple[int, tuple[int | str, ...]]]) -> str:
-    return shown(
-        ", ".join(
-            f"{name} {NAMES.get(kind, kind)} {list(shape)}"
-            for name, (kind, shape) in tensors.items()
-        )
-    )
+    """Some tensors, for a message."""
+    listed = [
+        f"{shown(name)} {NAMES.get(kind, kind)} {shown(list(shape))}"
+        for name, (kind, shape) in list(tensors.items())[:MAX_LISTED]
+    ]
+    more = len(tensors) - len(listed)
+    return ", ".join(listed) + (f" and {more} more" if more else "") or "nothing"
 
 
 def _read(metadata: Mapping[str, str], key: str) -> Any:
