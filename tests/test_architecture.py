@@ -54,7 +54,7 @@ RULES: dict[str, set[str]] = {
     "glossary": set(),
     "novelty": {"images", "records"},
     "novelty_graph": {"records"},
-    "export": FOUNDATIONS | {"novelty", "novelty_graph"},
+    "export": FOUNDATIONS | {"_version", "novelty", "novelty_graph"},
     "photo": {"decode"},
     "image_sources": {"decode", "errors"},
     "onnx_file": {"errors"},
@@ -83,14 +83,15 @@ RULES: dict[str, set[str]] = {
        "text", "train"},
     "gather": FOUNDATIONS
     | {"data", "evaluate", "explain", "export", "inference", "models", "prepare", "results",
-       "rundir", "saliency"},
+       "rundir", "saliency", "screening"},
+    "export_run": FOUNDATIONS | {"export", "gather", "inference", "results", "rundir"},
     "workflow": FOUNDATIONS
     | {"check", "classifier", "compare", "cross_validation", "data", "display", "image_sources",
-       "duplicates", "evaluate", "export", "gather", "inference", "models", "plots", "predict",
+       "duplicates", "evaluate", "gather", "inference", "models", "plots", "predict",
        "prediction_files", "prepare", "report", "results", "rundir", "stress", "suspects", "text",
        "unusual"},
     "arguments": FOUNDATIONS | {"_version"},
-    "cli": FOUNDATIONS | {"arguments", "rundir", "text", "workflow"},
+    "cli": FOUNDATIONS | {"arguments", "export_run", "rundir", "text", "workflow"},
     "__main__": {"cli", "rundir"},
     "__init__": {"_version", "errors", "classifier", "predict"},
 }  # fmt: skip

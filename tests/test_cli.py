@@ -234,7 +234,7 @@ def test_every_error_ends_in_one_line_and_its_exit_code(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("apparel.workflow.export_run", fail)
+    monkeypatch.setattr("apparel.export_run.export_run", fail)
     assert cli.main(["export", "run"]) == code
     assert capsys.readouterr().err == message
     assert cli.main(["export", "run", "--debug"]) == code

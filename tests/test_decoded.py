@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from apparel.data import decoding, workers
+from apparel.data import decoding
 from apparel.data.decoded import decode_encoded, decode_files
 from apparel.data.npy import ImageWriter
-from apparel.decode import decode, opening, read
+from apparel.decode import decode, opening, processes, read, tasks
 from apparel.errors import ApparelError
 
 REPOSITORY = Path(__file__).parent.parent
@@ -33,7 +33,7 @@ def read_or_die(task):
     for name in task.names:
         if "killer" in name:
             os._exit(1)  # as a decoder does that crashes
-    return workers.read_task(task)
+    return tasks.read_task(task)
 
 
 def read_slowly(task):
@@ -41,9 +41,9 @@ def read_slowly(task):
         time.sleep(1)
         return decode(source, size, name=name)
 
-    workers.decode = slowly
+    tasks.decode = slowly
     Path(task.sources[0]).parent.with_name("begun").touch()
-    return workers.read_task(task)
+    return tasks.read_task(task)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def cache(tmp_path):
 def in_processes(monkeypatch):
     """Read few files like many."""
     monkeypatch.setattr(decoding, "FEWEST_FOR_PROCESSES", 0)
-    monkeypatch.setattr(decoding, "MOST_FILES_AT_ONCE", 3)
+    monkeypatch.setattr(tasks, "MOST_FILES_AT_ONCE", 3)
 
 
 def save(folder, images):
@@ -221,7 +221,7 @@ def test_the_same_images_have_the_same_file_wherever_colour_appears(folder, cach
 def test_the_size_follows_from_the_images(
     folder, cache, sizes, asked, size, files_at_once, monkeypatch
 ):
-    monkeypatch.setattr(decoding, "MOST_FILES_AT_ONCE", files_at_once)
+    monkeypatch.setattr(tasks, "MOST_FILES_AT_ONCE", files_at_once)
     paths = save(folder, [noise(1, *sides, 3)[0] for sides in sizes])
     found = look(folder, cache, paths, asked)
     assert found.pixels.shape == (len(sizes), *size, 3)
@@ -236,7 +236,7 @@ def test_the_size_follows_from_the_images(
 def test_broken_files_have_no_say_in_the_size(
     folder, cache, broken, only_its_header, files_at_once, monkeypatch
 ):
-    monkeypatch.setattr(decoding, "MOST_FILES_AT_ONCE", files_at_once)
+    monkeypatch.setattr(tasks, "MOST_FILES_AT_ONCE", files_at_once)
     images = [*noise(6, 20, 30)]
     for k in broken:
         images[k] = noise(1, *only_its_header)[0]
@@ -257,7 +257,7 @@ def test_a_broken_first_file_costs_no_second_reading(folder, cache, monkeypatch)
 
     def noted(task):
         modes.append(task.mode)
-        return workers.read_task(task)
+        return tasks.read_task(task)
 
     monkeypatch.setattr(decoding, "read_task", noted)
     assert look(folder, cache, paths).pixels.shape == (5, 20, 30, 1)
@@ -275,9 +275,9 @@ def test_of_images_that_are_not_alike_headers_are_enough(folder, sizes, n_decode
         asked.append(size)
         return decode(source, size, name=name)
 
-    monkeypatch.setattr(workers, "decode", noted)
+    monkeypatch.setattr(tasks, "decode", noted)
     paths = [str(path) for path in save(folder, [noise(1, *sides)[0] for sides in sizes])]
-    chunk = workers.read_task(workers.Task(range(len(paths)), paths, paths, "alike"))
+    chunk = tasks.read_task(tasks.Task(range(len(paths)), paths, paths, "alike"))
     assert chunk.sizes == sizes
     assert chunk.pixels is None
     assert asked == [sizes[0]] * n_decoded
@@ -493,7 +493,7 @@ def test_a_full_disk_is_explained_and_leaves_nothing(folder, cache, monkeypatch)
 @pytest.mark.parametrize(("bytes_at_once", "fewest"), [(1, 500), (200, 0), (1 << 22, 500)])
 def test_encoded_images_are_read_like_files(folder, cache, bytes_at_once, fewest, monkeypatch):
     monkeypatch.setattr(decoding, "FEWEST_FOR_PROCESSES", fewest)
-    monkeypatch.setattr(decoding, "MOST_BYTES_AT_ONCE", bytes_at_once)
+    monkeypatch.setattr(tasks, "MOST_BYTES_AT_ONCE", bytes_at_once)
     paths = save(folder, [*noise(4, 6, 5), *noise(4, 9, 7, 3)])
     paths[3].write_bytes(b"no image")
     (folder / "table").touch()
@@ -524,12 +524,13 @@ import hashlib, signal, sys, time
 from pathlib import Path
 from apparel.data import decoding
 from apparel.data.decoded import decode_files
+from apparel.decode import tasks
 from tests import test_decoded
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests' parent ignores it
-decoding.FEWEST_FOR_PROCESSES, decoding.MOST_FILES_AT_ONCE = 0, 3
+decoding.FEWEST_FOR_PROCESSES, tasks.MOST_FILES_AT_ONCE = 0, 3
 if len(sys.argv) > 3:
     decoding.read_task = getattr(test_decoded, sys.argv[3])
-    decoding.MOST_FILES_AT_ONCE = 300
+    tasks.MOST_FILES_AT_ONCE = 300
 folder = Path(sys.argv[1])
 found = decode_files(
     sorted(folder.iterdir()), root=folder, image_size=None, cache=Path(sys.argv[2])
@@ -642,7 +643,7 @@ def test_a_machine_on_which_processes_die_is_not_blamed_on_files(
     folder, cache, in_processes, monkeypatch
 ):
     paths = [path.rename(folder / f"killer{path.name}") for path in save(folder, noise(9, 6, 5))]
-    monkeypatch.setattr(workers, "MOST_CRASHES", 2)
+    monkeypatch.setattr(processes, "MOST_CRASHES", 2)
     monkeypatch.setattr(decoding, "read_task", read_or_die)
     with pytest.raises(ApparelError, match="More than 2 files killed") as caught:
         look(folder, cache, paths)

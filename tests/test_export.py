@@ -1,14 +1,19 @@
+"""Write a model, compare it, keep it or refuse it; and Keras's own files."""
+
+import dataclasses
+import hashlib
 import json
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 
-from apparel import export, novelty, novelty_graph
+from apparel import export, novelty
 from apparel.errors import ApparelError, ModelFileError, UsageError
+from apparel.export import comparison, exporting
+from apparel.export.keras_format import model_run
 from tests.conftest import SMALL as IMG_SHAPE
 
 NAMES = ("ant", "bee", "cät")
@@ -19,10 +24,11 @@ def write(model, pixels, path, **options):
         model,
         path,
         images=pixels / np.float32(255),
+        labels=np.arange(len(pixels)) % 3,
         class_names=NAMES,
         metadata={"dataset": {"source": "made up", "n": 7}},
         **options,
-    )
+    ).path
 
 
 @pytest.fixture(scope="module")
@@ -117,199 +123,207 @@ def test_a_keras_file_that_would_run_code_is_refused(tmp_path):
         export.load_keras_model(path)
 
 
-# -- .onnx -----------------------------------------------------------------------------
-
-
-def test_the_onnx_file_gives_the_models_probabilities_for_any_number_of_images(
-    written, pixels, expected
-):
-    session = onnxruntime.InferenceSession(written["onnx"], providers=["CPUExecutionProvider"])
-    for n in (1, 2, 7):
-        (copy,) = session.run(["probabilities"], {"images": pixels[:n]})
-        np.testing.assert_allclose(copy, expected[:n], atol=1e-6)
-
-
-def test_the_onnx_file_takes_bytes_named_images_and_gives_named_probabilities(written):
-    proto = onnx.load(written["onnx"])
-    onnx.checker.check_model(proto, full_check=True)
-    (taken,), (given,) = proto.graph.input, proto.graph.output
-
-    def described(tensor):
-        dims = tensor.type.tensor_type.shape.dim
-        return (
-            tensor.name,
-            tensor.type.tensor_type.elem_type,
-            [dim.dim_param or dim.dim_value for dim in dims],
-        )
-
-    assert described(taken) == ("images", onnx.TensorProto.UINT8, ["batch", *IMG_SHAPE])
-    assert described(given) == ("probabilities", onnx.TensorProto.FLOAT, ["batch", 3])
-
-
-def test_the_onnx_file_describes_itself(written):
-    session = onnxruntime.InferenceSession(written["onnx"], providers=["CPUExecutionProvider"])
-    facts = session.get_modelmeta().custom_metadata_map
-    assert {key: json.loads(value) for key, value in facts.items()} == {
-        "class_names": list(NAMES),
-        "img_shape": list(IMG_SHAPE),
-        "dataset": {"source": "made up", "n": 7},
-    }
-
-
-def learnt(shape, *, n_validation=100):
-    """The novelty of random images of rising brightness."""
-    random = np.random.default_rng(0)
-    images = random.random((200, *shape), np.float32) * np.linspace(0, 1, 200)[:, None, None, None]
-    order = random.permutation(200)
-    return novelty.fit(
-        images.astype(np.float32), order[n_validation:], order[:n_validation], seed=0
-    )
-
-
-@pytest.fixture(scope="module")
-def with_novelty(model, pixels, tmp_path_factory):
-    path = tmp_path_factory.mktemp("novelty") / "m.onnx"
-    return write(model, pixels, path, novelty=learnt(IMG_SHAPE))
-
-
-def test_the_onnx_file_gives_the_novelty_score_of_any_number_of_images(
-    with_novelty, pixels, expected
-):
-    session = onnxruntime.InferenceSession(with_novelty, providers=["CPUExecutionProvider"])
-    scores = novelty.score(learnt(IMG_SHAPE), pixels / np.float32(255))
-    for n in (1, 2, 7):
-        probabilities, copy = session.run(["probabilities", "novelty"], {"images": pixels[:n]})
-        assert copy.shape == (n,)
-        np.testing.assert_allclose(copy, scores[:n], rtol=1e-4)
-        np.testing.assert_allclose(probabilities, expected[:n], atol=1e-6)
-
-
-def test_the_onnx_file_names_the_novelty_score_and_its_threshold(with_novelty):
-    proto = onnx.load(with_novelty)
-    onnx.checker.check_model(proto, full_check=True)
-    assert [output.name for output in proto.graph.output] == ["probabilities", "novelty"]
-    dims = proto.graph.output[1].type.tensor_type.shape.dim
-    assert [dim.dim_param for dim in dims] == ["batch"]
-    facts = {entry.key: json.loads(entry.value) for entry in proto.metadata_props}
-    assert facts["novelty_threshold"] == learnt(IMG_SHAPE).threshold
-    assert facts["class_names"] == list(NAMES)
-
-
-def test_a_novelty_score_without_a_threshold_is_left_out(model, pixels, written, tmp_path):
-    path = write(model, pixels, tmp_path / "m.onnx", novelty=learnt(IMG_SHAPE, n_validation=9))
-    with_it, without = onnx.load(path), onnx.load(written["onnx"])
-    assert [output.name for output in with_it.graph.output] == ["probabilities"]
-    assert with_it.metadata_props == without.metadata_props
-    assert [n.op_type for n in with_it.graph.node] == [n.op_type for n in without.graph.node]
-
-
-@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 8, 3), (28, 28, 1), (30, 35, 3), (64, 64, 3)])
-def test_the_graph_gives_the_scores_of_images_of_any_shape(tmp_path, shape):
-    found = learnt(shape)
-    helper, types = onnx.helper, onnx.TensorProto
-    taken = helper.make_tensor_value_info("images", types.UINT8, ["n", *shape])
-    graph = helper.make_graph([], "g", [taken], [])
-    novelty_graph.add_novelty(graph, found, images="images", output="score", axis="n")
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
-    onnx.checker.check_model(proto, full_check=True)
-    session = onnxruntime.InferenceSession(proto.SerializeToString())
-    images = np.random.default_rng(1).integers(0, 256, (5, *shape), dtype=np.uint8)
-    images[3:] //= 4
-    images[4] = 7
-    (scores,) = session.run(None, {"images": images})
-    np.testing.assert_allclose(scores, novelty.score(found, images / np.float32(255)), rtol=1e-3)
-
-
-def test_renaming_an_output_renames_what_refers_to_it():
-    make = onnx.helper.make_node
-    graph = onnx.helper.make_graph(
-        [make("Relu", ["x"], ["old"]), make("Neg", ["old"], ["z"])],
-        "g",
-        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])],
-        [onnx.helper.make_tensor_value_info("old", onnx.TensorProto.FLOAT, [1])],
-    )
-    export._name_output(graph, "new")
-    assert graph.output[0].name == "new"
-    wiring = [(list(node.input), list(node.output)) for node in graph.node]
-    assert wiring == [(["x"], ["new"]), (["new"], ["z"])]
-
-
 # -- what is refused -------------------------------------------------------------------
 
 
-class Perturbed:
-    """A Keras model whose probabilities come out changed."""
+class Changed:
+    """A format whose files give something else when they are read back."""
 
-    def __init__(self, path, change):
-        self._model, self._change = keras.models.load_model(path), change
+    def __init__(self, form, change):
+        self._form, self._change = form, change
 
-    def predict(self, images, **_):
-        return self._change(np.asarray(self._model(images)))
+    def __getattr__(self, name):
+        return getattr(self._form, name)
+
+    def open(self, path):
+        run = self._form.open(path)
+        return lambda pixels: {k: self._change(k, array) for k, array in run(pixels).items()}
 
 
 @pytest.fixture
-def perturb(monkeypatch):
-    """Change what the written copy gives when it is run."""
-    run = export._run_onnx
+def change(monkeypatch):
+    """Change what a written copy gives when it is run."""
 
-    def make(change):
-        monkeypatch.setattr(export, "load_keras_model", lambda path: Perturbed(path, change))
-        monkeypatch.setattr(export, "_run_onnx", lambda *given: change(run(*given)))
+    def make(change, output="probabilities"):
+        for kind, form in exporting.FORMATS.items():
+            changed = Changed(form, lambda name, array: change(array) if name == output else array)
+            monkeypatch.setitem(exporting.FORMATS, kind, changed)
 
     return make
 
 
+KINDS = ("keras", "onnx", "tflite", "savedmodel", "xml")
+
+
 @pytest.mark.parametrize(
-    "change",
+    "changed",
     [lambda p: p + 2e-4, lambda p: p * np.nan, lambda p: p[:, ::-1], lambda p: p[:, :2]],
     ids=["off", "nan", "swapped", "short"],
 )
 @pytest.mark.parametrize("kind", ["keras", "onnx"])
 def test_a_copy_that_differs_is_refused_and_nothing_is_left(
-    model, pixels, tmp_path, perturb, kind, change
+    model, pixels, tmp_path, change, kind, changed
 ):
-    perturb(change)
+    change(changed)
     with pytest.raises(ApparelError, match=r"was not written: .* differ from the model's"):
         write(model, pixels, tmp_path / f"m.{kind}")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    "change", [lambda s: s * 1.002, lambda s: s * np.nan, lambda s: s[::-1], lambda s: s[:-1]]
+    "changed", [lambda s: s * 1.002, lambda s: s * np.nan, lambda s: s[::-1], lambda s: s[:-1]]
 )
-def test_a_copy_with_other_novelty_scores_is_refused(model, pixels, tmp_path, monkeypatch, change):
-    def run(path, images, output):
-        given = actual(path, images, output)
-        return change(given) if output == "novelty" else given
-
-    actual = export._run_onnx
-    monkeypatch.setattr(export, "_run_onnx", run)
+def test_a_copy_with_other_novelty_scores_is_refused(model, pixels, tmp_path, change, changed):
+    random = np.random.default_rng(0).random((200, *IMG_SHAPE), np.float32)
+    learnt = novelty.fit(random, np.arange(100), np.arange(100, 200), seed=0)
+    change(changed, output="novelty")
     with pytest.raises(ApparelError, match=r"was not written: .* its novelty scores differ"):
-        write(model, pixels, tmp_path / "m.onnx", novelty=learnt(IMG_SHAPE))
+        write(model, pixels, tmp_path / "m.onnx", novelty=learnt)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_copy_that_differs_by_rounding_is_kept(model, pixels, tmp_path, perturb):
-    perturb(lambda p: p + 5e-5)
+def test_a_copy_that_differs_by_rounding_is_kept(model, pixels, tmp_path, change):
+    change(lambda p: p + 5e-5)
     assert write(model, pixels, tmp_path / "m.keras").is_file()
 
 
-@pytest.mark.parametrize("kind", ["keras", "onnx"])
-def test_an_older_file_stays_when_the_new_one_is_refused(model, pixels, tmp_path, perturb, kind):
-    path = tmp_path / f"m.{kind}"
-    path.write_bytes(b"older")
-    perturb(lambda p: p + 1)
+def test_the_refusal_tells_every_figure(model, pixels, tmp_path, change, expected):
+    change(lambda p: np.roll(p, 1, axis=1))
+    with pytest.raises(ApparelError) as caught:
+        write(model, pixels, tmp_path / "m.keras")
+    labels, moved = np.arange(7) % 3, np.roll(expected, 1, axis=1)
+    right, said = (np.mean(p.argmax(axis=1) == labels) for p in (expected, moved))
+    assert str(caught.value) == (
+        f"{tmp_path / 'm.keras'} was not written: read back in Keras {keras.__version__}, its "
+        f"probabilities differ from the model's by up to {np.abs(expected - moved).max():.2g}, "
+        f"the class is the model's for 0.00% of 7 images, and the accuracy is {said:.2%} instead "
+        f"of {right:.2%}. Allowed are at most 0.0001 and at least 99.9% of the classes. Please "
+        "report this, with the model's summary and the output of `pip freeze`."
+    )
+
+
+def figures(**changes):
+    of_all = {"images": 1000, "same_class": 1.0, "largest_difference": 0.0, "accuracy": 0.9}
+    of_all |= {"model_accuracy": 0.9, "runtime": "R", "runtime_version": "1"}
+    return comparison.Comparison(**(of_all | changes))
+
+
+@pytest.mark.parametrize(
+    ("precision", "changes", "accepted"),
+    [
+        ("float32", {"largest_difference": 1e-4, "same_class": 0.999}, True),
+        ("float32", {"largest_difference": 1.1e-4}, False),
+        ("float32", {"same_class": 0.998}, False),
+        ("float32", {"largest_difference": float("nan")}, False),
+        ("int8", {"largest_difference": 0.4, "same_class": 0.99, "accuracy": 0.8971}, True),
+        ("int8", {"accuracy": 0.9029}, True),
+        ("int8", {"same_class": 0.989}, False),
+        ("int8", {"accuracy": 0.8969}, False),
+        ("int8", {"accuracy": 0.9031}, False),
+        ("int8", {"largest_difference": float("nan")}, False),
+    ],
+)
+def test_the_limits_are_these(precision, changes, accepted):
+    if accepted:
+        comparison.check_same(figures(**changes), precision, "m.onnx")
+    else:
+        with pytest.raises(ApparelError, match=r"m\.onnx was not written"):
+            comparison.check_same(figures(**changes), precision, "m.onnx")
+
+
+def test_files_are_compared_by_class_by_probability_and_by_accuracy():
+    expected = np.array([[0.7, 0.2, 0.1], [0.4, 0.39995, 0.20005], [0.1, 0.1, 0.8]], np.float32)
+    copy = np.array([[0.6, 0.3, 0.1], [0.39999, 0.4, 0.20001], [0.1, 0.5, 0.4]], np.float32)
+    found = comparison.compare(
+        expected, copy, np.array([0, 1, 1]), runtime="R", runtime_version="1.2"
+    )
+    # In the second image, two classes are equal but for rounding.
+    assert dataclasses.asdict(found) == {
+        "images": 3,
+        "same_class": pytest.approx(2 / 3),
+        "largest_difference": pytest.approx(0.4),
+        "accuracy": 1.0,
+        "model_accuracy": pytest.approx(1 / 3),
+        "runtime": "R",
+        "runtime_version": "1.2",
+    }
+
+
+def put_older(path):
+    """Something that is replaced by a model of the kind that the suffix names."""
+    if path.suffix == ".savedmodel":
+        path.mkdir()
+        (path / "saved_model.pb").write_bytes(b"older")
+    else:
+        path.write_bytes(b"older")
+    if path.suffix == ".xml":
+        path.with_suffix(".bin").write_bytes(b"weights")
+
+
+def contents(folder):
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_older_model_stays_when_the_new_one_is_refused(model, pixels, tmp_path, change, kind):
+    put_older(tmp_path / f"m.{kind}")
+    before = contents(tmp_path)
+    change(lambda p: p + 1)
     with pytest.raises(ApparelError, match="was not written"):
-        write(model, pixels, path)
-    assert path.read_bytes() == b"older"
-    assert list(tmp_path.iterdir()) == [path]
+        write(model, pixels, tmp_path / f"m.{kind}")
+    assert contents(tmp_path) == before
 
 
-def test_an_older_file_is_replaced_by_a_good_one(model, pixels, tmp_path):
-    path = tmp_path / "m.keras"
-    path.write_bytes(b"older")
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_older_model_is_replaced_by_a_good_one(model, pixels, expected, tmp_path, kind):
+    path = tmp_path / f"m.{kind}"
+    put_older(path)
     assert write(model, pixels, path) == path
-    assert zipfile.is_zipfile(path)
+    assert not set(contents(tmp_path).values()) & {b"older", b"weights"}
+    assert len(list(tmp_path.iterdir())) == (2 if kind == "xml" else 1)
+    form = {"tflite": "litert", "savedmodel": "saved_model", "xml": "openvino"}.get(kind, kind)
+    given = exporting.FORMATS[form].open(path)(pixels)["probabilities"]
+    np.testing.assert_allclose(given, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["savedmodel", "xml"])
+def test_an_older_model_stays_when_the_new_one_cannot_be_moved(
+    model, pixels, tmp_path, monkeypatch, kind
+):
+    put_older(tmp_path / f"m.{kind}")
+    before = contents(tmp_path)
+    replace = Path.replace
+
+    def fail(self, target):
+        if self.parent.parent == tmp_path and self.name in {"m.savedmodel", "m.bin"}:
+            raise OSError(28, "No space left on device")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write(model, pixels, tmp_path / f"m.{kind}")
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("made", "target", "message"),
+    [
+        ("m.savedmodel/notes.txt", "m.savedmodel", "exists and is no SavedModel"),
+        ("m.bin", "m.xml", r"m\.bin is in the way of an OpenVINO model"),
+        ("m.xml/notes.txt", "m.xml", r"m\.xml is in the way"),
+        ("m.onnx/notes.txt", "m.onnx", "is a folder or a device"),
+    ],
+)
+def test_what_is_no_model_is_not_replaced(model, pixels, tmp_path, made, target, message):
+    (tmp_path / made).parent.mkdir(exist_ok=True)
+    (tmp_path / made).write_text("mine")
+    with pytest.raises(UsageError, match=message):
+        write(model, pixels, tmp_path / target)
+    assert contents(tmp_path) == {made: b"mine"}
 
 
 def test_an_unknown_suffix_is_refused_before_anything_is_written(model, pixels, tmp_path):
@@ -318,10 +332,11 @@ def test_an_unknown_suffix_is_refused_before_anything_is_written(model, pixels, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_path_that_cannot_be_written_is_an_os_error(model, pixels, tmp_path):
+@pytest.mark.parametrize("kind", ["keras", "xml", "savedmodel"])
+def test_a_path_that_cannot_be_written_is_an_os_error(model, pixels, tmp_path, kind):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OSError, match="file"):
-        write(model, pixels, tmp_path / "file" / "m.keras")
+        write(model, pixels, tmp_path / "file" / f"m.{kind}")
 
 
 def test_a_package_that_keras_lacks_is_named(model, pixels, tmp_path, monkeypatch):
@@ -334,19 +349,50 @@ def test_a_package_that_keras_lacks_is_named(model, pixels, tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_is_given_a_bounded_number_of_pixels_at_once(with_novelty, pixels, monkeypatch):
-    whole = export._run_onnx(with_novelty, pixels, "novelty")
-    monkeypatch.setattr(export, "VALUES_AT_ONCE", 3 * int(np.prod(IMG_SHAPE)) + 1)
+def test_a_file_that_loses_what_it_says_is_refused(model, pixels, tmp_path, monkeypatch):
+    form = exporting.FORMATS["onnx"]
+    monkeypatch.setattr(form, "add_facts", lambda path, facts: None)
+    with pytest.raises(ApparelError, match="with what it says of itself"):
+        write(model, pixels, tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_given_a_bounded_number_of_pixels_at_once(model, pixels, expected, monkeypatch):
+    monkeypatch.setattr(comparison, "VALUES_AT_ONCE", 3 * int(np.prod(IMG_SHAPE)) + 1)
     given = []
-    session = onnxruntime.InferenceSession
+    run = model_run(model)
 
-    class Watched(session):
-        def run(self, outputs, inputs):
-            given.append(len(inputs["images"]))
-            return super().run(outputs, inputs)
+    def watched(some):
+        given.append(len(some))
+        return run(some)
 
-    monkeypatch.setattr(onnxruntime, "InferenceSession", Watched)
-    parts = export._run_onnx(with_novelty, pixels, "novelty")
-    assert max(given) == 3
-    assert sum(given) == len(pixels)
-    np.testing.assert_allclose(parts, whole, rtol=1e-5)
+    parts = comparison.run_in_parts(watched, pixels)
+    assert given == [3, 3, 1]
+    np.testing.assert_allclose(parts["probabilities"], expected, atol=1e-6)
+
+
+# -- what is told of a file ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_export_tells_what_was_written(model, pixels, tmp_path, kind):
+    path = tmp_path / f"m.{kind}"
+    told = export.export(
+        model,
+        path,
+        images=pixels / np.float32(255),
+        labels=np.zeros(7, np.int64),
+        class_names=NAMES,
+        metadata={},
+    )
+    files = sorted(file for file in tmp_path.rglob("*") if file.is_file())
+    assert told.size == sum(file.stat().st_size for file in files)
+    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    base = path if path.is_dir() else tmp_path
+    lines = [f"{h}  {f.relative_to(base)}\n" for h, f in zip(hashes, files, strict=True)]
+    several = hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert told.sha256 == (hashes[0] if len(files) == 1 else several)
+    assert (told.path, told.precision) == (path, "float32")
+    assert told.comparison.images == 7
+    assert told.comparison.same_class == 1
+    assert told.comparison.largest_difference < 1e-5

@@ -168,7 +168,7 @@ def test_samples_outside_the_test_set_are_refused(wrong, message):
 def splits(training, validation, n=600):
     return Splits(
         train_images=np.arange(n, dtype=np.float32).reshape(n, 1, 1, 1),
-        train_labels=np.zeros((n, 2), np.float32),
+        train_labels=np.eye(2, dtype=np.float32)[np.arange(n) % 2],
         test_images=np.zeros((0, 1, 1, 1), np.float32),
         test_labels=np.zeros((0, 2), np.float32),
         training=np.array(training, np.int64),
@@ -178,22 +178,35 @@ def splits(training, validation, n=600):
 
 
 def test_exports_are_compared_on_validation_images_or_else_on_training_ones():
-    held_out = inference.comparison_images(splits([0, 1], [5, 3]))
+    held_out, labels = inference.comparison_images(splits([0, 1], [5, 3]))
     assert held_out.ravel().tolist() == [5, 3]
-    without = inference.comparison_images(splits([4, 2], []))
+    assert labels.tolist() == [1, 1]
+    without, labels = inference.comparison_images(splits([4, 2], []))
     assert without.ravel().tolist() == [4, 2]
+    assert labels.tolist() == [0, 0]
 
 
-def test_exports_are_compared_on_no_more_images_than_needed():
-    assert len(inference.comparison_images(splits([0], range(1, 600)))) == inference.N_COMPARED
+def test_exports_are_compared_on_no_more_images_than_needed(monkeypatch):
+    monkeypatch.setattr(inference, "MOST_COMPARED", 100)
+    images, labels = inference.comparison_images(splits([0], range(1, 600)))
+    assert len(images) == 100
+    assert np.bincount(labels).tolist() == [50, 50]
+    assert set(images.ravel()) <= set(range(1, 600))
+    monkeypatch.setattr(inference, "COMPARED_VALUES", 60)
+    monkeypatch.setattr(inference, "ENOUGH_COMPARED", 10)
+    assert len(inference.comparison_images(splits([0], range(1, 600)))[0]) == 60
 
 
-def test_made_up_images_are_always_the_same_noise_in_the_unit_range():
-    noise = inference.made_up_images((4, 5, 3))
-    assert (noise.shape, noise.dtype) == ((64, 4, 5, 3), np.float32)
-    np.testing.assert_array_equal(noise, inference.made_up_images((4, 5, 3)))
-    assert 0 <= noise.min() < 0.01
-    assert 0.99 < noise.max() <= 1
+def test_calibration_takes_training_images_of_every_class(monkeypatch):
+    monkeypatch.setattr(inference, "N_CALIBRATION", 20)
+    positions = [*range(0, 300, 2), 1, 3]
+    images = inference.calibration_images(splits(positions, [5])).ravel().tolist()
+    assert len(images) in {20, 21}
+    assert set(images) <= set(positions)
+    assert {image % 2 for image in images} == {0, 1}
+    assert images == inference.calibration_images(splits(positions, [5])).ravel().tolist()
+    few = inference.calibration_images(splits([4, 1], [5]))
+    assert few.ravel().tolist() == [4, 1]
 
 
 def test_stored_images_are_predicted_like_others(model, images):

@@ -481,6 +481,7 @@ GRAPHS = {
         "that only a run could tell"),
     "an axis out of range": (beside(op("Softmax", "x", axis=4)), "axis 4 for 4 axes"),
     "an axis of a scalar": (beside(op("Softmax", "k", axis=0), k=F32(1)), "axis 0 for 0 axes"),
+    "neither true nor false": (beside(op("ReduceMax", "x", keepdims=3)), "expected 0 or 1"),
     "axes twice": (beside(op("ReduceSum", "x", "k"), k=np.array([1, -3])), "each once"),
     "order twice": (beside(op("Transpose", "x", perm=[0, 1, 1, 2])), "each axis once"),
     "order out of range": (beside(op("Transpose", "x", perm=[0, 1, 2, 4])), "each axis once"),

@@ -3,16 +3,19 @@ import subprocess
 import sys
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
 import pytest
 from PIL import Image
 
-from apparel import decode, export, novelty, photo, predict
+from apparel import decode, export, novelty, photo
 from apparel.decode import read as read_image
+from apparel.decode import tasks
 from apparel.errors import DataError, ModelFileError
-from apparel.predict import Predictor
+from apparel.predict import Predictor, reading
+from apparel.predict import predictor as predictor_module
 from apparel.records import FailedImage
 from tests.conftest import SMALL as IMG_SHAPE
 
@@ -25,12 +28,20 @@ EXIF_ORIENTATION = 0x0112
 def onnx_file(model, pixels, tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "m.onnx"
     images = pixels / np.float32(255)
-    return export.export(model, path, images=images, class_names=NAMES, metadata={})
+    labels = np.zeros(len(images), np.int64)
+    return export.export(
+        model, path, images=images, labels=labels, class_names=NAMES, metadata={}
+    ).path
+
+
+def opened(path):
+    """A predictor that computes in float32, on every processor."""
+    return Predictor(path, exact=True)
 
 
 @pytest.fixture(scope="module")
 def predictor(onnx_file):
-    return Predictor(onnx_file)
+    return opened(onnx_file)
 
 
 # -- Predictor -------------------------------------------------------------------------
@@ -45,7 +56,7 @@ def test_a_predictor_knows_its_classes_and_image_shape(predictor):
 def test_probabilities_are_the_models_in_order_whatever_the_batch(
     predictor, pixels, expected, monkeypatch, batch_size
 ):
-    monkeypatch.setattr(predict, "BATCH_SIZE", batch_size)
+    monkeypatch.setattr(predictor_module, "BATCH_SIZE", batch_size)
     probabilities = predictor.predict_proba(pixels)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities, expected, atol=1e-6)
@@ -56,7 +67,6 @@ def test_probabilities_are_the_models_in_order_whatever_the_batch(
     [
         np.zeros((2, *IMG_SHAPE), np.float32),
         np.zeros((2, *IMG_SHAPE), np.int64),
-        np.zeros((2, 8, 9), np.uint8),
         np.zeros((2, 9, 8, 1), np.uint8),
         np.zeros((2, 8, 9, 3), np.uint8),
         np.zeros(IMG_SHAPE, np.uint8),
@@ -68,6 +78,22 @@ def test_arrays_of_another_type_or_shape_are_refused(predictor, images):
     with pytest.raises(DataError, match=r"uint8 of shape \(n, 8, 9, 1\)") as caught:
         predictor.predict_proba(images)
     assert f"but are {images.dtype} of shape {images.shape}" in str(caught.value)
+
+
+def test_grey_images_need_no_axis_for_their_channel(predictor, pixels, expected):
+    np.testing.assert_allclose(predictor.predict_proba(pixels[..., 0]), expected, atol=1e-6)
+
+
+def test_classes_are_told_by_name(predictor, pixels, expected):
+    assert predictor.predict(pixels).tolist() == [NAMES[k] for k in expected.argmax(axis=1)]
+
+
+def test_several_threads_may_use_a_predictor(predictor):
+    images = np.random.default_rng(3).integers(0, 256, (64, *IMG_SHAPE), dtype=np.uint8)
+    alone = predictor.predict_proba(images)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda i: predictor.predict_proba(images[i : i + 1]), range(64)))
+    np.testing.assert_allclose(np.concatenate(found), alone, atol=1e-6)
 
 
 def test_image_files_are_classified_in_order(predictor, pixels, expected, tmp_path):
@@ -88,7 +114,7 @@ def test_predicting_needs_neither_tensorflow_nor_keras(onnx_file, pixels, expect
     Image.fromarray(pixels[0, :, :, 0]).save(path)
     code = (
         "import json, sys\nfrom apparel import Predictor\n"
-        "prediction, = Predictor(sys.argv[1]).predict_images([sys.argv[2]])\n"
+        "prediction, = Predictor(sys.argv[1], exact=True).predict_images([sys.argv[2]])\n"
         "heavy = {'tensorflow', 'keras', 'torch', 'jax', 'sklearn', 'matplotlib', 'onnx'}\n"
         "print(json.dumps([prediction.probabilities.tolist(), sorted(heavy & set(sys.modules))]))"
     )
@@ -118,7 +144,7 @@ def copy_with(onnx_file, folder, facts):
 
 def test_further_metadata_does_no_harm(onnx_file, tmp_path):
     path = copy_with(onnx_file, tmp_path, {"note": "not even JSON"})
-    assert Predictor(path).class_names == NAMES
+    assert opened(path).class_names == NAMES
 
 
 @pytest.mark.parametrize(
@@ -137,7 +163,7 @@ def test_further_metadata_does_no_harm(onnx_file, tmp_path):
 def test_an_onnx_file_without_its_description_is_refused(onnx_file, tmp_path, facts):
     path = copy_with(onnx_file, tmp_path, facts)
     with pytest.raises(ModelFileError, match="not one that apparel wrote") as caught:
-        Predictor(path)
+        opened(path)
     assert str(path) in str(caught.value)
 
 
@@ -152,7 +178,7 @@ def test_an_onnx_file_without_its_description_is_refused(onnx_file, tmp_path, fa
 )
 def test_an_onnx_file_that_contradicts_its_description_is_refused(onnx_file, tmp_path, facts):
     with pytest.raises(ModelFileError, match="but its description says"):
-        Predictor(copy_with(onnx_file, tmp_path, facts))
+        opened(copy_with(onnx_file, tmp_path, facts))
 
 
 def foreign_model(folder, *, taken="images", given="probabilities", kind=None, channels=1, side=2):
@@ -180,7 +206,7 @@ def foreign_model(folder, *, taken="images", given="probabilities", kind=None, c
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_model_that_is_as_it_describes_itself_is_taken(tmp_path, channels):
-    assert Predictor(foreign_model(tmp_path, channels=channels)).img_shape == (2, 2, channels)
+    assert opened(foreign_model(tmp_path, channels=channels)).img_shape == (2, 2, channels)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +215,7 @@ def test_a_model_that_is_as_it_describes_itself_is_taken(tmp_path, channels):
 )
 def test_a_model_with_other_inputs_or_outputs_is_refused(tmp_path, change):
     with pytest.raises(ModelFileError, match="but its description says"):
-        Predictor(foreign_model(tmp_path, **change))
+        opened(foreign_model(tmp_path, **change))
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, "half", "text"])
@@ -199,7 +225,7 @@ def test_a_file_that_is_no_onnx_model_is_named(onnx_file, tmp_path, capfd, size)
     path = tmp_path / "cut.onnx"
     path.write_bytes(b"this is no model" if size == "text" else whole[:size])
     with pytest.raises(ModelFileError) as caught:
-        Predictor(path)
+        opened(path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""
@@ -209,13 +235,20 @@ def test_a_keras_file_is_refused_with_the_command_that_converts_it(tmp_path):
     path = tmp_path / "m.keras"
     path.write_bytes(b"x")
     with pytest.raises(ModelFileError, match=r"is a Keras file.*apparel export RUN --format onnx"):
-        Predictor(path)
+        opened(path)
 
 
-@pytest.mark.parametrize("name", ["missing.onnx", "missing.keras", "."])
-def test_a_missing_model_file_is_named(tmp_path, name):
-    with pytest.raises(ModelFileError, match="there is no model file"):
-        Predictor(tmp_path / name)
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("missing.onnx", "there is no model file"),
+        ("missing.keras", "there is no model file"),
+        (".", r"holds no model\.onnx\. Give an \.onnx file or a finished run"),
+    ],
+)
+def test_a_missing_model_file_is_named(tmp_path, name, why):
+    with pytest.raises(ModelFileError, match=why):
+        opened(tmp_path / name)
 
 
 # -- how unlike the training images ----------------------------------------------------
@@ -228,13 +261,16 @@ def knowing(model, pixels, tmp_path_factory):
     found = novelty.fit(images, np.arange(100), np.arange(100, 200), seed=0)
     path = tmp_path_factory.mktemp("novelty") / "m.onnx"
     unit = pixels / np.float32(255)
-    export.export(model, path, images=unit, class_names=NAMES, metadata={}, novelty=found)
+    labels = np.zeros(len(unit), np.int64)
+    export.export(
+        model, path, images=unit, labels=labels, class_names=NAMES, metadata={}, novelty=found
+    )
     return path, found
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 256])
 def test_an_image_is_unlike_above_the_threshold(knowing, tmp_path, monkeypatch, batch_size):
-    monkeypatch.setattr(predict, "BATCH_SIZE", batch_size)
+    monkeypatch.setattr(predictor_module, "BATCH_SIZE", batch_size)
     path, found = knowing
     shares = (0.5, 0.5, 1, 0, 0.5)
     random = np.random.default_rng(2)
@@ -242,7 +278,7 @@ def test_an_image_is_unlike_above_the_threshold(knowing, tmp_path, monkeypatch, 
     files = [tmp_path / f"{k}.png" for k in range(5)]
     for file, image in zip(files, images, strict=True):
         Image.fromarray(image[:, :, 0]).save(file)
-    predictor = Predictor(path)
+    predictor = opened(path)
     predictions = predictor.predict_images(files)
     scores = novelty.score(found, np.stack(images) / np.float32(255))
     given = [prediction.novelty for prediction in predictions]
@@ -264,13 +300,13 @@ def test_a_model_without_a_score_says_nothing_of_it(predictor, tmp_path):
 def test_a_file_with_a_threshold_that_is_none_is_refused(knowing, tmp_path, threshold):
     path = copy_with(knowing[0], tmp_path, {"novelty_threshold": threshold})
     with pytest.raises(ModelFileError, match="not one that apparel wrote"):
-        Predictor(path)
+        opened(path)
 
 
 def test_a_score_needs_its_threshold_and_a_threshold_its_score(knowing, onnx_file, tmp_path):
     for path, threshold in ((knowing[0], None), (onnx_file, "1.5")):
         with pytest.raises(ModelFileError, match="but its description says"):
-            Predictor(copy_with(path, tmp_path, {"novelty_threshold": threshold}))
+            opened(copy_with(path, tmp_path, {"novelty_threshold": threshold}))
 
 
 # -- photos ----------------------------------------------------------------------------
@@ -279,7 +315,7 @@ def test_a_score_needs_its_threshold_and_a_threshold_its_score(knowing, onnx_fil
 def of_dataset(tmp_path, source, **options):
     """A predictor whose model says what it was trained on; it gives the mean pixel."""
     path = foreign_model(tmp_path, **options)
-    return Predictor(copy_with(path, tmp_path, {"dataset": json.dumps({"source": source})}))
+    return opened(copy_with(path, tmp_path, {"dataset": json.dumps({"source": source})}))
 
 
 @pytest.fixture
@@ -330,7 +366,7 @@ def test_other_models_take_images_as_they_are(tmp_path, photo_file, source, side
 @pytest.mark.parametrize("dataset", [None, "null", "3", '"fashion-mnist"', "{}", "not JSON"])
 def test_a_model_that_does_not_say_what_it_was_trained_on_is_taken(tmp_path, dataset):
     path = copy_with(foreign_model(tmp_path, side=28), tmp_path, {"dataset": dataset})
-    assert not Predictor(path).takes_photos
+    assert not opened(path).takes_photos
 
 
 @pytest.mark.parametrize("source", ["fashion-mnist", "other"])
@@ -545,7 +581,7 @@ def test_odd_metadata_is_passed_over_in_silence(image_file, grey):
 
 
 def test_a_broken_image_does_not_stop_the_others(predictor, tmp_path, monkeypatch):
-    monkeypatch.setattr(predict, "BATCH_SIZE", 3)
+    monkeypatch.setattr(tasks, "MOST_FILES_AT_ONCE", 3)
     sources = []
     for k in range(7):
         path = tmp_path / f"{k}.png"
@@ -564,6 +600,29 @@ def test_a_broken_image_does_not_stop_the_others(predictor, tmp_path, monkeypatc
     np.testing.assert_allclose(given, predictor.predict_proba(images), atol=1e-6)
 
 
+def test_many_images_are_read_in_processes_with_the_same_answers(predictor, tmp_path, monkeypatch):
+    random = np.random.default_rng(4)
+    images = random.integers(0, 256, (30, *IMG_SHAPE), dtype=np.uint8)
+    sources = []
+    for k, image in enumerate(images):
+        path = tmp_path / f"{k}.png"
+        Image.fromarray(image[:, :, 0]).save(path)
+        sources.append((str(k), path))
+    (tmp_path / "7.png").write_bytes(b"broken")
+    expected = [answer for batch in predictor.predict_batches(sources) for answer in batch]
+    monkeypatch.setattr(reading, "FEWEST_FOR_PROCESSES", 0)
+    monkeypatch.setattr(tasks, "MOST_FILES_AT_ONCE", 4)
+    found = [answer for batch in predictor.predict_batches(sources) for answer in batch]
+    assert [answer.name for answer in found] == [str(k) for k in range(30)]
+    for answer, other in zip(found, expected, strict=True):
+        if isinstance(answer, FailedImage):
+            assert answer == other
+        else:
+            np.testing.assert_array_equal(answer.image, other.image)
+            np.testing.assert_allclose(answer.probabilities, other.probabilities, atol=1e-6)
+    assert [k for k, answer in enumerate(found) if isinstance(answer, FailedImage)] == [7]
+
+
 def test_of_broken_images_alone_nothing_is_predicted(predictor, tmp_path):
     (answers,) = predictor.predict_batches([("a", b"x"), ("b", tmp_path / "missing.png")])
     assert [type(answer) for answer in answers] == [FailedImage, FailedImage]
@@ -573,10 +632,10 @@ def test_of_broken_images_alone_nothing_is_predicted(predictor, tmp_path):
     ("fact", "threshold"), [("0.75", 0.75), ("0", 0), ("1.0", 1), ("null", None), (None, None)]
 )
 def test_the_threshold_is_read_from_the_file(onnx_file, tmp_path, fact, threshold):
-    assert Predictor(copy_with(onnx_file, tmp_path, {"threshold": fact})).threshold == threshold
+    assert opened(copy_with(onnx_file, tmp_path, {"threshold": fact})).threshold == threshold
 
 
 @pytest.mark.parametrize("fact", ["1.5", "-1", "NaN", '"a"', "[1]", "x"])
 def test_a_threshold_that_is_no_confidence_is_refused(onnx_file, tmp_path, fact):
     with pytest.raises(ModelFileError, match="not one that apparel wrote"):
-        Predictor(copy_with(onnx_file, tmp_path, {"threshold": fact}))
+        opened(copy_with(onnx_file, tmp_path, {"threshold": fact}))

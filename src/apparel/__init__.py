@@ -21,9 +21,13 @@ from apparel.errors import (
 
 if TYPE_CHECKING:
     from apparel.classifier import ApparelClassifier
-    from apparel.predict import Predictor
+    from apparel.predict import Predictor, load
 
-_LAZY = {"ApparelClassifier": "apparel.classifier", "Predictor": "apparel.predict"}
+_LAZY = {
+    "ApparelClassifier": "apparel.classifier",
+    "Predictor": "apparel.predict",
+    "load": "apparel.predict",
+}
 
 __all__ = [
     "ApparelClassifier",
@@ -35,6 +39,7 @@ __all__ = [
     "StepOrderError",
     "UsageError",
     "__version__",
+    "load",
 ]
 
 

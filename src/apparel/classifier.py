@@ -42,7 +42,6 @@ from apparel.records import (
     History,
     Novelty,
     Splits,
-    without_folders,
 )
 from apparel.rundir import MODEL_FILE
 from apparel.settings import whole_number
@@ -348,32 +347,51 @@ class ApparelClassifier(DataSteps):
         print(text.explanation(glossary.METRICS_EXPLAINED, headline, findings))
         return findings
 
-    def export_model(self, save_path: str | os.PathLike[str] = MODEL_FILE) -> Path:
-        """Save the trained model; the suffix chooses the format, `.keras` or `.onnx`.
+    def export_model(
+        self, save_path: str | os.PathLike[str] = MODEL_FILE, *, int8: bool = False
+    ) -> Path:
+        """Save the trained model; the suffix chooses the format.
 
-        The file is read back and compared with the model before it is kept. ONNX files also say
-        how unlike the training images an image is.
+        It is `.keras`, `.onnx`, `.tflite` for LiteRT, `.xml` for OpenVINO, which comes with a
+        `.bin` file, or `.savedmodel` for a folder that TensorFlow reads. What is written is read
+        back and compared with the model before it is kept. ONNX files also say how unlike the
+        training images an image is.
+
+        Args:
+            save_path: where to.
+            int8: whether the layers compute in whole numbers of eight bits, for `.onnx`, `.tflite`
+                and `.xml`.
 
         Raises:
             StepOrderError: the model was not trained.
-            UsageError: the suffix names no format.
-            ApparelError: the file read back is not the same model.
+            UsageError: the suffix names no format, or one that knows no int8.
+            ApparelError: what is read back is not the same model, or a package is missing.
         """
         kind = format_of(save_path)
         splits = need(self._splits, "export_model", "run_training")
-        path = export.export(
+        images, labels = inference.comparison_images(splits)
+        settings = need(self._trained_with, "export_model", "run_training")
+        exported = export.export(
             self.model,
             save_path,
-            images=inference.comparison_images(splits),
+            images=images,
+            labels=labels,
             class_names=tuple(self.labels),
-            metadata={
-                "dataset": without_folders(splits.manifest),
-                "threshold": self.calibration.threshold if self.calibration else None,
-            },
+            metadata=export.run_facts(
+                dataset=splits.manifest,
+                settings=settings,
+                recipe=recipe_of(settings, self._plan),
+                threshold=self.calibration.threshold if self.calibration else None,
+                accuracy=export.accuracy_fact(self.evaluation) if self.evaluation else None,
+            ),
             novelty=self._look_of(splits) if kind == "onnx" else None,
+            calibration=inference.calibration_images(splits) if int8 else None,
+            show_examples=self._is_fashion_mnist(splits),
         )
-        print(f"Model saved to {path}")
-        return path
+        if self._run:
+            self._run.write_export(exported)
+        print(f"Model saved to {exported.path}")
+        return exported.path
 
     # -- inside -------------------------------------------------------------------------
 
@@ -385,6 +403,15 @@ class ApparelClassifier(DataSteps):
         """
         inference.check_fits(
             self.model, n_classes=len(self.labels), img_shape=tuple(images.shape[1:])
+        )
+
+    def _is_fashion_mnist(self, splits: Splits) -> bool:
+        """Whether the images are those of Fashion-MNIST, and nobody has put in others since."""
+        return (
+            splits.manifest["source"] == export.FASHION_MNIST
+            and self.data_check is not None
+            and splits.manifest.get("sha256") == self.data_check.sha256
+            and splits.train_images is self._validation[1]
         )
 
     def _look_of(self, splits: Splits) -> Novelty:

@@ -12,6 +12,7 @@ from apparel.arguments import parser
 from apparel.errors import ApparelError, DataError
 from apparel.files import check_writable
 from apparel.formats import format_of
+from apparel.limits import Limits
 from apparel.settings import Settings
 
 INTERRUPTED = 130
@@ -41,6 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         return _fail(_os_message(error), 1, debug=parsed.debug)
+    except ModuleNotFoundError as error:
+        message = (
+            f"apparel {parsed.command} needs the package {error.name}, which is not installed. It "
+            "belongs to what trains and tests: pip install 'apparel[cpu]'"
+        )
+        return _fail(message, 1, debug=parsed.debug)
     except Exception as error:  # noqa: BLE001  # a defect still ends in one line, unless asked
         message = f"unexpected {type(error).__name__}: {error}. --debug shows where"
         return _fail(message, 1, debug=parsed.debug)
@@ -145,23 +152,61 @@ def _report(parsed: argparse.Namespace) -> None:
 
 
 def _predict(parsed: argparse.Namespace) -> int:
-    from apparel import workflow  # noqa: PLC0415  # --help has no time for it
+    from apparel.predict_files import predict_files  # noqa: PLC0415  # --help has no time for it
 
-    n_failed = workflow.predict_files(
+    n_failed = predict_files(
         parsed.model,
         parsed.images,
         raw=parsed.raw,
+        exact=parsed.exact,
         top=parsed.top_k,
         threshold=parsed.threshold,
         output=parsed.output,
+        explain=parsed.explain,
+        data_dir=parsed.data_dir,
     )
     return DataError.exit_code if n_failed else 0
 
 
 def _export(parsed: argparse.Namespace) -> None:
-    from apparel import workflow  # noqa: PLC0415  # --help has no time for it
+    from apparel.export_run import export_run  # noqa: PLC0415  # --help has no time for it
+    from apparel.text.export import export_lines  # noqa: PLC0415  # as above
 
-    print(f"Model saved to {workflow.export_run(parsed.run, parsed.format, parsed.output)}")
+    exported = export_run(
+        parsed.run,
+        parsed.format,
+        output=parsed.output,
+        int8=parsed.int8,
+        data_dir=parsed.data_dir,
+    )
+    print(f"Model saved to {exported.path}\n{export_lines(exported)}")
+
+
+def _serve(parsed: argparse.Namespace) -> None:
+    from apparel.serve import Address, serve  # noqa: PLC0415  # --help has no time for it
+
+    serve(
+        parsed.model,
+        Address(
+            host=parsed.host,
+            port=parsed.port,
+            allowed_hosts=parsed.allow_host,
+            allowed_origins=parsed.allow_origin,
+            token=parsed.token or os.environ.get("APPAREL_TOKEN"),
+            insecure=parsed.insecure,
+        ),
+        Limits(
+            body_bytes=parsed.max_body,
+            held_bytes=max(parsed.max_body, Limits.held_bytes),
+            images=parsed.max_images,
+            pixels=parsed.max_pixels,
+            read_seconds=parsed.read_timeout,
+            answer_seconds=parsed.answer_timeout,
+            connections=parsed.max_connections,
+            queue=parsed.queue,
+        ),
+        exact=parsed.exact,
+    )
 
 
 def _os_message(error: OSError) -> str:
@@ -188,5 +233,6 @@ _HANDLERS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "suspects": _suspects,
     "report": _report,
     "predict": _predict,
+    "serve": _serve,
     "export": _export,
 }

@@ -105,6 +105,8 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self._image_list: ImageList | None = None
         self._manifest: dict[str, object] = {}
         self._splits: Splits | None = None
+        # How it was trained on `_splits`; a step may have been given other epochs than this object.
+        self._trained_with: Settings | None = None
         # What the images of `_splits` look like, once somebody asked.
         self._novelty: Novelty | None = None
         self._plan: Plan | None = None
@@ -242,7 +244,7 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.evaluation = None
         self._replace_model(models.uncalibrated(self.model), settings)
         self.training_logs = train.fit(self.model, splits, settings, number_format, plan=self._plan)
-        self._splits, self._novelty = splits, None
+        self._splits, self._novelty, self._trained_with = splits, None, settings
         self.calibration = calibration.fit(
             *inference.predict_validation(self.model, splits),
             target_accuracy=settings.target_accuracy,

@@ -16,13 +16,16 @@ from apparel import (
     prepare,
     results,
     saliency,
+    screening,
 )
-from apparel.errors import ApparelError, ModelFileError
-from apparel.records import Dataset, Evaluation, Evidence, Report, source_name
+from apparel.errors import ApparelError, DataError, DataUnavailableError, ModelFileError
+from apparel.records import Dataset, Evaluation, Evidence, Report, Splits, source_name
 from apparel.rundir import MODEL_FILE, RunDirectory
 from apparel.settings import Settings
 
 N_MISTAKES = 24
+# What a run that was given arrays calls its source.
+ARRAYS = "arrays"
 
 
 def load_data(directory: RunDirectory, *, source: str | None, data_dir: Path | None) -> Dataset:
@@ -53,6 +56,35 @@ def load_run(
     dataset = load_data(directory, source=source, data_dir=data_dir)
     inference.check_fits(model, n_classes=dataset.n_classes, img_shape=dataset.img_shape)
     return model, dataset
+
+
+def load_splits(directory: RunDirectory, *, data_dir: Path | None) -> Splits:
+    """Load the images of a run, and split them as the run did.
+
+    Raises:
+        DataUnavailableError: the data set cannot be had.
+        DataError: the images are not those of the run.
+        ModelFileError: a file of the run is broken.
+    """
+    record = directory.settings()
+    settings, recorded = Settings(**record["settings"]), record["dataset"]
+    if recorded["source"] == ARRAYS:
+        raise DataUnavailableError(
+            f"{directory.path} was trained on arrays, which are not kept, and an export is "
+            "compared on its images. Export it in the program that trained it: "
+            "classifier.export_model(path)."
+        )
+    dataset = load_data(directory, source=None, data_dir=data_dir)
+    check = directory.check()
+    if check and check.sha256 == dataset.sha256 and not settings.keep_leaks:
+        dataset = screening.without_leaks(dataset, check)
+    if dataset.sha256 != recorded["sha256"]:
+        raise DataError(
+            f"the images of {recorded['source']} are not those that {directory.path} was trained "
+            f"on: their SHA-256 is {dataset.sha256}, and the run recorded {recorded['sha256']}. "
+            "Bring back the images of the run, or train once more."
+        )
+    return prepare.prepare(dataset, settings)
 
 
 def load_report(directory: RunDirectory, data_dir: Path | None) -> Report:

@@ -12,13 +12,18 @@ from apparel import pipeline
 from apparel.errors import ModelFileError, UsageError
 from apparel.images import ImageArray, changed, take
 from apparel.records import Prediction, Splits
+from apparel.sampling import stratified_split
 from apparel.settings import Recipe, whole_number
 
 # Large enough to keep two cores busy, small enough for 24 x 24 x 64 float32 maps in memory. Fewer
 # of large images, with so many pixel values together.
 BATCH_SIZE, BATCH_VALUES = 500, 1 << 22
-# Enough to meet every class, few enough to cost no time.
-N_COMPARED = 512
+# Images that an exported model is compared on: a difference in one of a thousand shows, and a pass
+# over them takes seconds. Of large images, as many as have so many values together, but some
+# hundred at least.
+MOST_COMPARED, COMPARED_VALUES, ENOUGH_COMPARED = 6000, 1 << 26, 200
+# Some hundred images meet the range of every layer; more only take time.
+N_CALIBRATION = 500
 
 
 def predict_probabilities(model: Any, images: ImageArray) -> NDArray[np.float32]:
@@ -198,20 +203,31 @@ def describe(
     ]
 
 
-def comparison_images(splits: Splits) -> NDArray[np.float32]:
+def comparison_images(splits: Splits) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Images to compare an exported model on: validation images, or training ones without.
 
     Returns:
-        Shape (n, h, w, c) with n of 1 to `N_COMPARED`, in [0, 1].
+        The images, shape (n, h, w, c) with n of 1 to `MOST_COMPARED`, in [0, 1], fewer where they
+        are large; and their labels, shape (n,).
     """
-    chosen = splits.validation if len(splits.validation) else splits.training
-    return splits.train_images[chosen[:N_COMPARED]]
+    positions = splits.validation if len(splits.validation) else splits.training
+    n_images = max(COMPARED_VALUES // math.prod(splits.train_images.shape[1:]), ENOUGH_COMPARED)
+    chosen = _some_of_each_class(splits, positions, min(n_images, MOST_COMPARED))
+    return splits.train_images[chosen], splits.train_labels[chosen].argmax(axis=1)
 
 
-def made_up_images(img_shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Images of noise, to compare an exported model on where there are no others.
+def calibration_images(splits: Splits) -> NDArray[np.float32]:
+    """Some training images of every class, to see in which range the layers of a model answer.
 
     Returns:
-        Shape (64, *img_shape), in [0, 1], always the same.
+        Shape (n, h, w, c) with n of about `N_CALIBRATION` at most, in [0, 1].
     """
-    return np.random.default_rng(0).random((64, *img_shape), dtype=np.float32)
+    return splits.train_images[_some_of_each_class(splits, splits.training, N_CALIBRATION)]
+
+
+def _some_of_each_class(splits: Splits, positions: NDArray[np.int64], most: int) -> Any:
+    """Draw the same share of every class, about `most` images in all, always the same ones."""
+    if len(positions) <= most:
+        return positions
+    labels = splits.train_labels[positions].argmax(axis=1)
+    return positions[stratified_split(labels, share=most / len(positions), seed=0)[1]]

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import platform
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +20,7 @@ from apparel import results
 from apparel.backend import NumberFormat, processor_name
 from apparel.errors import ModelFileError, UsageError
 from apparel.files import atomic_path, write_text
-from apparel.formats import SUFFIXES
+from apparel.formats import default_files, default_name
 from apparel.records import (
     UNCALIBRATED,
     Calibration,
@@ -31,8 +32,10 @@ from apparel.records import (
     Robustness,
     TestedRun,
 )
+from apparel.records.export import Exported
 from apparel.results import (
     CHECK_FILE,
+    EXPORT_FILE,
     HISTORY_FILE,
     METRICS_FILE,
     NOVELTY_FILE,
@@ -46,7 +49,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MODEL_FILE = "refactored_fashion_cnn.keras"
-ONNX_FILE = "model.onnx"
 IMAGES_FILE = "images.csv"
 SETTINGS_FILE = "settings.json"
 TEST_LOOKS = "test_looks"
@@ -291,6 +293,15 @@ class RunDirectory:
         """
         return results.read_novelty(self.path)
 
+    def write_export(self, exported: Exported) -> None:
+        """Add a file that the model was written to, to `export.json`.
+
+        Raises:
+            ModelFileError: what is there is broken.
+        """
+        earlier = results.read_exports(self.path)
+        write_text(self.path / EXPORT_FILE, results.export_json(earlier, exported))
+
     def robustness(self) -> Robustness | None:
         """Read back what `write_robustness` wrote, or None where it wrote nothing.
 
@@ -365,11 +376,14 @@ def _check_room(folder: Path, *, overwrite: bool) -> None:
 def _drop_results(folder: Path) -> None:
     """Delete what an earlier training left in a run directory, and nothing else."""
     suspects = (SUSPECTS_FILE.format(split=split) for split in ("train", "test"))
-    exports = (f"model{suffix}" for suffix in SUFFIXES.values())
-    names = (CHECK_FILE, HISTORY_FILE, IMAGES_FILE, METRICS_FILE, NOVELTY_FILE, PREDICTIONS_FILE,
-             STRESS_FILE, *suspects, "report.html", "README.md", MODEL_FILE, *exports)  # fmt: skip
+    names = (CHECK_FILE, EXPORT_FILE, HISTORY_FILE, IMAGES_FILE, METRICS_FILE, NOVELTY_FILE,
+             PREDICTIONS_FILE, STRESS_FILE, *suspects, "report.html", "README.md", MODEL_FILE,
+             *default_files())  # fmt: skip
     for path in (*(folder / name for name in names), *(folder / "plots").glob("*.png")):
         path.unlink(missing_ok=True)
+    saved_model = folder / default_name("saved_model")
+    if saved_model.is_dir() and not saved_model.is_symlink():
+        shutil.rmtree(saved_model)
 
 
 def _version(distribution: str) -> str | None:

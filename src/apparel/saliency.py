@@ -3,8 +3,6 @@
 Grad-CAM: the feature maps of a convolution, each weighted by the mean gradient of the class's logit
 with respect to it, summed, without what is negative (R. R. Selvaraju et al., "Grad-CAM: Visual
 Explanations from Deep Networks via Gradient-based Localization", 2017, arXiv 1610.02391).
-Occlusion: by how much the log-odds of the class fall where a square is covered (M. D. Zeiler and
-R. Fergus, "Visualizing and Understanding Convolutional Networks", 2013, arXiv 1311.2901).
 """
 
 from typing import Any
@@ -15,12 +13,11 @@ from scipy import ndimage
 from scipy.special import logsumexp
 
 from apparel import backend, gradients
+from apparel.occlusion import occlusion_maps, positive, scaled
 from apparel.records import Saliency
 
 # The deepest maps say most of a class, but maps of 3 x 3 say nothing of where.
 LEAST_SIDE = 1 / 4
-# Of the square that covers a part, and how far it moves, as shares of the image's side.
-SQUARE, STRIDE = 1 / 4, 1 / 14
 BATCH_SIZE = 500
 
 
@@ -72,7 +69,7 @@ def grad_cam(
 
     weights = gradients.gradient(score, features).mean(axis=(1, 2), keepdims=True)
     coarse = (weights * features).sum(axis=-1)
-    return np.stack([_enlarged(_positive(evidence), images.shape[1:3]) for evidence in coarse])
+    return np.stack([_enlarged(positive(evidence), images.shape[1:3]) for evidence in coarse])
 
 
 def _convolution(model: Any) -> Any:
@@ -100,42 +97,16 @@ def _parted(model: Any, logits_model: Any, convolution: Any) -> tuple[Any, Any]:
 def occlusion(
     logits_model: Any, images: NDArray[np.float32], classes: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Say which pixels a model needs to see for a class.
+    """Say which pixels a model needs to see for a class, as `occlusion_maps` does.
 
     Args:
         logits_model: a `keras.Model` that gives logits.
-        images: shape (n, h, w, c), in [0, 1]; a covered part has the colour of the upper left
-            pixel.
+        images: shape (n, h, w, c), in [0, 1].
         classes: shape (n,), the class to ask for in each image.
-
-    Returns:
-        Shape (n, h, w), each map 0 to 1. Where covering anything makes the model surer, the map
-        shows what does so least.
     """
-    n, height, width, _ = images.shape
-    corner = images[:, :1, :1]
-    squares = _squares(height, width)
-    covered = np.concatenate([np.where(square[..., None], corner, images) for square in squares])
-    before = _log_odds(logits_model, images, classes)
-    after = _log_odds(logits_model, covered, np.tile(classes, len(squares)))
-    falls = before - after.reshape(len(squares), n)
-    # Each pixel: the mean over the squares that cover it.
-    maps = np.tensordot(falls.T, squares.astype(np.float64), 1) / squares.sum(axis=0)
-    return np.stack([_scaled(_positive(evidence)) for evidence in maps])
-
-
-def _squares(height: int, width: int) -> NDArray[np.bool_]:
-    """Every position of the covering square, shape (m, h, w); each pixel is covered by some."""
-    side, stride = (max(round(share * min(height, width)), 1) for share in (SQUARE, STRIDE))
-    tops, lefts = (
-        sorted({*range(0, length - side, stride), length - side}) for length in (height, width)
+    return occlusion_maps(
+        lambda covered, of: _log_odds(logits_model, covered, of), images, classes
     )
-    squares = np.zeros((len(tops) * len(lefts), height, width), np.bool_)
-    for square, (top, left) in zip(
-        squares, ((top, left) for top in tops for left in lefts), strict=True
-    ):
-        square[top : top + side, left : left + side] = True
-    return squares
 
 
 def _log_odds(
@@ -147,19 +118,7 @@ def _log_odds(
     return np.asarray(logits[of_class] - logsumexp(np.where(of_class, -np.inf, logits), axis=1))
 
 
-def _positive(evidence: NDArray[Any]) -> NDArray[np.float64]:
-    """What is positive in a map or, in a map without anything positive, what exceeds its least."""
-    if evidence.max() <= 0:
-        evidence = evidence - evidence.min()
-    return np.asarray(np.maximum(evidence, 0), np.float64)
-
-
 def _enlarged(evidence: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """A map with its pixels spread over an image, 0 to 1."""
     zoom = np.array(shape) / evidence.shape
-    return _scaled(ndimage.zoom(evidence, zoom, order=1, mode="nearest", grid_mode=True))
-
-
-def _scaled(evidence: NDArray[np.float64]) -> NDArray[np.float32]:
-    """A map of at least 0 divided by its maximum; 0 where all is 0."""
-    return (evidence / (evidence.max() or 1)).astype(np.float32)
+    return scaled(ndimage.zoom(evidence, zoom, order=1, mode="nearest", grid_mode=True))

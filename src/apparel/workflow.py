@@ -1,7 +1,7 @@
-"""What the command does with a run: the whole course, a later look, an export."""
+"""What the command does with a run: the whole course, and a later look."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from apparel import display, results, text
 from apparel.errors import UsageError
 from apparel.files import check_writable, write_text
-from apparel.formats import SUFFIXES, format_of
-from apparel.records import Evaluation, without_folders
-from apparel.rundir import MODEL_FILE, ONNX_FILE, RunDirectory
-from apparel.settings import Recipe, Settings, checked_share, whole_number
+from apparel.formats import ONNX_FILE
+from apparel.records import Evaluation
+from apparel.rundir import RunDirectory
+from apparel.settings import Recipe, Settings
 
 if TYPE_CHECKING:
     from apparel.classifier import ApparelClassifier
@@ -285,96 +285,3 @@ def compare_runs(paths: Sequence[Path]) -> "list[PairComparison | GroupCompariso
     from apparel import compare  # noqa: PLC0415  # loads SciPy
 
     return compare.compare([RunDirectory.open(path).tested() for path in paths])
-
-
-def export_run(path: Path, kind: str, output: Path | None) -> Path:
-    """Write the saved model of a run in another format.
-
-    Args:
-        path: the directory of an earlier run.
-        kind: a key of `formats.SUFFIXES`.
-        output: where to; by default `model` with the format's suffix, in the run directory.
-
-    Raises:
-        UsageError: `output` has the suffix of another format.
-        ModelFileError: the run or its model is broken.
-        ApparelError: the written file is not the same model.
-    """
-    from apparel import export, inference  # noqa: PLC0415  # seconds
-
-    directory = RunDirectory.open(path)
-    suffix = SUFFIXES[kind]
-    output = output or directory.path / f"model{suffix}"
-    if format_of(output) != kind:
-        raise UsageError(f"the format {kind} needs a file that ends in {suffix}, not {output}.")
-    record = directory.settings()
-    model = export.load_keras_model(directory.path / MODEL_FILE)
-    shape = tuple(record["img_shape"])
-    inference.check_fits(model, n_classes=len(record["class_names"]), img_shape=shape)
-    return export.export(
-        model,
-        output,
-        images=inference.made_up_images(shape),
-        class_names=tuple(record["class_names"]),
-        metadata={
-            "dataset": without_folders(record["dataset"]),
-            "threshold": directory.calibration().threshold,
-        },
-        novelty=directory.novelty(),
-    )
-
-
-def predict_files(
-    model: Path,
-    paths: Sequence[Path],
-    *,
-    raw: bool = False,
-    top: int = 1,
-    threshold: float | None = None,
-    output: Path | None = None,
-) -> int:
-    """Classify image files, print what each shows, and write it to a file if asked to.
-
-    Args:
-        model: an `.onnx` file, or a run directory.
-        paths: as `image_sources.find_images` takes them.
-        raw: take photos as they are, resized as a whole.
-        top: how many classes to name.
-        threshold: the confidence below which the answer is marked as not sure; None for the one
-            that was chosen on validation images, if there is one.
-        output: a file to write, which ends in .csv, .jsonl or .parquet.
-
-    Returns:
-        How many images could not be read.
-
-    Raises:
-        ModelFileError: the model file is missing, broken or foreign.
-        DataError: there is no such file or folder.
-        UsageError: the name of the output tells no format, or a number makes no sense.
-    """
-    from apparel import image_sources, predict, prediction_files  # noqa: PLC0415  # ONNX Runtime
-
-    top = whole_number("--top-k", top, minimum=1)
-    if threshold is not None:
-        checked_share("--threshold", threshold, "Give a confidence, for example 0.9.")
-    if output:
-        prediction_files.check_suffix(output)
-        check_writable(output)
-    if model.is_dir():
-        model = RunDirectory.open(model).path / ONNX_FILE
-    predictor = predict.Predictor(model)
-    sources = image_sources.find_images(paths)
-    notes = text.PredictionNotes()
-    sure_from = (predictor.threshold or 0) if threshold is None else threshold
-    with (
-        prediction_files.writing(output, predictor.class_names, has_novelty=predictor.tells_novelty)
-        if output
-        else nullcontext(lambda _: None)
-    ) as write:
-        for answers in predictor.predict_batches(sources, raw=raw):
-            print(text.prediction_rows(answers, top=top, threshold=sure_from))
-            notes.add(answers)
-            write(answers)
-    if notes.lines():
-        print(notes.lines())
-    return notes.n_failed

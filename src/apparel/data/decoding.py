@@ -1,6 +1,5 @@
 """Decode many images into the cache, in the size that fits them."""
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,20 +9,17 @@ from numpy.typing import NDArray
 
 from apparel.data.npy import ImageWriter
 from apparel.data.pixel_cache import Listing, PixelCache
-from apparel.data.workers import (
+from apparel.decode.processes import read_in_processes
+from apparel.decode.tasks import (
+    FEWEST_FOR_PROCESSES,
     LARGEST_SIDE,
     Chunk,
     Mode,
     Task,
-    read_in_processes,
+    grouped,
+    n_processors,
     read_task,
 )
-
-# Starting processes takes longer than to decode so many small files.
-FEWEST_FOR_PROCESSES = 500
-# What a process reads before it answers.
-MOST_FILES_AT_ONCE = 256
-MOST_BYTES_AT_ONCE = 1 << 22
 
 
 class Reading:
@@ -132,7 +128,7 @@ def _read_all(
     left = [position for position in range(len(reading.names)) if position not in reading.problems]
 
     def tasks() -> Iterator[Task]:
-        for some, sources in _grouped(left, reading.sources, size or (LARGEST_SIDE, LARGEST_SIDE)):
+        for some, sources in grouped(left, reading.sources, size or (LARGEST_SIDE, LARGEST_SIDE)):
             names = [reading.names[position] for position in some]
             mode: Mode = "fit" if size else "alike" if alike else "headers"
             yield Task(some, sources, names, mode, size)
@@ -152,47 +148,11 @@ def _read_all(
     return used if alike else None
 
 
-def _grouped(
-    positions: Sequence[int], sources: Sequence[str | bytes], size: tuple[int, int]
-) -> Iterator[tuple[list[int], list[str | bytes]]]:
-    """Divide images into groups that a process reads at once.
-
-    Args:
-        positions: of the images that are wanted.
-        sources: of all images.
-        size: height and width that they are brought to.
-
-    Yields:
-        Positions and sources of a group.
-    """
-    at_most = min(max(MOST_BYTES_AT_ONCE // (size[0] * size[1] * 3), 1), MOST_FILES_AT_ONCE)
-    some: list[int] = []
-    found: list[str | bytes] = []
-    n_bytes = 0
-    for position in positions:
-        source = sources[position]
-        some.append(position)
-        found.append(source)
-        n_bytes += len(source)
-        if len(some) >= at_most or n_bytes >= MOST_BYTES_AT_ONCE:
-            yield some, found
-            some, found, n_bytes = [], [], 0
-    if some:
-        yield some, found
-
-
 def _read(tasks: Iterable[Task], n_files: int) -> Iterator[Chunk]:
     """Read files, with all processors where that is faster."""
     if n_files < FEWEST_FOR_PROCESSES:
         return map(read_task, tasks)
-    return read_in_processes(tasks, read_task, _n_processors())
-
-
-def _n_processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return read_in_processes(tasks, read_task, n_processors())
 
 
 @contextmanager

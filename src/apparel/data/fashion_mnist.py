@@ -9,10 +9,15 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from apparel import backend
 from apparel.data.apt import apt_source
 from apparel.data.arrays import from_arrays
+from apparel.data.assembly import Split
 from apparel.data.cache import LOGGER, ensure_cached
+from apparel.data.idx import read_idx_file
 from apparel.data.known_files import KnownFile
 from apparel.data.sources import Source, folder_source, keras_source
 from apparel.records import Dataset
@@ -95,6 +100,37 @@ def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Datase
         class_names=FASHION_MNIST_LABELS,
         source="fashion-mnist",
     )
+
+
+def load_images(
+    split: Split, data_dir: str | os.PathLike[str] | None = None
+) -> NDArray[np.uint8]:
+    """Load the images of one split, without Keras in the process unless they must be downloaded.
+
+    Args:
+        split: "train" or "test".
+        data_dir: as for `load_fashion_mnist`.
+
+    Returns:
+        Shape (60000, 28, 28, 1) or (10000, 28, 28, 1), 0 to 255.
+
+    Raises:
+        DataUnavailableError: no source has the file; the message says why, for each.
+        ApparelError: Keras's cache cannot be written, for example because the disk is full.
+    """
+    home = keras_home()
+    cache = keras_cache(home)
+    file = FILES[0 if split == "train" else 2]
+    ensure_cached(
+        cache, [file], find_sources(home, cache, data_dir), title="Fashion-MNIST", remedy=_remedy()
+    )
+    return read_idx_file(cache / file.name, "images")[..., np.newaxis]
+
+
+def keras_home() -> Path:
+    """Tell where Keras keeps its files, by its own rule, without loading it."""
+    named = os.environ.get("KERAS_HOME")
+    return Path(named).expanduser() if named else Path("~", ".keras").expanduser()
 
 
 def keras_cache(home: Path) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from apparel import backend
+from apparel.errors import ApparelError
 
 # A network that swallows packets answers nothing: give up instead of waiting for ever.
 SOCKET_SECONDS = 30.0
@@ -100,7 +101,10 @@ def _get_file(origin: str, name: str, folder: Path) -> None:
     Raises:
         SourceError: it cannot be reached.
     """
-    keras = backend.load_keras()
+    try:
+        keras = backend.load_keras()
+    except ApparelError as error:
+        raise SourceError("Keras, which downloads them, is not installed") from error
     try:
         with _socket_timeout(SOCKET_SECONDS), redirect_stdout(_bar_stream(origin + name)):
             keras.utils.get_file(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.ImageFile import ImageFile
 
 from apparel.decode.opening import BadImageError, Source, opened
 from apparel.decode.pixels import fitted, is_grey, orientation_of, sides_of
@@ -23,6 +24,7 @@ __all__ = [
     "ImageFacts",
     "Source",
     "decode",
+    "decode_within",
     "inspect",
     "read",
 ]
@@ -111,6 +113,29 @@ def decode(source: Source, size: tuple[int, int], *, name: str | None = None) ->
         BadImageError: as `read` does.
     """
     with opened(source, name) as image:
-        whole, (height, width) = fitted(image, size)
-        pixels = np.asarray(whole, np.uint8).reshape(*size, -1)
-        return DecodedImage(pixels=pixels, height=height, width=width)
+        return _decoded(image, size)
+
+
+def decode_within(source: Source, longest: int, *, name: str | None = None) -> DecodedImage:
+    """Read one image like `decode`, as large as it is or, if that is larger, with a longest edge.
+
+    Args:
+        source: a path, or what is in the file.
+        longest: pixels of the longer edge, at most.
+        name: what messages call it; by default its path.
+
+    Raises:
+        BadImageError: as `read` does.
+    """
+    with opened(source, name) as image:
+        sides = sides_of(image, orientation_of(image))
+        scale = min(longest / max(sides), 1)
+        height, width = (max(round(side * scale), 1) for side in sides)
+        return _decoded(image, (height, width))
+
+
+def _decoded(image: ImageFile, size: tuple[int, int]) -> DecodedImage:
+    """Decode an opened image."""
+    whole, (height, width) = fitted(image, size)
+    pixels = np.asarray(whole, np.uint8).reshape(*size, -1)
+    return DecodedImage(pixels=pixels, height=height, width=width)

@@ -55,6 +55,12 @@ class Call:
         self.expect(len(set(found)) == len(found), f"the axes {shown(values)}", "each once")
         return found
 
+    def flag(self, name: str, default: int) -> bool:
+        """An attribute that is 0 or 1; what else means true differs."""
+        given = self.attributes.get(name, default)
+        self.expect(given in {0, 1}, f"{name} = {shown(given)}", "0 or 1")
+        return bool(given)
+
     def fixed(self, name: str, value: object) -> None:
         """Refuse an attribute that has another value than its default."""
         given = self.attributes.get(name, value)

@@ -90,6 +90,7 @@ def pool(call: Call) -> Tensor:
     planes = _planes(call)
     call.fixed("ceil_mode", 0)
     call.fixed("storage_order", 0)
+    call.flag("count_include_pad", 0)
     kernel = call.attributes.get("kernel_shape", [])
     shape = (*planes.shape[:2], *_windows(call, planes.shape[2:], kernel))
     call.work = math.prod(shape) * math.prod(kernel)
@@ -157,8 +158,8 @@ def gemm(call: Call) -> Tensor:
         f"inputs of {a.shape} and {b.shape}",
         "two matrices",
     )
-    rows, inner = reversed(a.shape) if call.attributes.get("transA", 0) else a.shape
-    second, columns = reversed(b.shape) if call.attributes.get("transB", 0) else b.shape
+    rows, inner = reversed(a.shape) if call.flag("transA", 0) else a.shape
+    second, columns = reversed(b.shape) if call.flag("transB", 0) else b.shape
     shape = (rows, columns)
     call.expect(
         inner == second and (c is None or _together(call, shape, c.shape) == shape),

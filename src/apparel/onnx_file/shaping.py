@@ -163,7 +163,7 @@ def reduce(call: Call) -> Tensor:
     given = call.known(1) if call.optional(1) else call.attributes.get("axes", ())
     call.fixed("noop_with_empty_axes", 0)
     gone = call.axes(given or tuple(range(rank)), rank)
-    keep = call.attributes.get("keepdims", 1)
+    keep = call.flag("keepdims", 1)
     call.work = taken.n_values
     sizes = [1 if axis in gone else size for axis, size in enumerate(taken.shape)]
     if not keep:

@@ -10,6 +10,7 @@ from apparel.results.evaluation import (
     read_predictions,
     read_tested_run,
 )
+from apparel.results.export import EXPORT_FILE, export_json, read_accuracy, read_exports
 from apparel.results.history import HISTORY_FILE, read_history
 from apparel.results.novelty import NOVELTY_FILE, read_novelty, write_novelty
 from apparel.results.robustness import STRESS_FILE, read_robustness, robustness
@@ -17,6 +18,7 @@ from apparel.results.suspects import SUSPECTS_FILE, read_suspects, suspect_rows
 
 __all__ = [
     "CHECK_FILE",
+    "EXPORT_FILE",
     "HISTORY_FILE",
     "METRICS_FILE",
     "NOVELTY_FILE",
@@ -25,9 +27,12 @@ __all__ = [
     "SUSPECTS_FILE",
     "check_json",
     "data_check",
+    "export_json",
     "metrics",
     "prediction_rows",
+    "read_accuracy",
     "read_check",
+    "read_exports",
     "read_further_accuracies",
     "read_history",
     "read_novelty",

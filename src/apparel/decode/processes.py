@@ -1,125 +1,31 @@
 """Read many image files in several processes, in order, whatever some of the files do to them."""
 
-import errno
 import os
 import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing import connection, get_context, parent_process
 from types import ModuleType
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from apparel.decode import BadImageError, decode, inspect
+from apparel.decode import tasks as reading
+from apparel.decode.tasks import Chunk, Task, stacked
 from apparel.errors import ApparelError
 
-# Images of one size keep it up to this; larger ones take too long to train on.
-LARGEST_SIDE = 64
 # So many files that kill their process are the fault of the machine.
 MOST_CRASHES = 100
 # Tasks a process that wait for it or for their turn: it never idles, and memory stays bounded.
 TASKS_AHEAD = 3
-# What the machine does wrong at times, and a file is not to blame for.
-PASSING = {errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-
-
-Mode: TypeAlias = Literal["fit", "alike", "headers"]
-
-
-class Task(NamedTuple):
-    """Files that a process reads at once.
-
-    Attributes:
-        positions: of the files among all.
-        sources: their paths, or what is in them.
-        names: what messages call them.
-        mode: "fit" brings images to `size`; "alike" keeps images that all have one size of at most
-            `LARGEST_SIDE`, and looks at the headers of others; "headers" looks at headers alone.
-        size: height and width, for "fit".
-    """
-
-    positions: Sequence[int]
-    sources: Sequence[str | bytes]
-    names: Sequence[str]
-    mode: Mode
-    size: tuple[int, int] | None = None
-
-
-class Chunk(NamedTuple):
-    """What became of a task.
-
-    Attributes:
-        positions: of the files that were read, among all.
-        sizes: their heights and widths as they were found.
-        pixels: uint8, shape (n, h, w, c), one channel where all images are grey; None where only
-            headers were read, or the images are not alike.
-        problems: position of a file that could not be read: why.
-        passing: whether a problem may be gone next time, though the file stays the same.
-        crashed: whether the file killed its process.
-    """
-
-    positions: Sequence[int]
-    sizes: Sequence[tuple[int, int]]
-    pixels: NDArray[np.uint8] | None
-    problems: dict[int, str]
-    passing: bool = False
-    crashed: bool = False
 
 
 Read: TypeAlias = Callable[[Task], Chunk]
-
-_stop = threading.Event()
-
-
-def read_task(task: Task) -> Chunk:
-    """Read the files of a task."""
-    positions, sizes, pixels = [], [], []
-    problems: dict[int, str] = {}
-    size, whole, passing = task.size, task.mode != "headers", False
-    for position, source, name in zip(task.positions, task.sources, task.names, strict=True):
-        if _stop.is_set():
-            break
-        try:
-            wanted = size
-            if wanted is None:
-                facts = inspect(source, name=name)
-                seen = wanted = facts.height, facts.width
-                whole = whole and max(seen) <= LARGEST_SIDE
-            if whole:
-                image = decode(source, wanted, name=name)
-                seen = image.height, image.width
-                whole = task.mode == "fit" or seen == wanted
-                size = wanted if whole else None
-                pixels.append(image.pixels)
-        except BadImageError as error:
-            problems[position] = str(error)
-            passing |= getattr(error.__cause__, "errno", None) in PASSING
-        else:
-            positions.append(position)
-            sizes.append(seen)
-    return Chunk(positions, sizes, _stacked(pixels) if whole else None, problems, passing)
-
-
-def _stacked(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Put images into one array, with one channel where all of them are grey."""
-    if not images:
-        return np.empty((0, 1, 1, 1), np.uint8)
-    if all(map(_is_grey, images)):
-        return np.stack([image[..., :1] for image in images])
-    return np.stack([np.broadcast_to(image, (*image.shape[:2], 3)) for image in images])
-
-
-def _is_grey(image: NDArray[np.uint8]) -> bool:
-    """Whether all channels are equal."""
-    return image.shape[-1] == 1 or bool((image == image[..., :1]).all())
 
 
 def read_in_processes(tasks: Iterable[Task], read: Read, n_processes: int) -> Iterator[Chunk]:
@@ -206,7 +112,7 @@ def _killed(task: Task) -> Chunk:
         "ends the decoder or takes too much memory. Save it again with another program, or leave "
         "it out."
     )
-    return Chunk([], [], _stacked([]), {task.positions[0]: why}, crashed=True)
+    return Chunk([], [], stacked([]), {task.positions[0]: why}, crashed=True)
 
 
 @contextmanager
@@ -259,6 +165,6 @@ def _watch(stop: connection.Connection) -> None:
     main = parent_process()
     if main is not None:
         connection.wait([stop, main.sentinel])
-        _stop.set()
+        reading.stop.set()
         main.join()
         os._exit(1)

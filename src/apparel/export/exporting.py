@@ -1,0 +1,182 @@
+"""Write a model in a format, prove that it is the same model, and let it say what it is."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apparel._version import __version__
+from apparel.errors import ApparelError, UsageError
+from apparel.export.comparison import (
+    check_finite,
+    check_same,
+    check_same_scores,
+    compare,
+    images_at_once,
+    run_in_parts,
+)
+from apparel.export.facts import examples, file_facts
+from apparel.export.format import NOVELTY, PROBABILITIES, Format, Network
+from apparel.export.keras_format import KerasFormat, model_run
+from apparel.export.litert_format import LiteRTFormat
+from apparel.export.onnx_format import OnnxFormat
+from apparel.export.openvino_format import OpenVinoFormat
+from apparel.export.placing import fingerprint, placed
+from apparel.export.saved_model import SavedModelFormat
+from apparel.formats import INT8_FORMATS, format_of
+from apparel.novelty import score
+from apparel.records import Novelty
+from apparel.records.export import Exported, Precision
+
+FORMATS: dict[str, Format] = {
+    "keras": KerasFormat(),
+    "onnx": OnnxFormat(),
+    "litert": LiteRTFormat(),
+    "saved_model": SavedModelFormat(),
+    "openvino": OpenVinoFormat(),
+}
+
+
+def export(
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    images: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    class_names: tuple[str, ...],
+    metadata: Mapping[str, object],
+    novelty: Novelty | None = None,
+    calibration: NDArray[np.float32] | None = None,
+    show_examples: bool = False,
+) -> Exported:
+    """Write a model in the format that the suffix names, and prove that it is the same model.
+
+    Args:
+        model: a float32 `keras.Model` taking images in [0, 1].
+        path: where to; the suffix is one of `formats.SUFFIXES`. An earlier model is replaced.
+        images: shape (n, h, w, c), in [0, 1], to compare the copy on; at least one.
+        labels: shape (n,), their classes.
+        class_names: one a class.
+        metadata: further facts for the file, of a kind that JSON knows; `.keras` holds none.
+        novelty: what the training images look like. With it, an ONNX file also gives each image's
+            novelty score, and has its threshold as the fact "novelty_threshold"; one without a
+            threshold is left out.
+        calibration: shape (m, h, w, c), in [0, 1], training images, for layers in int8; None for
+            float32.
+        show_examples: whether the file may hold an image of each class to try.
+
+    Returns:
+        What was written.
+
+    Raises:
+        UsageError: no format has this suffix, or it knows no int8.
+        ApparelError: the written file gives other probabilities or scores and was not kept, or
+            a package to write or read it is missing.
+        OSError: the file cannot be written.
+    """
+    kind = format_of(path)
+    precision: Precision = "float32" if calibration is None else "int8"
+    check_precision(kind, int8=precision == "int8")
+    form = FORMATS[kind]
+    form.version()  # fails before any work where the runtime is missing
+    pixels = _pixels(images)
+    expected = run_in_parts(model_run(model), pixels)[PROBABILITIES]
+    check_finite(expected, path)
+    network = Network(
+        model=model,
+        novelty=novelty if kind == "onnx" and novelty and novelty.threshold is not None else None,
+        calibration=None if calibration is None else _pixels(calibration),
+    )
+    shown = (
+        {"examples": examples(pixels, labels, expected, class_names, metadata.get("threshold"))}
+        if show_examples
+        else {}
+    )
+    with placed(path, kind) as temporary:
+        form.write(network, temporary)
+        given = run_in_parts(form.open(temporary), pixels)
+        found = compare(
+            expected,
+            given[PROBABILITIES],
+            labels,
+            runtime=form.runtime,
+            runtime_version=form.version(),
+        )
+        check_same(found, precision, path)
+        if network.novelty:
+            scaled = np.asarray(pixels / np.float32(255), np.float32)
+            expected_scores = score(network.novelty, scaled)
+            check_same_scores(expected_scores, given[NOVELTY], path)
+        exported = Exported(
+            path=Path(path),
+            format=kind,
+            precision=precision,
+            comparison=found,
+            needs=form.needs(temporary),
+            written=datetime.now().astimezone().isoformat(timespec="seconds"),
+            apparel=__version__,
+        )
+        facts = {**file_facts(exported, class_names, pixels.shape[1:]), **metadata, **shown}
+        if network.novelty:
+            facts["novelty_threshold"] = network.novelty.threshold
+        form.add_facts(temporary, facts)
+        _check_described(form, temporary, facts, pixels=pixels, given=given, path=path)
+        sha256, size = fingerprint(temporary, kind)
+    return replace(exported, sha256=sha256, size=size)
+
+
+def check_precision(kind: str, *, int8: bool) -> None:
+    """Check that a format knows what is asked for.
+
+    Raises:
+        UsageError: it knows no int8.
+    """
+    if int8 and kind not in INT8_FORMATS:
+        raise UsageError(
+            f"the format {kind} has no int8. Leave out --int8, or take one of: "
+            f"{', '.join(INT8_FORMATS)}."
+        )
+
+
+def _pixels(images: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Images of [0, 1] as whole numbers of 0 to 255."""
+    return np.rint(images * 255).astype(np.uint8)
+
+
+def _check_described(
+    form: Format,
+    written: Path,
+    facts: Mapping[str, object],
+    *,
+    pixels: NDArray[np.uint8],
+    given: Mapping[str, NDArray[np.float32]],
+    path: str | os.PathLike[str],
+) -> None:
+    """Refuse a file that lost something when the facts were added.
+
+    Args:
+        form: its format.
+        written: the file.
+        facts: that it must tell.
+        pixels: shape (n, h, w, c).
+        given: what it said of them before.
+        path: what messages call it.
+
+    Raises:
+        ApparelError: it tells other facts, or computes something else.
+    """
+    told = form.read_facts(written)
+    first = pixels[: images_at_once(pixels)]
+    again = form.open(written)(first)
+    same = all(np.allclose(again[name], given[name][: len(first)], rtol=1e-5) for name in given)
+    if not same or (told is not None and told != json.loads(json.dumps(facts))):
+        raise ApparelError(
+            f"{path} was not written: with what it says of itself, it reads back as something "
+            "else. Please report this, with the output of `pip freeze`."
+        )

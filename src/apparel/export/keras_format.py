@@ -1,0 +1,77 @@
+"""`.keras`: Keras's own file, with standard layers only."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apparel import backend
+from apparel.errors import ModelFileError
+from apparel.export.format import PROBABILITIES, Network, Run
+
+# Keras's 32 would keep two cores waiting.
+BATCH_SIZE = 256
+
+
+class KerasFormat:
+    """See `Format`. Such a file takes scaled images, and says nothing of itself."""
+
+    runtime = "Keras"
+
+    def version(self) -> str:
+        """See `Format`."""
+        return str(backend.load_keras().__version__)
+
+    def write(self, network: Network, path: Path) -> None:
+        """See `Format`."""
+        network.model.save(path)
+
+    def open(self, path: Path) -> Run:
+        """See `Format`."""
+        return model_run(load_keras_model(path))
+
+    def needs(self, path: Path) -> dict[str, object]:  # noqa: ARG002  # of any file
+        """See `Format`."""
+        return {"runtime": self.runtime, "version": self.version()}
+
+    def add_facts(self, path: Path, facts: Mapping[str, object]) -> None:
+        """Leave the file as Keras wrote it."""
+
+    def read_facts(self, path: Path) -> None:
+        """There are none."""
+
+
+def model_run(model: Any) -> Run:
+    """Compute with a `keras.Model` that takes images in [0, 1]."""
+
+    def run(pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        images = pixels / np.float32(255)
+        return {PROBABILITIES: np.asarray(model.predict(images, batch_size=BATCH_SIZE, verbose=0))}
+
+    return run
+
+
+def load_keras_model(path: str | os.PathLike[str]) -> Any:
+    """Open a `.keras` file in Keras's safe mode.
+
+    Returns:
+        The `keras.Model`.
+
+    Raises:
+        ModelFileError: it is missing, broken, or no Keras model.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file {path}. Give a .keras file of a run.")
+    keras = backend.load_keras()
+    try:
+        return keras.models.load_model(path, safe_mode=True)
+    except Exception as error:  # a broken file fails anywhere inside Keras
+        reason = str(error).partition("\n")[0]
+        raise ModelFileError(
+            f"{path} is not a model that Keras can open ({reason}). "
+            "Give a .keras file that apparel or Keras 3 saved."
+        ) from error

@@ -1,0 +1,97 @@
+"""`.tflite`: for LiteRT, on telephones and boards; the facts as a metadata buffer."""
+
+import importlib
+import importlib.metadata
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apparel import backend
+from apparel.export.deployable import deployable, write_by_keras
+from apparel.export.format import FACTS, IMAGES, Network, Run, missing_package, need_tensorflow
+
+IDENTIFIER = b"TFL3"
+PACKAGE = "ai-edge-litert"
+
+
+class LiteRTFormat:
+    """See `Format`."""
+
+    runtime = "LiteRT"
+
+    def version(self) -> str:
+        """See `Format`."""
+        _litert("interpreter")
+        return importlib.metadata.version(PACKAGE)
+
+    def write(self, network: Network, path: Path) -> None:
+        """See `Format`."""
+        need_tensorflow("litert")
+        options: dict[str, Any] = {}
+        if network.calibration is not None:
+            import tensorflow as tf  # noqa: PLC0415  # only where a file is written
+
+            images = network.calibration
+
+            def one_by_one() -> Iterator[list[NDArray[np.uint8]]]:
+                for index in range(len(images)):
+                    yield [images[index : index + 1]]
+
+            options["optimizations"] = [tf.lite.Optimize.DEFAULT]
+            options["representative_dataset"] = one_by_one
+        write_by_keras(deployable(network.model), path, "litert", **options)
+
+    def open(self, path: Path) -> Run:
+        """See `Format`."""
+        with backend.native_stderr_held():  # it tells which of its delegates it takes
+            interpreter = _litert("interpreter").Interpreter(model_path=str(path))
+            runner = interpreter.get_signature_runner()
+
+        def run(pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+            with backend.native_stderr_held():
+                return dict(runner(**{IMAGES: pixels}))
+
+        return run
+
+    def needs(self, path: Path) -> dict[str, object]:  # noqa: ARG002  # of any file
+        """See `Format`."""
+        return {"runtime": self.runtime, "version": self.version()}
+
+    def add_facts(self, path: Path, facts: Mapping[str, object]) -> None:
+        """See `Format`."""
+        import flatbuffers  # type: ignore[import-untyped]  # noqa: PLC0415  # comes with LiteRT
+
+        schema = _litert("schema_py_generated")
+        model = schema.ModelT.InitFromPackedBuf(bytearray(path.read_bytes()), 0)
+        buffer, entry = schema.BufferT(), schema.MetadataT()
+        buffer.data = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+        entry.name, entry.buffer = FACTS, len(model.buffers)
+        model.buffers.append(buffer)
+        model.metadata = [*(model.metadata or []), entry]
+        builder = flatbuffers.Builder(path.stat().st_size)
+        builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
+        path.write_bytes(builder.Output())
+
+    def read_facts(self, path: Path) -> dict[str, object]:
+        """See `Format`."""
+        schema = _litert("schema_py_generated")
+        model = schema.Model.GetRootAs(path.read_bytes(), 0)
+        entries = (model.Metadata(index) for index in range(model.MetadataLength()))
+        entry = next(entry for entry in entries if entry.Name() == FACTS.encode())
+        return dict(json.loads(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()))
+
+
+def _litert(module: str) -> Any:
+    """A module of LiteRT, which is an extra.
+
+    Raises:
+        ApparelError: it is not installed.
+    """
+    try:
+        return importlib.import_module(f"ai_edge_litert.{module}")
+    except ImportError as error:
+        raise missing_package(PACKAGE, "litert", error) from error

@@ -1,0 +1,70 @@
+"""What `apparel export` does with a run."""
+
+from pathlib import Path
+
+from apparel.errors import UsageError
+from apparel.formats import SUFFIXES, default_name, format_of
+from apparel.records.export import Exported
+from apparel.rundir import MODEL_FILE, RunDirectory
+from apparel.settings import Recipe, Settings
+
+
+def export_run(
+    path: Path,
+    kind: str,
+    *,
+    output: Path | None = None,
+    int8: bool = False,
+    data_dir: Path | None = None,
+) -> Exported:
+    """Write the saved model of a run in another format, and record it in the run.
+
+    Args:
+        path: the directory of an earlier run.
+        kind: a key of `formats.SUFFIXES`.
+        output: where to; by default `formats.default_name`, in the run directory.
+        int8: whether the layers compute in whole numbers of eight bits.
+        data_dir: a folder with the data set's files.
+
+    Raises:
+        UsageError: `output` has the suffix of another format, or the format knows no int8.
+        ModelFileError: the run or its model is broken.
+        DataUnavailableError: the data set cannot be had.
+        DataError: the data are not those of the run.
+        ApparelError: the written file is not the same model, or a package is missing.
+        OSError: a file cannot be written.
+    """
+    from apparel import export, gather, inference, results  # noqa: PLC0415  # seconds
+
+    directory = RunDirectory.open(path)
+    output = output or directory.path / default_name(kind, int8=int8)
+    if format_of(output) != kind:
+        raise UsageError(
+            f"the format {kind} needs a file that ends in {SUFFIXES[kind]}, not {output}."
+        )
+    export.check_precision(kind, int8=int8)
+    record = directory.settings()
+    model = export.load_keras_model(directory.path / MODEL_FILE)
+    shape = tuple(record["img_shape"])
+    inference.check_fits(model, n_classes=len(record["class_names"]), img_shape=shape)
+    splits = gather.load_splits(directory, data_dir=data_dir)
+    images, labels = inference.comparison_images(splits)
+    exported = export.export(
+        model,
+        output,
+        images=images,
+        labels=labels,
+        class_names=tuple(record["class_names"]),
+        metadata=export.run_facts(
+            dataset=record["dataset"],
+            settings=Settings(**record["settings"]),
+            recipe=Recipe(**record["recipe"]),
+            threshold=directory.calibration().threshold,
+            accuracy=results.read_accuracy(directory.path),
+        ),
+        novelty=directory.novelty() if kind == "onnx" else None,
+        calibration=inference.calibration_images(splits) if int8 else None,
+        show_examples=record["dataset"]["source"] == export.FASHION_MNIST,
+    )
+    directory.write_export(exported)
+    return exported

@@ -1,0 +1,6 @@
+"""An exported ONNX file → probabilities, without TensorFlow or Keras in the process."""
+
+from apparel.predict.predictor import Predictor, load
+from apparel.predict.reading import read_image
+
+__all__ = ["Predictor", "load", "read_image"]

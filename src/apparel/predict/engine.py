@@ -1,0 +1,119 @@
+"""The runtime that computes what a model says: ONNX Runtime, or OpenVINO where it is faster."""
+
+import functools
+import importlib.util
+import io
+import threading
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apparel import backend
+from apparel.errors import ModelFileError
+
+PROBABILITIES, NOVELTY, IMAGES = "probabilities", "novelty", "images"
+# Processors that multiply bfloat16: there OpenVINO needs half the time or less.
+BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
+
+
+class Engine(Protocol):
+    """Computes what a model says of images. May be used by several threads at once.
+
+    Attributes:
+        name: of the runtime, with its version and number format.
+    """
+
+    name: str
+
+    def run(self, images: NDArray[np.uint8], outputs: list[str]) -> list[NDArray[np.float32]]:
+        """Give some of the model's outputs.
+
+        Args:
+            images: shape (n, h, w, c), n of at least 1.
+            outputs: "probabilities", shape (n, k), or "novelty", shape (n,), or both.
+        """
+
+
+def open_engine(content: bytes, *, name: str, exact: bool, threads: int | None = None) -> Engine:
+    """Open a model with the fastest runtime that is installed.
+
+    Args:
+        content: of an ONNX file that was examined.
+        name: what messages call the file.
+        exact: compute in float32, even where bfloat16 is faster.
+        threads: how many to compute with; None for one a core.
+
+    Raises:
+        ModelFileError: the runtime cannot open it.
+    """
+    kind = OnnxRuntime if exact or not _openvino_is_faster() else OpenVino
+    try:
+        return kind(content, threads)
+    except Exception as error:  # the runtimes' errors share no base class
+        reason = str(error).partition("\n")[0]
+        raise ModelFileError(
+            f"{name} is not a model that can be run here ({reason}). "
+            "Write one with: apparel export RUN --format onnx"
+        ) from error
+
+
+class OnnxRuntime:
+    """ONNX Runtime on the processor, in float32."""
+
+    def __init__(self, content: bytes, threads: int | None) -> None:
+        import onnxruntime  # noqa: PLC0415  # only once the file has been examined
+
+        self.name = f"ONNX Runtime {onnxruntime.__version__}, float32"
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # failures arrive as exceptions
+        options.intra_op_num_threads = threads or 0
+        # Threads that wait in a loop take the time of whatever runs beside: a server, a decoder.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        providers = ["CPUExecutionProvider"]
+        self._session = onnxruntime.InferenceSession(content, options, providers=providers)
+
+    def run(self, images: NDArray[np.uint8], outputs: list[str]) -> list[NDArray[np.float32]]:
+        """See `Engine`."""
+        found: list[NDArray[np.float32]] = self._session.run(outputs, {IMAGES: images})
+        return found
+
+
+class OpenVino:
+    """OpenVINO on the processor: the network in bfloat16, novelty scores in float32."""
+
+    def __init__(self, content: bytes, threads: int | None) -> None:
+        import openvino  # noqa: PLC0415  # an extra
+
+        self.name = f"OpenVINO {openvino.__version__.partition('-')[0]}, bfloat16"
+        core = openvino.Core()
+        whole = core.read_model(io.BytesIO(content))
+        self._own = threading.local()
+        self._compiled = {}
+        for output in whole.outputs:
+            # Distances between statistics lose their meaning in bfloat16.
+            precision = "bf16" if output.any_name == PROBABILITIES else "f32"
+            options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+            if threads:
+                options["INFERENCE_NUM_THREADS"] = str(threads)
+            part = openvino.Model([output], whole.get_parameters())
+            self._compiled[output.any_name] = core.compile_model(part, "CPU", options)
+
+    def run(self, images: NDArray[np.uint8], outputs: list[str]) -> list[NDArray[np.float32]]:
+        """See `Engine`."""
+        return [self._request(name).infer([images])[0].copy() for name in outputs]
+
+    def _request(self, output: str) -> Any:
+        """What computes an output in this thread."""
+        requests = self._own.__dict__
+        if output not in requests:
+            requests[output] = self._compiled[output].create_infer_request()
+        return requests[output]
+
+
+@functools.cache
+def _openvino_is_faster() -> bool:
+    """Whether OpenVINO is installed and this processor multiplies bfloat16."""
+    return bool(BFLOAT16_FLAGS & backend.processor_flags()) and (
+        importlib.util.find_spec("openvino") is not None
+    )

@@ -1,0 +1,263 @@
+"""An exported ONNX file → probabilities, without TensorFlow or Keras in the process."""
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from apparel import onnx_file
+from apparel.errors import DataError, ModelFileError
+from apparel.formats import ONNX_FILE
+from apparel.occlusion import occlusion_maps
+from apparel.predict.engine import NOVELTY, PROBABILITIES, open_engine
+from apparel.predict.facts import read_facts
+from apparel.predict.reading import NamedSource, read_chunks
+from apparel.records import Answer, FailedImage, Prediction
+
+# Images that are answered at once; fewer where they are large, with so many pixel values together.
+BATCH_SIZE, VALUES_AT_ONCE = 128, 1 << 20
+
+
+def load(path: str | os.PathLike[str], *, exact: bool = False) -> "Predictor":
+    """Open an exported model, to classify images with it.
+
+    Args:
+        path: an `.onnx` file, or a run directory that has one.
+        exact: compute in float32, even where bfloat16 is faster.
+
+    Returns:
+        What classifies images. Several threads may use it at once.
+
+    Raises:
+        ModelFileError: the file is missing, broken, unsafe, or was not written by apparel.
+    """
+    return Predictor(path, exact=exact)
+
+
+class Predictor:
+    """A classifier read from a file that `apparel export` wrote. Several threads may use it.
+
+    Attributes:
+        path: of the file.
+        facts: what the file says of itself.
+        class_names: one name a class, k of them.
+        img_shape: height, width and channels of the images that it takes.
+        takes_photos: whether photos are brought into the form of its training images, which is
+            known for Fashion-MNIST.
+        tells_novelty: whether it tells how unlike its training images an image is.
+        threshold: the confidence below which its answer should not count, chosen on validation
+            images; 0 for none, None where nobody knows.
+        runtime: what computes, with its version and number format.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, exact: bool = False, threads: int | None = None
+    ) -> None:
+        """Open the file.
+
+        Args:
+            path: as in `load`.
+            exact: as in `load`.
+            threads: how many to compute with; None for one a core.
+
+        Raises:
+            ModelFileError: as in `load`.
+        """
+        self.path = _model_file(Path(path))
+        content, described = onnx_file.read_model(self.path)
+        self.facts = read_facts(described.metadata, name=os.fspath(self.path))
+        self.class_names = self.facts.class_names
+        self.img_shape = self.facts.img_shape
+        self.takes_photos = self.facts.takes_photos
+        self.tells_novelty = self.facts.novelty_threshold is not None
+        self.threshold = self.facts.threshold
+        self._engine = open_engine(content, name=os.fspath(self.path), exact=exact, threads=threads)
+        self.runtime = self._engine.name
+
+    def predict(self, images: ArrayLike) -> NDArray[Any]:
+        """Give every image's most probable class.
+
+        Args:
+            images: as in `predict_proba`.
+
+        Returns:
+            Names of classes, shape (n,).
+
+        Raises:
+            DataError: as in `predict_proba`.
+        """
+        return np.asarray(self.class_names)[self.predict_proba(images).argmax(axis=1)]
+
+    def predict_proba(self, images: ArrayLike) -> NDArray[np.float32]:
+        """Give every image's class probabilities.
+
+        Args:
+            images: uint8, shape (n, h, w, c) or, of grey images, (n, h, w), 0 to 255.
+
+        Returns:
+            Shape (n, k), in the order of `class_names`; rows sum to 1.
+
+        Raises:
+            DataError: the images have another type or shape.
+        """
+        pixels = self._as_pixels(np.asarray(images))
+        return np.concatenate([part[0] for part in self._run(pixels, [PROBABILITIES])])
+
+    def predict_images(
+        self, paths: Sequence[str | os.PathLike[str]], *, raw: bool = False
+    ) -> list[Prediction]:
+        """Classify image files.
+
+        Where the model takes photos, each image goes through the steps by which Fashion-MNIST was
+        made, as far as it needs them.
+
+        Args:
+            paths: files that `decode.read` can read.
+            raw: take each image as it is, resized as a whole.
+
+        Returns:
+            One prediction a file, in order.
+
+        Raises:
+            DataError: a file is missing, broken, or no image.
+        """
+        found = []
+        sources = [(os.fspath(path), path) for path in paths]
+        for answers in self.predict_batches(sources, raw=raw):
+            for answer in answers:
+                if isinstance(answer, FailedImage):
+                    raise DataError(answer.problem)
+                found.append(answer)
+        return found
+
+    def predict_batches(
+        self, sources: Sequence[NamedSource], *, raw: bool = False
+    ) -> Iterator[list[Answer]]:
+        """Classify any number of images, some at a time, whether or not all can be read.
+
+        Args:
+            sources: what each image is called, and its path or what is in its file.
+            raw: as in `predict_images`.
+
+        Yields:
+            The answers to some images, in order.
+        """
+        as_photo = self.takes_photos and not raw
+        for chunk in read_chunks(sources, self.img_shape, as_photo=as_photo):
+            answers: dict[int, Answer] = {
+                position: FailedImage(name=sources[position][0], problem=problem)
+                for position, problem in chunk.problems.items()
+            }
+            names = [sources[position][0] for position in chunk.positions]
+            if chunk.pixels is not None and names:
+                predictions = self.describe(chunk.pixels, names, chunk.steps)
+                answers.update(zip(chunk.positions, predictions, strict=True))
+            yield [answers[position] for position in sorted(answers)]
+
+    def describe(
+        self,
+        images: NDArray[np.uint8],
+        names: Sequence[str],
+        steps: Sequence[tuple[str, ...]] = (),
+    ) -> list[Prediction]:
+        """Classify images that were read, with all that is known of each.
+
+        Args:
+            images: uint8, shape (n, *img_shape), n of at least 1.
+            names: what each is called.
+            steps: what was done to each, where anything was.
+
+        Returns:
+            One prediction an image, in order.
+        """
+        outputs = [PROBABILITIES, *([NOVELTY] if self.tells_novelty else [])]
+        parts = self._run(self._as_pixels(images), outputs)
+        rows, *scores = (np.concatenate(found) for found in zip(*parts, strict=True))
+        limit = self.facts.novelty_threshold
+        novelty = (scores[0] / limit).tolist() if limit else [None] * len(names)
+        return [
+            Prediction(
+                name=name,
+                probabilities=row,
+                class_names=self.class_names,
+                image=image,
+                novelty=score,
+                steps=taken,
+            )
+            for name, row, image, score, taken in zip(
+                names, rows, images, novelty, steps or [()] * len(names), strict=True
+            )
+        ]
+
+    def explain(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Say which pixels of images the model needs to see for the class that it names.
+
+        Args:
+            images: uint8, shape (n, *img_shape), n of at least 1.
+
+        Returns:
+            Shape (n, h, w), each map 0 to 1: how far the answer suffers where a part is covered.
+
+        Raises:
+            DataError: the images have another type or shape.
+        """
+        pixels = self._as_pixels(images)
+        return occlusion_maps(self._log_odds, pixels, self.predict_proba(pixels).argmax(axis=1))
+
+    def _log_odds(
+        self, images: NDArray[np.uint8], classes: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """The logarithm of p / (1 - p), p the probability of each image's class; shape (n,)."""
+        probabilities = self.predict_proba(images).astype(np.float64)
+        of_class = np.arange(probabilities.shape[1]) == classes[:, None]
+        least = np.finfo(np.float32).tiny
+        # The others are summed: 1 - p would be 0 where p is nearly 1.
+        others = np.where(of_class, 0, probabilities).sum(axis=1)
+        return np.asarray(
+            np.log(np.maximum(probabilities[of_class], least)) - np.log(np.maximum(others, least))
+        )
+
+    def _as_pixels(self, images: NDArray[np.generic]) -> NDArray[np.uint8]:
+        """Images as the file takes them.
+
+        Raises:
+            DataError: they have another type or shape.
+        """
+        is_grey = images.ndim == len(self.img_shape) and self.img_shape[2] == 1
+        pixels = images[..., None] if is_grey else images
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != self.img_shape or not len(pixels):
+            raise DataError(
+                f"images must be uint8 of shape (n, {', '.join(map(str, self.img_shape))}) with "
+                f"n of at least 1, but are {images.dtype} of shape {images.shape}."
+            )
+        return np.asarray(pixels, np.uint8)
+
+    def _run(
+        self, images: NDArray[np.uint8], outputs: list[str]
+    ) -> Iterator[list[NDArray[np.float32]]]:
+        """Give outputs of the model, some images at a time."""
+        step = min(max(VALUES_AT_ONCE // math.prod(self.img_shape), 1), BATCH_SIZE)
+        batches = (images[i : i + step] for i in range(0, len(images), step))
+        return map(partial(self._engine.run, outputs=outputs), batches)
+
+
+def _model_file(path: Path) -> Path:
+    """The model file that a path names.
+
+    Raises:
+        ModelFileError: it is a folder without one.
+    """
+    if not path.is_dir():
+        return path
+    inside = path / ONNX_FILE
+    if not inside.is_file():
+        raise ModelFileError(
+            f"the folder {path} holds no {ONNX_FILE}. Give an .onnx file or a finished run, or "
+            f"write it with: apparel export {path} --format onnx"
+        )
+    return inside

@@ -1,0 +1,56 @@
+"""All that a server answers, put together."""
+
+from collections.abc import Iterable
+
+from starlette.requests import Request
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from apparel.serve.gate import Gate
+from apparel.serve.open_inference import OpenInference
+from apparel.serve.openapi import describe
+from apparel.serve.pages import Pages
+from apparel.serve.people import People
+from apparel.serve.problems import HttpError
+from apparel.serve.service import Service
+
+
+def create_app(
+    service: Service,
+    *,
+    name: str,
+    hosts: Iterable[str],
+    origins: Iterable[str] = (),
+    token: str | None = None,
+) -> ASGIApp:
+    """Put an application together.
+
+    Args:
+        service: what it serves.
+        name: what the model is called.
+        hosts: names by which clients may call the server.
+        origins: of other pages that may use it.
+        token: what clients must present; None for nothing.
+
+    Returns:
+        An ASGI application.
+    """
+    described = describe(service.predictor, service.limits, name)
+    routes: list[Route] = [
+        *OpenInference(service, name).routes(),
+        *People(service, name).routes(),
+        *Pages(service, described).routes(),
+    ]
+    router = Router(routes, redirect_slashes=False, default=_not_found)
+    paths = {route.endpoint: route.path for route in reversed(routes)}
+    return Gate(router, service, hosts=hosts, origins=origins, token=token, paths=paths)
+
+
+async def _not_found(scope: Scope, _receive: Receive, _send: Send) -> None:
+    """Refuse a path that leads nowhere.
+
+    Raises:
+        HttpError: always.
+    """
+    path = Request(scope).url.path[:100]
+    raise HttpError(404, f"There is nothing at {path}. /docs says what there is.")

@@ -1,0 +1,145 @@
+"""Requests that wait are answered together.
+
+While the model works on a batch, what arrives is collected; then all of it, up to a limit, is the
+next batch. So a lone request never waits for others, and many requests cost little more than one.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apparel.serve.problems import busy
+
+# Larger batches answer hardly more images a second, and their requests wait longer.
+LARGEST_BATCH = 64
+
+Answer_ = TypeVar("Answer_")
+
+
+@dataclass(eq=False)
+class _Waiting(Generic[Answer_]):
+    """Images of one request, and where their answers go."""
+
+    images: NDArray[np.uint8]
+    deadline: float
+    answers: "asyncio.Future[list[Answer_]]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Batcher(Generic[Answer_]):
+    """Answers images, together with others that wait. Lives in one event loop.
+
+    Attributes:
+        n_waiting: images that wait for their turn.
+        n_in_flight: requests that have no answer yet.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[NDArray[np.uint8]], Sequence[Answer_]],
+        executor: Executor,
+        *,
+        capacity: int,
+        seconds: float,
+        note_batch: Callable[[int], None],
+    ) -> None:
+        """Begin with nothing to do.
+
+        Args:
+            answer: images, shape (n, h, w, c), to n answers; is called by `executor`.
+            executor: what answers, one batch at a time.
+            capacity: images that may wait.
+            seconds: that a request may wait; then it is dropped.
+            note_batch: is told how many images each batch has.
+        """
+        self._answer = answer
+        self._executor = executor
+        self._capacity = capacity
+        self._seconds = seconds
+        self._note_batch = note_batch
+        self._queue: deque[_Waiting[Answer_]] = deque()
+        self._working: asyncio.Task[None] | None = None
+        self.n_waiting = 0
+        self.n_in_flight = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further image may wait."""
+        return self.n_waiting >= self._capacity
+
+    async def answer(self, images: NDArray[np.uint8]) -> list[Answer_]:
+        """Answer the images of one request.
+
+        Args:
+            images: shape (n, h, w, c), n of at least 1.
+
+        Returns:
+            One answer an image, in order.
+
+        Raises:
+            HttpError: too many images wait, or these have waited too long.
+        """
+        if self.n_waiting and self.n_waiting + len(images) > self._capacity:
+            raise busy(f"{self.n_waiting} images wait already")
+        waiting: _Waiting[Answer_] = _Waiting(images, time.monotonic() + self._seconds)
+        self._queue.append(waiting)
+        self.n_waiting += len(images)
+        if self._working is None:
+            self._working = asyncio.create_task(self._work())
+        self.n_in_flight += 1
+        try:
+            return await waiting.answers
+        finally:
+            self.n_in_flight -= 1
+
+    async def _work(self) -> None:
+        """Answer batch after batch until nothing waits."""
+        loop = asyncio.get_running_loop()
+        try:
+            while batch := self._next_batch():
+                images = np.concatenate([waiting.images for waiting in batch])
+                self._note_batch(len(images))
+                try:
+                    answers = await loop.run_in_executor(self._executor, self._answer, images)
+                except Exception as error:  # noqa: BLE001  # is the requests' to meet, not this loop's
+                    for waiting in batch:
+                        if not waiting.answers.done():
+                            waiting.answers.set_exception(error)
+                    continue
+                _hand_out(answers, batch)
+        finally:
+            self._working = None
+
+    def _next_batch(self) -> list[_Waiting[Answer_]]:
+        """Take what waits, in order, up to the largest batch; drop what waited too long."""
+        batch: list[_Waiting[Answer_]] = []
+        n_images, now = 0, time.monotonic()
+        while self._queue and (not batch or n_images + len(self._queue[0].images) <= LARGEST_BATCH):
+            waiting = self._queue.popleft()
+            self.n_waiting -= len(waiting.images)
+            if waiting.answers.done():  # its client has gone
+                continue
+            if waiting.deadline < now:
+                waiting.answers.set_exception(busy("this request has waited too long"))
+                continue
+            batch.append(waiting)
+            n_images += len(waiting.images)
+        return batch
+
+
+def _hand_out(answers: Sequence[Answer_], batch: Sequence[_Waiting[Answer_]]) -> None:
+    """Give each request the answers to its images."""
+    start = 0
+    for waiting in batch:
+        stop = start + len(waiting.images)
+        if not waiting.answers.done():
+            waiting.answers.set_result(list(answers[start:stop]))
+        start = stop

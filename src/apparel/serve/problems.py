@@ -1,0 +1,19 @@
+"""What is said to a client whose request is not answered."""
+
+from collections.abc import Mapping
+
+
+class HttpError(Exception):
+    """A request is not answered; the message is for the client, and tells what to do."""
+
+    def __init__(
+        self, status: int, message: str, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers or {})
+
+
+def busy(why: str) -> HttpError:
+    """There is too much to do."""
+    return HttpError(503, f"The server is busy: {why}. Try again.", headers={"Retry-After": "1"})

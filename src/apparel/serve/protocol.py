@@ -1,0 +1,118 @@
+"""HTTP connections that may not take for ever.
+
+uvicorn bounds neither how long a client may take to send a request or to take its answer, nor how
+many connections are open. This protocol does, from a connection's first moment to each answer's
+end.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from apparel.limits import Limits
+
+# What is sent where there is no request to answer.
+_PLAIN = (
+    "HTTP/1.1 {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n"
+    "connection: close\r\n{}\r\n{}"
+)
+
+
+def _response(status: str, message: str, headers: str = "") -> bytes:
+    body = f'{{"error": "{message}"}}'
+    return _PLAIN.format(status, len(body), headers, body).encode()
+
+
+TOO_SLOW = _response("408 Request Timeout", "The request did not arrive in time. Send it faster.")
+TOO_MANY = _response(
+    "503 Service Unavailable",
+    "The server is busy: too many connections are open. Try again.",
+    "retry-after: 1\r\n",
+)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with a deadline for each request and a limit of connections."""
+
+    limits: Limits  # of the server, set by `bounded`
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._reading = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, or turn it away where there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.limits.connections:
+            transport.write(TOO_MANY)
+            transport.close()
+            return
+        self._begin_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the deadline."""
+        self._set_deadline(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Time also what begins no request, such as empty lines."""
+        if self._deadline is None:
+            self._begin_reading()
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Give a request time to arrive."""
+        self._begin_reading()
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        """Give its answer time to be made and sent."""
+        self._reading = False
+        seconds = self.limits.answer_seconds + self.limits.read_seconds
+        self._set_deadline(None if self.cycle.response_complete else seconds)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Leave the connection to uvicorn's keep-alive, unless a next request has begun."""
+        if not self._reading:
+            self._set_deadline(None)
+        super().on_response_complete()
+
+    def _begin_reading(self) -> None:
+        if not self._reading:
+            self._reading = True
+            self._set_deadline(self.limits.read_seconds)
+
+    def _set_deadline(self, seconds: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None
+        if seconds is not None:
+            self._deadline = self.loop.call_later(seconds, self._cut)
+
+    def _cut(self) -> None:
+        """End a connection that takes too long."""
+        if self.transport.is_closing():
+            return
+        cycle = self.cycle
+        answering = cycle is not None and cycle.response_started and not cycle.response_complete
+        if self._reading and not answering:
+            self.transport.write(TOO_SLOW)
+            self.transport.close()
+        else:  # an answer is under way, and nobody takes it
+            self.transport.abort()
+
+
+def bounded(limits: Limits) -> type[BoundedProtocol]:
+    """A protocol with these limits, for uvicorn's `http`."""
+    return type("Protocol", (BoundedProtocol,), {"limits": limits})

@@ -1,0 +1,428 @@
+"""The server as its clients see it, over real connections."""
+
+import json
+import signal
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from apparel.predict import load
+from tests.conftest import run_command
+from tests.made_model import NAMES, MadeModel
+from tests.serving import HOST, form, png, serving, tensor
+
+NOVEL_FROM = 40.0
+THRESHOLD = 0.6
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served")
+    return MadeModel(
+        folder / "m.onnx",
+        novelty_threshold=NOVEL_FROM,
+        threshold=THRESHOLD,
+        dataset={"source": "made up"},
+    )
+
+
+@pytest.fixture(scope="module")
+def server(made, tmp_path_factory):
+    with serving(made.path, tmp_path_factory.mktemp("log"), "--exact") as served:
+        yield served
+
+
+# -- the Open Inference Protocol ---------------------------------------------------------
+
+
+def test_the_server_says_what_it_is_and_that_it_is_ready(server):
+    assert server.ask("/v2").json["name"] == "apparel"
+    assert server.ask("/v2").json["extensions"] == ["binary_tensor_data"]
+    for path in ("/v2/health/live", "/v2/health/ready", "/v2/models/m/ready"):
+        assert server.ask(path).status == 200
+
+
+@pytest.mark.parametrize("path", ["/v2/models/m", "/v2/models/m/versions/1"])
+def test_the_model_is_described(server, path):
+    described = server.ask(path).json
+    assert described["inputs"] == [{"name": "images", "datatype": "UINT8", "shape": [-1, 8, 9, 1]}]
+    assert described["outputs"] == [
+        {"name": "probabilities", "datatype": "FP32", "shape": [-1, 3]},
+        {"name": "novelty", "datatype": "FP32", "shape": [-1]},
+    ]
+    assert described["parameters"]["class_names"] == list(NAMES)
+
+
+@pytest.mark.parametrize("path", ["/v2/models/x", "/v2/models/m/versions/2", "/v2/models/x/ready"])
+def test_other_models_and_versions_are_not_there(server, path):
+    answer = server.ask(path)
+    assert answer.status == 404
+    assert "only m, version 1" in answer.json["error"]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_json_tensors_are_answered(server, made, nested):
+    images = made.images(3)
+    data = images.tolist() if nested else images.ravel().tolist()
+    answer = server.infer({"id": "7", "inputs": [tensor(images, data=data)]}).json
+    assert (answer["model_name"], answer["model_version"], answer["id"]) == ("m", "1", "7")
+    probabilities, novelty = answer["outputs"]
+    assert probabilities["shape"] == [3, 3]
+    np.testing.assert_allclose(
+        np.reshape(probabilities["data"], (3, 3)), made.probabilities(images), atol=1e-5
+    )
+    np.testing.assert_allclose(novelty["data"], made.novelty(images), rtol=1e-5)
+
+
+def test_binary_tensors_are_answered_in_binary(server, made):
+    images = made.images(5)
+    described = tensor(images, parameters={"binary_data_size": images.size})
+    del described["data"]
+    head = json.dumps(
+        {"inputs": [described], "outputs": [{"name": "probabilities"}],
+         "parameters": {"binary_data_output": True}}
+    ).encode()  # fmt: skip
+    answer = server.ask(
+        "/v2/models/m/infer",
+        head + images.tobytes(),
+        Inference_Header_Content_Length=str(len(head)),
+    )
+    n_json = int(answer.headers["inference-header-content-length"])
+    (output,) = json.loads(answer.body[:n_json])["outputs"]
+    assert output["parameters"] == {"binary_data_size": 5 * 3 * 4}
+    found = np.frombuffer(answer.body[n_json:], "<f4").reshape(5, 3)
+    np.testing.assert_allclose(found, made.probabilities(images), atol=1e-5)
+
+
+def test_one_output_alone_may_be_asked_for(server, made):
+    images = made.images(1)
+    answer = server.infer({"inputs": [tensor(images)], "outputs": [{"name": "novelty"}]}).json
+    assert [output["name"] for output in answer["outputs"]] == ["novelty"]
+
+
+MALFORMED = {
+    "nothing": b"",
+    "no JSON": b"{",
+    "NaN": b'{"inputs": NaN}',
+    "deep": b"[" * 100_000,
+    "a list": b"[]",
+    "no inputs": b"{}",
+    "two inputs": {"inputs": [{}, {}]},
+    "input is text": {"inputs": ["images"]},
+    "other name": {"name": "x"},
+    "other type": {"datatype": "FP32"},
+    "other shape": {"shape": [1, 9, 8, 1]},
+    "shape of text": {"shape": ["1", 8, 9, 1]},
+    "shape with true": {"shape": [True, 8, 9, 1]},
+    "no image": {"shape": [0, 8, 9, 1], "data": []},
+    "negative": {"shape": [-1, 8, 9, 1]},
+    "too few": {"data": [0] * 71},
+    "too many": {"data": [0] * 73},
+    "fraction": {"data": [0.5] * 72},
+    "whole fraction": {"data": [1.0] * 72},
+    "text": {"data": ["0"] * 72},
+    "true": {"data": [True] * 72},
+    "256": {"data": [256] * 72},
+    "-1": {"data": [-1] * 72},
+    "huge": {"data": [10**300] * 72},
+    "uneven": {"data": [[0] * 71, [0]]},
+    "no data": {"data": None},
+    "bytes are missing": {"data": None, "parameters": {"binary_data_size": 72}},
+    "size is text": {"parameters": {"binary_data_size": "72"}},
+    "parameters are a list": {"parameters": []},
+    "unknown output": {"outputs": [{"name": "x"}]},
+    "output is text": {"outputs": ["probabilities"]},
+    "outputs are an object": {"outputs": {}},
+    "flag is a number": {"outputs": [{"name": "novelty", "parameters": {"binary_data": 1}}]},
+    "id is a number": {"id": 1},
+}
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+def test_malformed_requests_are_refused_with_a_reason(server, made, what):
+    body = MALFORMED[what]
+    if isinstance(body, dict) and "inputs" not in body:
+        outside = {key: body.pop(key) for key in ("outputs", "id") if key in body}
+        body = {"inputs": [tensor(made.images(1)) | body], **outside}
+    answer = server.ask(
+        "/v2/models/m/infer", body if isinstance(body, bytes) else json.dumps(body).encode()
+    )
+    assert answer.status == 400
+    assert answer.json["error"].startswith(("The request is no inference", "A request must have"))
+    MALFORMED[what] = body
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "99999", "1" * 100, "²"])
+def test_a_length_that_makes_no_sense_is_refused(server, made, length):
+    body = json.dumps({"inputs": [tensor(made.images(1))]}).encode()
+    answer = server.ask(
+        "/v2/models/m/infer",
+        body,
+        Inference_Header_Content_Length=length.encode().decode("latin-1"),
+    )
+    assert answer.status == 400
+
+
+def test_too_many_images_at_once_are_too_large(server, made):
+    answer = server.infer({"inputs": [tensor(made.images(65))]})
+    assert answer.status == 413
+    assert "1 to 64 images" in answer.json["error"]
+
+
+# -- image files ---------------------------------------------------------------------------
+
+
+def test_image_files_are_classified_and_a_broken_one_is_named(server, made):
+    images = made.images(2)
+    answer = server.predict(
+        ("a.png", png(images[0])), ("b.png", b"no image"), ("c.png", png(images[1]))
+    )
+    assert answer.status == 200
+    a, b, c = answer.json["predictions"]
+    assert b["name"] == "b.png"
+    assert "b.png is no image of a format that is read" in b["error"]
+    expected, novelty = made.probabilities(images), made.novelty(images)
+    for found, row, score in zip((a, c), expected, novelty, strict=True):
+        np.testing.assert_allclose(list(found["probabilities"].values()), row, atol=1e-5)
+        assert list(found["probabilities"]) == list(NAMES)
+        assert found["label"] == NAMES[row.argmax()]
+        assert found["confidence"] == pytest.approx(row.max(), abs=1e-5)
+        assert found["sure"] == (row.max() >= THRESHOLD)
+        assert found["novelty"] == pytest.approx(score, rel=1e-5)
+        assert found["unlike"] == (score > 1)
+        assert "map" not in found
+
+
+def test_one_image_may_be_the_whole_body(server, made):
+    images = made.images(1)
+    answer = server.ask("/predict", png(images[0]), Content_Type="image/png")
+    assert answer.json["predictions"][0]["label"] == NAMES[made.probabilities(images).argmax()]
+
+
+def test_a_map_says_what_mattered(server, made):
+    images = made.images(1)
+    found = server.predict(("a.png", png(images[0])), query="?explain=true").json
+    evidence = np.array(found["predictions"][0]["map"])
+    assert evidence.shape == (8, 9)
+    assert (evidence.min(), evidence.max()) == (0, 1)
+    expected = load(made.path, exact=True).explain(images)[0]
+    np.testing.assert_allclose(evidence, expected, atol=1e-3)
+    assert found["predictions"][0]["image"].startswith("data:image/png;base64,")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "why"),
+    [
+        (b"no image", "image/png", 422, None),
+        (b"", "image/png", 422, "No image was sent"),
+        (b"x", "text/plain", 415, "multipart/form-data"),
+        (b"x", "multipart/form-data", 400, "malformed"),
+        (form()[0], form()[1], 422, "No image was sent"),
+        (form(*[("a", b"b")] * 65)[0], form()[1], 413, "At most 64 images"),
+    ],
+)
+def test_what_is_no_image_is_refused(server, body, kind, status, why):
+    answer = server.ask("/predict", body, Content_Type=kind)
+    assert answer.status == status
+    if why:
+        assert why in answer.json["error"]
+    else:
+        assert "is no image" in answer.json["predictions"][0]["error"]
+
+
+def test_a_flag_is_true_or_false(server):
+    assert server.ask("/predict?raw=1", b"x", Content_Type="image/png").status == 400
+
+
+def test_the_same_image_gets_the_same_answer_alone_in_a_batch_and_by_python(server, made, tmp_path):
+    images = made.images(40)
+    together = server.infer({"inputs": [tensor(images)]}).json["outputs"][0]["data"]
+    together = np.reshape(together, (40, 3))
+    with ThreadPoolExecutor(8) as pool:
+        alone = pool.map(lambda i: server.predict((f"{i}.png", png(images[i]))).json, range(40))
+        alone = [list(one["predictions"][0]["probabilities"].values()) for one in alone]
+    python = load(made.path, exact=True).predict_proba(images)
+    np.testing.assert_allclose(together, python, atol=1e-5)
+    np.testing.assert_allclose(alone, python, atol=1e-5)
+    np.testing.assert_array_equal(np.argmax(alone, 1), python.argmax(1))
+
+
+def test_the_page_learns_what_the_model_is(server):
+    told = server.ask("/model").json
+    assert told["class_names"] == list(NAMES)
+    assert told["img_shape"] == [8, 9, 1]
+    assert told["threshold"] == THRESHOLD
+    assert told["dataset"] == "made up"
+    assert (told["takes_photos"], told["tells_novelty"]) == (False, True)
+
+
+# -- who may ask -----------------------------------------------------------------------------
+
+
+def test_every_answer_forbids_what_a_page_could_do_with_it(server):
+    for path in ("/", "/nothing", "/v2/models/m", "/docs"):
+        headers = server.ask(path).headers
+        assert headers["content-security-policy"].startswith("default-src 'none'; script-src")
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "access-control-allow-origin" not in headers
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:1", "LOCALHOST", "[::1]:80", "127.0.0.1"])
+def test_names_of_this_machine_are_known(server, host):
+    assert server.ask("/v2", Host=host).status == 200
+
+
+@pytest.mark.parametrize("host", ["example.org", "127.0.0.1.example.org", "[::2]", "localhost."])
+def test_a_name_that_points_here_from_elsewhere_is_refused(server, host):
+    assert server.ask("/v2", Host=host).status == 421
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [("http://example.org", 403), ("null", 403), ("http://127.0.0.1:1", 403), (None, 200)],
+)
+def test_pages_from_elsewhere_may_not_ask(server, origin, status):
+    headers = {} if origin is None else {"Origin": origin}
+    assert server.ask("/v2", **headers).status == status
+
+
+def test_its_own_page_may_ask(server):
+    place = f"127.0.0.1:{server.port}"
+    assert server.ask("/v2", Host=place, Origin=f"http://{place}").status == 200
+
+
+def test_with_a_token_only_health_and_page_are_open(made, tmp_path):
+    options = ("--token", "secret", "--allow-host", "example.org")
+    with serving(made.path, tmp_path, *options) as served:
+        for path in ("/", "/page.js", "/v2/health/ready"):
+            assert served.ask(path).status == 200
+        for path in ("/model", "/v2", "/metrics", "/openapi.json", "/nothing"):
+            answer = served.ask(path)
+            assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
+            assert served.ask(path, Authorization="Bearer secre").status == 401
+        assert served.ask("/model", Authorization="Bearer secret").status == 200
+        assert served.ask("/model", Authorization="Bearer secret", Host="example.org").status == 200
+        assert "secret" not in json.dumps(served.log())
+
+
+# -- limits ------------------------------------------------------------------------------------
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(server):
+    with socket.create_connection((HOST, server.port), timeout=10) as connection:
+        connection.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+            b"Content-Length: 99999999\r\n\r\n"
+        )
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413")
+
+
+def test_a_body_that_turns_out_too_large_is_refused(server):
+    with socket.create_connection((HOST, server.port), timeout=10) as connection:
+        connection.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        part = b"100000\r\n" + bytes(1 << 20) + b"\r\n"
+        for _ in range(9):
+            connection.sendall(part)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413")
+
+
+def test_an_image_of_too_many_pixels_is_named(made, tmp_path):
+    with serving(made.path, tmp_path, "--max-pixels", "100") as served:
+        large = png(np.zeros((11, 10, 1), np.uint8))
+        answer = served.predict(("large.png", large), ("small.png", png(made.images(1)[0])))
+        large, small = answer.json["predictions"]
+        assert (
+            "large.png is too large to open safely: it has more than the 100 pixels"
+            in (large["error"])
+        )
+        assert small["label"] in NAMES
+
+
+def test_slow_requests_and_idle_connections_are_cut(made, tmp_path):
+    with serving(made.path, tmp_path, "--read-timeout", "0.5") as served:
+        begin = b"POST /predict HTTP/1.1\r\nHost: localhost\r\n"
+        for sent in (
+            b"",
+            b"\r\n",
+            b"GET",
+            begin,
+            begin + b"Content-Type: image/png\r\nContent-Length: 9\r\n\r\n1",
+        ):
+            with socket.create_connection((HOST, served.port), timeout=10) as connection:
+                start = time.monotonic()
+                connection.sendall(sent)
+                assert connection.recv(1000).startswith(b"HTTP/1.1 408")
+                assert connection.recv(1000) == b""
+                assert 0.4 < time.monotonic() - start < 3
+
+
+def test_too_many_connections_are_turned_away(made, tmp_path):
+    with serving(made.path, tmp_path, "--max-connections", "3") as served:
+        kept = [socket.create_connection((HOST, served.port), timeout=10) for _ in range(3)]
+        time.sleep(0.2)
+        with socket.create_connection((HOST, served.port), timeout=10) as further:
+            answer = further.recv(1000)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"retry-after: 1" in answer
+        for connection in kept:
+            connection.close()
+        time.sleep(0.2)
+        assert served.ask("/v2").status == 200
+
+
+def test_a_public_address_needs_a_token(made, tmp_path):
+    everywhere = "0.0.0.0"  # noqa: S104  # is refused
+    done = run_command("serve", made.path, "--host", everywhere, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--insecure" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_address_in_use_is_named(server, made, tmp_path):
+    done = run_command("serve", made.path, "--port", server.port, cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"cannot listen on 127.0.0.1, port {server.port}" in done.stderr
+
+
+# -- what is told of it ----------------------------------------------------------------------------
+
+
+def test_requests_are_counted_and_logged(made, tmp_path):
+    images = made.images(2)
+    with serving(made.path, tmp_path) as served:
+        served.infer({"inputs": [tensor(images)]})
+        served.predict(("a", b"no image"))
+        served.ask("/nothing/at/all")
+        text = served.ask("/metrics").body.decode()
+        log = served.log()
+    counted = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+    infer = 'path="/v2/models/{name}/infer"'
+    assert counted[f'apparel_requests_total{{{infer},status="200"}}'] == "1.0"
+    assert counted['apparel_requests_total{path="other",status="404"}'] == "1.0"
+    assert counted['apparel_doubtful_images_total{why="unreadable"}'] == "1.0"
+    by_label = [float(v) for k, v in counted.items() if k.startswith("apparel_images_total")]
+    assert sum(by_label) == 2
+    assert counted["apparel_batch_images_sum"] == "2.0"
+    requests = [line for line in log if line["event"] == "request"]
+    assert [(line["path"], line["status"]) for line in requests[:3]] == [
+        ("/v2/models/{name}/infer", 200), ("/predict", 422), ("other", 404),
+    ]  # fmt: skip
+    assert {"time", "level", "method", "ms", "bytes", "client"} <= requests[0].keys()
+
+
+def test_sigterm_says_not_ready_answers_and_ends(made, tmp_path):
+    with serving(made.path, tmp_path) as served:
+        served.process.send_signal(signal.SIGTERM)
+        begin = time.monotonic()
+        time.sleep(0.3)
+        assert served.ask("/v2/health/ready").status == 503
+        assert served.ask("/v2/health/live").status == 200
+        assert served.infer({"inputs": [tensor(made.images(1))]}).status == 200
+        assert served.process.wait(10) == 0
+        assert time.monotonic() - begin < 10
