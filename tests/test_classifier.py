@@ -373,7 +373,8 @@ def test_the_run_directory_says_how_far_the_run_has_come(tmp_path: Path) -> None
     classifier.run_training()
     kept = {path.name for path in run.rglob("*") if path.is_file()}
     assert kept == {
-        "check.json", "settings.json", "history.csv", "novelty.npz", "refactored_fashion_cnn.keras"
+        "check.json", "settings.json", "history.csv", "novelty.npz", "export.json",
+        "refactored_fashion_cnn.keras",
     }  # fmt: skip
 
 

@@ -66,7 +66,8 @@ def test_the_run_directory_holds_exactly_the_promised_files(finished_run: Run) -
         "check.json", "settings.json", "history.csv", "metrics.json", "predictions.csv",
         "plots/history.png", "plots/confusion_matrix.png", "plots/calibration.png",
         "plots/predictions.png", "plots/mistakes.png",
-        "refactored_fashion_cnn.keras", "model.onnx", "novelty.npz", "report.html", "README.md",
+        "refactored_fashion_cnn.keras", "model.onnx", "novelty.npz", "export.json", "report.html",
+        "README.md",
     }  # fmt: skip
 
 
