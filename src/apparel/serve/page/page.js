@@ -186,8 +186,13 @@ function add(files) {
   $("nothing").hidden = true;
   $("forget").hidden = false;
   waiting.push(...items);
-  if ($("results").getBoundingClientRect().top > innerHeight / 2) $("results").scrollIntoView();
+  reveal();
   work();
+}
+
+/** Bring results into sight where they are below the rest. */
+function reveal() {
+  if ($("results").getBoundingClientRect().top > innerHeight / 2) $("results").scrollIntoView();
 }
 
 /** Ask about all that waits, until there is an answer to everything, or trouble. */
@@ -204,6 +209,7 @@ async function work() {
       $("status").textContent = `Asking about ${counted(waiting.length, "image")} …`;
       const batch = await nextBatch();
       if (batch.length) answered.push(...(await classify(batch)));
+      reveal(); // on a phone, there is room to scroll only once cards are full
     }
     $("status").textContent = summary(answered);
   } catch (trouble) {

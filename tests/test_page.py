@@ -1,0 +1,552 @@
+"""The page of `apparel serve`, in a real browser."""
+
+import base64
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
+
+from tests.page_server import page_server, picture, png
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking",
+]  # fmt: skip
+HOSTILE = "<img src=x onerror=alert(1)>"
+# What Chromium itself writes where an answer is an error.
+FAILED = "Failed to load resource: "
+
+if not CHROMIUM.exists() and not os.environ.get("CI"):
+    pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    with page_server() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert CHROMIUM.exists(), f"{CHROMIUM} is missing: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=["wide", "phone"])
+def context(request: pytest.FixtureRequest, browser: Browser) -> Iterator[BrowserContext]:
+    phone: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "is_mobile": True}
+    wide: dict[str, Any] = {"viewport": {"width": 1200, "height": 900}, "color_scheme": "dark"}
+    is_phone = request.param == "phone"
+    with browser.new_context(has_touch=is_phone, **(phone if is_phone else wide)) as context:
+        context.set_default_timeout(5000)
+        yield context
+
+
+only_wide = pytest.mark.parametrize("context", ["wide"], indirect=True)
+
+
+@pytest.fixture
+def expected_failures() -> list[str]:
+    """Parts of what the browser's console may complain of in a test."""
+    return []
+
+
+@pytest.fixture
+def blank(context: BrowserContext, base_url: str, expected_failures: list[str]) -> Iterator[Page]:
+    """An empty page; it must ask nobody else, and break no rule of the server's headers."""
+    page = context.new_page()
+    complaints: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("dialog", lambda dialog: complaints.append(f"error: dialog {dialog.message}"))
+    yield page
+    found = [line for line in complaints if line.startswith(("error", "warning"))]
+    assert [line for line in found if not any(e in line for e in expected_failures)] == []
+    assert [url for url in asked if not url.startswith((f"{base_url}/", "data:", "blob:"))] == []
+
+
+@pytest.fixture
+def page(blank: Page, base_url: str) -> Page:
+    """The page, ready."""
+    return opened(blank, base_url)
+
+
+def opened(page: Page, base_url: str) -> Page:
+    page.goto(base_url)
+    expect(page.locator("#title")).not_to_have_text("Image classifier")
+    return page
+
+
+def upload(page: Page, *files: tuple[str, bytes]) -> None:
+    page.set_input_files(
+        "#files", [{"name": n, "mimeType": "image/png", "buffer": b} for n, b in files]
+    )
+
+
+def said(page: Page, base_url: str, content: bytes) -> dict[str, Any]:
+    """What the server says of an image, without the page."""
+    file = {"name": "x.png", "mimeType": "image/png", "buffer": content}
+    answer = page.request.post(f"{base_url}/predict?explain=true", multipart={"files": file})
+    found: dict[str, Any] = answer.json()["predictions"][0]
+    return found
+
+
+def expect_answer(page: Page, found: dict[str, Any], card: int = 0) -> None:
+    """A card shows a whole answer of which the model is sure."""
+    shown = page.locator(".card").nth(card)
+    heading = f"{found['label']} {percent(found['confidence'])}"
+    expect(shown.get_by_role("heading")).to_have_text(heading)
+    shares = sorted(found["probabilities"].values(), reverse=True)
+    rows = shown.get_by_role("row")
+    expect(rows).to_have_count(len(shares))
+    texts = rows.evaluate_all(
+        "rows => rows.map(row => [row.cells[0], row.cells[2]].map(c => c.textContent))"
+    )
+    assert dict(texts) == {name: percent(share) for name, share in found["probabilities"].items()}
+    assert [share for _, share in texts] == [percent(share) for share in shares]
+    widths = rows.evaluate_all(
+        "rows => rows.map(row => row.querySelector('.share div').offsetWidth /"
+        " row.querySelector('.share').offsetWidth)"
+    )
+    np.testing.assert_allclose(widths, shares, atol=0.01)
+    expect(shown.get_by_alt_text("The image as the model saw it")).to_have_attribute(
+        "src", found["image"]
+    )
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def canned(**changes: Any) -> dict[str, Any]:
+    """A server's answer for one image."""
+    evidence = np.zeros((28, 28))
+    evidence[20:, 20:] = 0.5
+    address = f"data:image/png;base64,{base64.b64encode(png(picture(200))).decode()}"
+    found = {
+        "name": "x.png", "label": "Coat", "confidence": 0.9,
+        "probabilities": {"Shirt": 0.0996, "Coat": 0.9, "Bag": 0.0004}, "sure": True,
+        "novelty": 1.0, "unlike": False, "steps": [], "image": address, "map": evidence.tolist(),
+    }  # fmt: skip
+    return found | changes
+
+
+def answer(page: Page, *answers: dict[str, Any]) -> None:
+    """Answer the page's questions in the server's place, one after the other; the last stays."""
+    left = list(answers)
+
+    def fulfil(route: Route) -> None:
+        route.fulfill(**(left.pop(0) if len(left) > 1 else left[0]))
+
+    page.route("**/predict*", fulfil)
+
+
+def predictions(*found: dict[str, Any]) -> dict[str, Any]:
+    return {"json": {"predictions": found}}
+
+
+def test_the_heading_says_what_the_model_is(page, base_url):
+    model = page.request.get(f"{base_url}/model").json()
+    header = page.get_by_role("banner")
+    expect(page).to_have_title(f"{model['name']} on {model['dataset']}")
+    expect(header.get_by_role("heading")).to_have_text(f"{model['name']} on {model['dataset']}")
+    for name in model["class_names"]:
+        expect(header).to_contain_text(name)
+    accuracy = model["accuracy"]
+    expect(header).to_contain_text(f"{percent(accuracy['value'])} accuracy on 10,000 test images")
+    interval = f"95 % interval {percent(accuracy['low'])} to {percent(accuracy['high'])}"
+    expect(header).to_contain_text(interval)
+    expect(page.get_by_role("link", name="API")).to_have_attribute("href", "/docs")
+
+
+def test_a_chosen_file_is_answered_with_every_probability(page, base_url):
+    content = png(picture(200))
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose images").click()
+    assert chooser.value.is_multiple()
+    chooser.value.set_files([{"name": "a.png", "mimeType": "image/png", "buffer": content}])
+    expect_answer(page, said(page, base_url, content))
+    expect(page.get_by_role("status")).to_contain_text(said(page, base_url, content)["label"])
+    expect(page.locator(".card").get_by_text("a.png")).to_be_visible()
+
+
+def test_every_readable_file_is_answered_beside_broken_ones(page, base_url):
+    contents = [png(picture(value)) for value in range(100, 200, 10)]
+    files = [(f"{k}.png", content) for k, content in enumerate(contents)]
+    upload(page, *files[:4], ("broken.png", b"nothing"), *files[4:])
+    expect(page.locator(".card")).to_have_count(11)
+    expect(page.get_by_role("status")).to_have_text("10 images answered, 1 not.")
+    for k, (_, content) in enumerate(files):
+        expect_answer(page, said(page, base_url, content), card=k if k < 4 else k + 1)
+    broken = page.locator(".card").nth(4)
+    expect(broken).to_contain_text("broken.png")
+    expect(broken).to_contain_text(said(page, base_url, b"nothing")["error"].replace("x.png", ""))
+    expect(page.get_by_role("alert").first).to_contain_text("broken.png")
+
+
+@only_wide
+@pytest.mark.parametrize("kind", ["paste", "drop"])
+def test_a_pasted_or_dropped_image_is_answered(page, base_url, kind):
+    content = png(picture(130))
+    page.evaluate(
+        """([kind, content]) => {
+          const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+          const data = new DataTransfer();
+          data.items.add(new File([bytes], "image.png", { type: "image/png" }));
+          const [Kind, name] = kind === "paste" ? [ClipboardEvent, "clipboardData"]
+            : [DragEvent, "dataTransfer"];
+          document.body.dispatchEvent(new Kind(kind, { [name]: data, bubbles: true }));
+        }""",
+        [kind, base64.b64encode(content).decode()],
+    )
+    expect_answer(page, said(page, base_url, content))
+
+
+@only_wide
+def test_text_is_no_image(page):
+    page.evaluate(
+        "document.dispatchEvent(new ClipboardEvent('paste',"
+        " { clipboardData: new DataTransfer(), bubbles: true }))"
+    )
+    expect(page.get_by_role("alert").first).to_contain_text("no image")
+
+
+@only_wide
+def test_the_clipboard_s_image_is_answered(page, base_url, context):
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate(
+        """async () => {
+          const canvas = Object.assign(document.createElement("canvas"), { width: 28, height: 28 });
+          canvas.getContext("2d").fillRect(0, 0, 28, 28);
+          const blob = await new Promise((resolve) => canvas.toBlob(resolve));
+          await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
+        }"""
+    )
+    page.keyboard.press("Control+V")
+    expect_answer(page, said(page, base_url, png(np.zeros((28, 28), np.uint8))))
+
+
+def test_an_example_is_answered(page, base_url):
+    example = page.request.get(f"{base_url}/model").json()["examples"][3]
+    page.get_by_role("button", name=example["label"], exact=True).click()
+    content = base64.b64decode(example["image"].partition(",")[2])
+    expect_answer(page, said(page, base_url, content))
+    expect(page.locator(".card")).to_contain_text(f"Example: {example['label']}")
+
+
+def pixels_sent(page: Page) -> np.ndarray:
+    """The image that a card shows as the person's: what was sent."""
+    page.wait_for_function("document.querySelector('.yours')?.complete")
+    address = page.evaluate(
+        """() => {
+          const image = document.querySelector(".yours");
+          const { naturalWidth: width, naturalHeight: height } = image;
+          const canvas = Object.assign(document.createElement("canvas"), { width, height });
+          canvas.getContext("2d").drawImage(image, 0, 0);
+          return canvas.toDataURL();
+        }"""
+    )
+    content = base64.b64decode(address.partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+def draw(page: Page) -> None:
+    page.get_by_text("Or draw").click()
+    paper = page.locator("#paper")
+    paper.scroll_into_view_if_needed()
+    box = paper.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 4)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2, steps=3)
+    page.mouse.up()
+    page.get_by_role("button", name="Classify drawing").click()
+    expect(page.locator(".card").get_by_role("heading")).to_be_visible()
+
+
+def test_a_drawing_is_sent_dark_on_light_where_the_server_takes_photos(page):
+    draw(page)
+    sent = pixels_sent(page)
+    assert sent.shape == (336, 336, 3)
+    assert (sent[84:168, 84] == 0).all()  # where the pen went
+    assert (sent[:, 168:] == 255).all()
+
+
+@only_wide
+@pytest.mark.parametrize(("background", "ink"), [(0, 255), (255, 0)])
+def test_a_drawing_is_sent_as_the_training_images_look(blank, base_url, background, ink):
+    model = blank.request.get(f"{base_url}/model").json()
+    example = png(np.full((24, 48), background, np.uint8))
+    address = f"data:image/png;base64,{base64.b64encode(example).decode()}"
+    model |= {"takes_photos": False, "img_shape": [24, 48, 1]}
+    model["examples"] = [{"label": "a", "image": address}]
+    blank.route("**/model", lambda route: route.fulfill(json=model))
+    page = opened(blank, base_url)
+    draw(page)
+    sent = pixels_sent(page)
+    assert sent.shape == (168, 336, 3)
+    assert (sent[42:84, 84] == ink).all()
+    assert (sent[:, 168:] == background).all()
+
+
+@only_wide
+def test_a_cleared_drawing_is_not_sent(page):
+    draw(page)
+    page.get_by_role("button", name="Clear drawing").click()
+    page.get_by_role("button", name="Classify drawing").click()
+    expect(page.get_by_role("alert").first).to_have_text("Draw something first.")
+    expect(page.locator(".card")).to_have_count(1)
+
+
+@only_wide
+def test_a_large_photo_is_turned_upright_and_shrunk(page):
+    pixels = np.zeros((1500, 3000, 3), np.uint8)
+    pixels[:, :1500] = 255
+    file = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its left side: the left of the pixels is the top
+    Image.fromarray(pixels).save(file, "JPEG", exif=exif)
+    photo = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": file.getvalue()}
+    page.set_input_files("#files", photo)
+    expect(page.locator(".yours")).to_be_visible()
+    sent = pixels_sent(page)
+    assert sent.shape == (1024, 512, 3)
+    assert sent[:500].min() > 250
+    assert sent[524:].max() < 5
+
+
+@only_wide
+def test_a_small_image_is_sent_byte_for_byte(blank, base_url):
+    blank.add_init_script(
+        """const append = FormData.prototype.append;
+        FormData.prototype.append = function (name, blob, ...more) {
+          window.sent = blob.arrayBuffer().then((buffer) => Array.from(new Uint8Array(buffer)));
+          append.call(this, name, blob, ...more);
+        };"""
+    )
+    page = opened(blank, base_url)
+    content = png(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    upload(page, ("small.png", content))
+    expect(page.locator(".card").get_by_role("heading")).to_be_visible()
+    assert bytes(page.evaluate("sent")) == content
+
+
+def test_doubts_are_told(page):
+    found = canned(sure=False, unlike=True, steps=["negated", "shrank to 28 pixels"])
+    answer(page, predictions(found))
+    upload(page, ("x.png", png(picture(200))))
+    card = page.locator(".card")
+    expect(card.get_by_role("heading")).to_have_text("Not sure")
+    expect(card).to_contain_text("Perhaps Coat: the model is 90.0 % sure of it")
+    expect(card).to_contain_text("Unlike what the model was trained on: do not rely on the answer.")
+    expect(card).to_contain_text("the server swapped light and dark and shrank to 28 pixels.")
+    expect(card.get_by_role("row").last).to_contain_text("< 0.1 %")
+    expect(page.get_by_role("status")).to_have_text("Not sure: perhaps Coat, 90.0 %")
+
+
+@only_wide
+def test_the_map_lies_over_the_image_and_is_told_in_words(page):
+    answer(page, predictions(canned()))
+    upload(page, ("x.png", png(picture(200))))
+    words = "What mattered lies mostly in the lower right of the image."
+    overlay = page.get_by_role("img", name=f"Heat map. {words}")
+    expect(page.locator(".said").first).to_contain_text(words)
+    image = page.get_by_alt_text("The image as the model saw it")
+    assert overlay.bounding_box() == image.bounding_box()
+    opacity = overlay.evaluate(
+        "canvas => [...canvas.getContext('2d').getImageData(19, 24, 2, 1).data]"
+    )
+    assert opacity[3::4] == [0, round(0.5 * 0.85 * 255)]
+    page.get_by_label("Show what mattered").uncheck()
+    expect(overlay).to_be_hidden()
+
+
+@only_wide
+def test_many_classes_are_folded_and_all_there(page):
+    shares = {f"class {k}": k / 4950 for k in range(100)}
+    answer(page, predictions(canned(probabilities=shares)))
+    upload(page, ("x.png", png(picture(200))))
+    expect(page.get_by_role("row")).to_have_count(10)
+    page.get_by_text("90 more classes").first.click()
+    expect(page.get_by_role("row")).to_have_count(100)
+
+
+@pytest.mark.parametrize("status", [413, 415, 422])
+@only_wide
+def test_a_refusal_is_told_and_earlier_answers_stay(page, base_url, expected_failures, status):
+    expected_failures.append(f"{FAILED}the server responded with a status of {status}")
+    first = png(picture(150))
+    upload(page, ("first.png", first))
+    expect_answer(page, said(page, base_url, first))
+    answer(page, {"status": status, "json": {"error": "That is refused."}})
+    upload(page, ("second.png", first))
+    expect(page.get_by_role("alert").first).to_have_text("That is refused.")
+    expect(page.locator(".card").first).to_contain_text("second.png")
+    expect(page.locator(".card").first).to_contain_text("That is refused.")
+    expect_answer(page, said(page, base_url, first), card=1)
+    expect(page.get_by_role("button", name="Try again")).to_be_hidden()
+
+
+@only_wide
+def test_a_file_larger_than_the_server_takes_is_not_sent(blank, base_url):
+    model = blank.request.get(f"{base_url}/model").json()
+    model["limits"]["body_bytes"] = 3000
+    blank.route("**/model", lambda route: route.fulfill(json=model))
+    page = opened(blank, base_url)
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
+    upload(page, ("large.png", png(noise)), ("small.png", png(picture(150))))
+    expect(page.locator(".card").first).to_contain_text("Make it smaller.")
+    expect_answer(page, said(page, base_url, png(picture(150))), card=1)
+
+
+def test_what_a_busy_server_turned_away_is_answered_later(page, base_url, expected_failures):
+    expected_failures.append(f"{FAILED}the server responded with a status of 503")
+    busy = {"status": 503, "headers": {"Retry-After": "2"}, "json": {"error": "busy"}}
+    answer(page, busy)
+    upload(page, ("a.png", png(picture(120))))
+    alert = page.get_by_role("alert").first
+    expect(alert).to_have_text("The server is busy. Try again in 2 seconds.")
+    expect(page.locator(".card")).to_have_text("a.png: waiting …")
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    expect_answer(page, said(page, base_url, png(picture(120))))
+    expect(alert).to_be_empty()
+    expect(page.get_by_role("button", name="Try again")).to_be_hidden()
+
+
+@only_wide
+def test_a_lost_network_loses_nothing(page, base_url, expected_failures):
+    expected_failures.append(f"{FAILED}net::ERR_")
+    page.route("**/predict*", lambda route: route.abort())
+    for name in ("a.png", "b.png"):
+        upload(page, (name, png(picture(120))))
+        expect(page.get_by_role("alert").first).to_contain_text("The server does not answer.")
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("status")).to_have_text("2 images answered.")
+
+
+@only_wide
+def test_a_token_is_asked_for_and_kept_for_the_session(blank, base_url, expected_failures):
+    expected_failures.append(f"{FAILED}the server responded with a status of 401")
+
+    def guard(route: Route) -> None:
+        if route.request.headers.get("authorization") == "Bearer s3cret":
+            route.continue_()
+        else:
+            route.fulfill(status=401, json={"error": "A token is needed."})
+
+    for path in ("**/model", "**/predict*"):
+        blank.route(path, guard)
+    blank.goto(base_url)
+    dialog = blank.get_by_role("dialog")
+    box = dialog.get_by_label("This server asks for its token")
+    box.fill("wrong")
+    box.press("Enter")
+    expect(dialog).to_contain_text("The server did not take that token.")
+    box.press("Escape")
+    expect(blank.get_by_role("alert").first).to_contain_text("only with its token")
+    blank.get_by_role("button", name="Try again").click()
+    box.fill(" s3cret ")
+    box.press("Enter")
+    expect(dialog).to_be_hidden()
+    for _ in range(2):
+        upload(blank, ("a.png", png(picture(120))))
+        expect(blank.locator(".card").get_by_role("heading")).to_be_visible()
+        blank.reload()
+    assert blank.evaluate("[localStorage.length, document.cookie]") == [0, ""]
+
+
+@only_wide
+def test_hostile_names_stay_text(blank, base_url):
+    model = blank.request.get(f"{base_url}/model").json()
+    model |= {"name": HOSTILE, "dataset": HOSTILE, "class_names": [HOSTILE, "__proto__"]}
+    model["examples"][0]["label"] = HOSTILE
+    blank.route("**/model", lambda route: route.fulfill(json=model))
+    found = canned(label=HOSTILE, probabilities={HOSTILE: 0.9, "__proto__": 0.1}, steps=[HOSTILE])
+    answer(blank, predictions(found, {"name": HOSTILE, "error": HOSTILE}))
+    page = opened(blank, base_url)
+    upload(page, (f"{HOSTILE}.png", png(picture(120))), (f"{HOSTILE}.gif", b""))
+    expect(page.locator(".card").get_by_role("heading")).to_have_text(f"{HOSTILE} 90.0 %")
+    expect(page.get_by_role("row").first).to_contain_text(HOSTILE)
+    expect(page.get_by_role("row").last).to_contain_text("__proto__")
+    expect(page.locator(".card").last).to_contain_text(HOSTILE)
+    expect(page.locator("h1")).to_have_text(f"{HOSTILE} on {HOSTILE}")
+    assert page.locator("[onerror]").count() == 0
+
+
+def test_nothing_is_wider_than_the_screen(page, base_url):
+    answer(
+        page, predictions(canned(label="W" * 60, probabilities={"W" * 60: 0.9, "b c" * 30: 0.1}))
+    )
+    page.get_by_text("Or draw").click()
+    upload(page, (f"{'n' * 100}.png", png(np.zeros((60, 300), np.uint8))))
+    expect(page.locator(".yours")).to_be_visible()
+    width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width[0] == width[1]
+    photo = page.get_by_role("button", name="Take a photo")
+    assert photo.is_visible() == (width[1] == 360)
+
+
+@only_wide
+def test_the_keyboard_alone_is_enough(page, base_url):
+    examples = page.request.get(f"{base_url}/model").json()["examples"]
+    order = ["Choose images", *(example["label"] for example in examples), "Or draw"]
+    for name in order:
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent.trim()") == name
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline == "solid"
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    content = base64.b64decode(examples[-1]["image"].partition(",")[2])
+    expect_answer(page, said(page, base_url, content))
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(page.locator(".layers canvas")).to_be_hidden()
+
+
+CONTRASTS = """() => {
+  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+  const luminance = (colour) => colour.slice(0, 3).map((value) => value / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
+  const behind = (element) => {
+    for (; element; element = element.parentElement) {
+      const colour = rgb(getComputedStyle(element).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const { parentElement: element, data } = walker.currentNode;
+    if (!data.trim() || !element.checkVisibility()) continue;
+    const [a, b] = [rgb(getComputedStyle(element).color), behind(element)].map(luminance);
+    found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), data]);
+  }
+  return found;
+}"""
+
+
+def test_every_text_stands_out(page):
+    """As WCAG 2.2 computes contrast; the wide page is dark, the narrow one light."""
+    answer(page, predictions(canned(sure=False, unlike=True, steps=["negated"]), {"error": "No."}))
+    upload(page, ("a.png", png(picture(120))), ("b.png", png(picture(120))))
+    expect(page.get_by_role("status")).to_have_text("1 image answered, 1 not.")
+    found = page.evaluate(CONTRASTS)
+    assert len(found) > 40
+    assert [text for contrast, text in found if contrast < 4.5] == []
