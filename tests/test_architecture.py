@@ -40,7 +40,8 @@ RULES: dict[str, set[str]] = {
     "budget": FOUNDATIONS | {"models", "train"},
     "inference": FOUNDATIONS | {"pipeline"},
     "gradients": {"backend"},
-    "saliency": {"backend", "gradients", "records"},
+    "occlusion": set(),
+    "saliency": {"backend", "gradients", "occlusion", "records"},
     "cross_validation": FOUNDATIONS | {"inference", "models", "prepare", "train"},
     "probabilities": {"errors"},
     "suspects": {"probabilities", "records"},
@@ -62,7 +63,12 @@ RULES: dict[str, set[str]] = {
     "duplicates": {"errors", "images", "records"},
     "image_table": {"errors", "records"},
     "check": {"errors", "image_table", "images", "records"},
-    "predict": {"decode", "errors", "photo", "records"},
+    "predict": {"backend", "decode", "errors", "formats", "occlusion", "onnx_file", "photo", "records"},
+    "explanation_files": {"errors", "files", "records"},
+    "predict_files": FOUNDATIONS
+    | {"data", "explanation_files", "image_sources", "predict", "prediction_files", "text"},
+    "limits": {"errors"},
+    "serve": {"_version", "decode", "errors", "limits", "predict", "records"},
     "plots": {"images", "records"},
     "screening": {"check", "data", "duplicates", "records", "unusual"},
     "unusual": {"images", "records"},
@@ -86,12 +92,13 @@ RULES: dict[str, set[str]] = {
        "rundir", "saliency", "screening"},
     "export_run": FOUNDATIONS | {"export", "gather", "inference", "results", "rundir"},
     "workflow": FOUNDATIONS
-    | {"check", "classifier", "compare", "cross_validation", "data", "display", "image_sources",
-       "duplicates", "evaluate", "gather", "inference", "models", "plots", "predict",
+    | {"check", "classifier", "compare", "cross_validation", "data", "display",
+       "duplicates", "evaluate", "gather", "inference", "models", "plots",
        "prediction_files", "prepare", "report", "results", "rundir", "stress", "suspects", "text",
        "unusual"},
-    "arguments": FOUNDATIONS | {"_version"},
-    "cli": FOUNDATIONS | {"arguments", "export_run", "rundir", "text", "workflow"},
+    "arguments": FOUNDATIONS | {"_version", "limits"},
+    "cli": FOUNDATIONS
+    | {"arguments", "export_run", "limits", "predict_files", "rundir", "serve", "text", "workflow"},
     "__main__": {"cli", "rundir"},
     "__init__": {"_version", "errors", "classifier", "predict"},
 }  # fmt: skip
@@ -124,7 +131,7 @@ def test_modules_import_only_what_the_architecture_allows(path: Path) -> None:
 
 
 def test_evaluation_and_prediction_know_no_keras() -> None:
-    names = {"calibration", "evaluate", "predict", "explain", "report", "text"}
+    names = {"calibration", "evaluate", "predict", "serve", "explain", "report", "text"}
     paths = [path for path in FILES if part(path) in names]
     assert {part(path) for path in paths} == names
     for path in paths:

@@ -119,10 +119,10 @@ def test_wrong_usage_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ("predict run/model.onnx picture.png", 4, "is not a model that ONNX Runtime can open"),
-        ("predict run picture.png", 4, "is not a model that ONNX Runtime can open"),
+        ("predict run/model.onnx picture.png", 4, "is no ONNX file, or a damaged one"),
+        ("predict run picture.png", 4, "is no ONNX file, or a damaged one"),
         ("predict missing.onnx picture.png", 4, "there is no model file missing.onnx"),
-        ("predict empty picture.png", 4, "empty is not a run directory"),
+        ("predict empty picture.png", 4, "the folder empty holds no model.onnx"),
         ("predict run/refactored_fashion_cnn.keras picture.png", 4, "is a Keras file"),
         ("evaluate empty", 4, "empty is not a run directory"),
         ("evaluate run", 4, "is not a model that Keras can open"),
@@ -176,9 +176,10 @@ def test_bad_images_are_refused_in_one_line(
         assert not Path("o.csv").exists()
         return
     assert error == ""
-    good, bad, *_, last = output.splitlines()
-    assert good.startswith("good.png ")
+    bad, written, *_, last = output.splitlines()
+    assert bad.startswith("picture.png  error: ")
     assert message in bad
+    assert written == "Written: o.csv, 2 images"
     assert last == "1 of 2 images could not be read."
     with Path("o.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

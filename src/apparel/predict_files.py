@@ -12,7 +12,7 @@ from apparel.errors import DataError
 from apparel.explanation_files import ExplanationFiles
 from apparel.files import check_writable
 from apparel.predict import Predictor, load
-from apparel.records import Answer, Prediction
+from apparel.records import Answer, FailedImage, Prediction
 from apparel.settings import checked_share, whole_number
 
 # Images of an array that are answered, and told of, at once.
@@ -43,7 +43,8 @@ def predict_files(
         top: how many classes to name.
         threshold: the confidence below which the answer is marked as not sure; None for the one
             that was chosen on validation images, if there is one.
-        output: a file to write, which ends in .csv, .jsonl or .parquet; then no rows are printed.
+        output: a file to write, which ends in .csv, .jsonl or .parquet; then only what could
+            not be read is printed.
         explain: a folder for a picture of each image with what mattered for the answer.
         data_dir: a folder with Fashion-MNIST's files.
 
@@ -80,8 +81,9 @@ def predict_files(
                 _explain(answers, predictor, explained)
             if write:
                 write(answers)
-            else:
-                print(text.prediction_rows(answers, top=top, threshold=sure_from))
+            shown = [a for a in answers if isinstance(a, FailedImage)] if output else answers
+            if shown:
+                print(text.prediction_rows(shown, top=top, threshold=sure_from))
     for written, what in ((output, "images"), (explain, "explanations")):
         if written:
             print(f"Written: {written}, {notes.n_images:,} {what}")

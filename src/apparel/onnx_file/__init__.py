@@ -108,6 +108,8 @@ def _read(path: Path) -> bytes:
             return _read_open(file, path)
     except FileNotFoundError as error:
         raise ModelFileError(f"there is no model file {path}. {_ONE_MODEL}") from error
+    except ModelFileError:
+        raise
     except (OSError, ValueError) as error:  # no permission; a name that cannot be
         raise ModelFileError(
             f"the model file {path} cannot be read ({error}). {_ONE_MODEL}"

@@ -91,7 +91,8 @@ class Predictor:
         Raises:
             DataError: as in `predict_proba`.
         """
-        return np.asarray(self.class_names)[self.predict_proba(images).argmax(axis=1)]
+        names = np.array(self.class_names)
+        return np.asarray(names[self.predict_proba(images).argmax(axis=1)])
 
     def predict_proba(self, images: ArrayLike) -> NDArray[np.float32]:
         """Give every image's class probabilities.
