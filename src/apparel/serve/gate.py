@@ -129,8 +129,6 @@ class Gate:
         """
         if int(headers.get(b"content-length", b"0") or b"0") > self._limits.body_bytes:
             raise self._too_long()
-        if self._service.is_full:
-            raise busy("too many images wait already")
         if self._n_held >= self._limits.held_bytes:
             raise busy("too much is being received already")
 

@@ -26,6 +26,7 @@ class Metrics:
         seconds: that requests took, by path.
         batch_sizes: images that were answered at once.
         images: that were answered, by what was said of them.
+        turned_away: requests that found the queue full.
     """
 
     def __init__(self) -> None:
@@ -51,6 +52,11 @@ class Metrics:
         )
         self.images = Counter(
             "apparel_images", "Images by predicted class.", ["label"], registry=self._registry
+        )
+        self.turned_away = Counter(
+            "apparel_turned_away_requests",
+            "Requests that found the queue full.",
+            registry=self._registry,
         )
         self.doubtful = Counter(
             "apparel_doubtful_images",

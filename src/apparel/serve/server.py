@@ -91,7 +91,7 @@ async def _serve(
     )
     config = uvicorn.Config(
         app,
-        http=bounded(limits),
+        http=bounded(limits, service.turns_away),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -66,10 +66,12 @@ class Service:
         )
         self.metrics.watch_queue(lambda: self.batcher.n_waiting)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether a new request would be turned away."""
-        return self.batcher.is_full
+    def turns_away(self) -> bool:
+        """Whether a new request would be turned away now; if so, it is counted."""
+        if self.batcher.is_full:
+            self.metrics.turned_away.inc()
+            return True
+        return False
 
     async def answer_tensor(self, images: NDArray[np.uint8]) -> list[Prediction]:
         """Answer images that are pixels already.

@@ -14,7 +14,10 @@ const MOST_SAID = 30;
 const PAPER = 336;
 const HEAT = [255, 120, 0];
 const HEAT_OPACITY = 0.85;
-const PLACES = ["upper left", "top", "upper right", "left", "middle", "right", "lower left", "bottom", "lower right"];
+const PLACES = [
+  "at the upper left", "at the top", "at the upper right", "at the left", "in the middle", "at the right",
+  "at the lower left", "at the bottom", "at the lower right",
+];
 // What the server calls a step, where people would say it otherwise.
 const PLAIN = { negated: "swapped light and dark" };
 
@@ -109,7 +112,7 @@ function checkTransient(response, found) {
     const when = seconds > 0 ? `in ${counted(seconds, "second")}` : "soon";
     throw new Trouble(`The server is busy. Try again ${when}.`);
   }
-  if (response.status >= 500 || response.status === 429) {
+  if (response.status >= 500 || [408, 429].includes(response.status)) {
     throw new Trouble(found.error ?? `The server failed (status ${response.status}).`);
   }
 }
@@ -325,8 +328,7 @@ function fill(item, found) {
     heading(found),
     make("p", { className: "soft small" }, item.name),
     ...doubts(found),
-    make("div", { className: "parts" }, pictures(item, found), bars(found)),
-    ...explanation(card, found),
+    make("div", { className: "parts" }, pictures(item, found), bars(found), explanation(card, found)),
   );
 }
 
@@ -387,7 +389,7 @@ function whereabouts(map) {
   // Parts that have half as much again as they would if all had the same, the strongest first.
   const strong = [...sums.keys()].filter((k) => sums[k] > total / 6).sort((a, b) => sums[b] - sums[a]);
   if (!strong.length) return "No part of the image mattered much more than others.";
-  return `What mattered lies mostly in the ${listed(strong.map((k) => PLACES[k]))} of the image.`;
+  return `What mattered lies mostly ${listed(strong.map((k) => PLACES[k]))} of the image.`;
 }
 
 function bars(found) {
@@ -415,7 +417,7 @@ function table(caption, classes) {
 }
 
 function explanation(card, found) {
-  const lines = [];
+  const parts = make("div", { className: "said" });
   if (found.map) {
     const box = make("input", { type: "checkbox", checked: true, id: `map-${++nCards}` });
     box.addEventListener("change", () => {
@@ -423,13 +425,13 @@ function explanation(card, found) {
     });
     const label = make("label", { htmlFor: box.id }, " Show what mattered.");
     const meaning = ` Where it is orange, covering the image makes the model less sure of ${found.label}. `;
-    lines.push(make("p", { className: "said" }, box, label, meaning, whereabouts(found.map)));
+    parts.append(make("p", {}, box, label, meaning, whereabouts(found.map)));
   }
   if (found.steps.length) {
     const steps = listed(found.steps.map((step) => PLAIN[step] ?? step));
-    lines.push(make("p", { className: "said" }, `Before the model saw it, the server ${steps}.`));
+    parts.append(make("p", {}, `Before the model saw it, the server ${steps}.`));
   }
-  return lines;
+  return parts;
 }
 
 function forget() {

@@ -1,0 +1,1 @@
+"""What `apparel serve` does under load and attack, on this machine alone."""

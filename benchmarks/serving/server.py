@@ -1,0 +1,145 @@
+"""A server in a process of its own, and a plain client of it."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SECONDS = 30
+HOST = "127.0.0.1"
+
+
+@dataclass
+class Answer:
+    """What a server answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, read as JSON."""
+        return json.loads(self.body)
+
+
+class Server:
+    """A server that runs.
+
+    Attributes:
+        process: it.
+        port: where it listens.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], port: int, log: Path) -> None:
+        self.process, self.port, self._log = process, port, log
+
+    def ask(
+        self,
+        path: str,
+        body: bytes | None = None,
+        *,
+        method: str | None = None,
+        **headers: str,
+    ) -> Answer:
+        """Send one request on a connection of its own."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=SECONDS)
+        try:
+            sent = {key.replace("_", "-"): value for key, value in headers.items()}
+            connection.request(method or ("GET" if body is None else "POST"), path, body, sent)
+            answer = connection.getresponse()
+            return Answer(answer.status, dict(answer.headers), answer.read())
+        finally:
+            connection.close()
+
+    def infer(self, request: Any) -> Answer:
+        """Ask by the Open Inference Protocol, in JSON."""
+        return self.ask("/v2/models/m/infer", json.dumps(request).encode())
+
+    def predict(self, *files: tuple[str, bytes], query: str = "") -> Answer:
+        """Send image files as a form."""
+        body, kind = form(*files)
+        return self.ask(f"/predict{query}", body, Content_Type=kind)
+
+    def log(self) -> list[dict[str, Any]]:
+        """What it wrote to standard error, line by line."""
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+    def tracebacks(self) -> int:
+        """How many errors it met that it did not expect."""
+        return self._log.read_text().count("Traceback")
+
+    def resident_mb(self) -> float:
+        """Its resident memory now."""
+        return self._memory_mb("VmRSS")
+
+    def peak_mb(self) -> float:
+        """The most resident memory that it ever had, since `forget_peak`."""
+        return self._memory_mb("VmHWM")
+
+    def forget_peak(self) -> None:
+        """Count the most resident memory from here."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def descriptors(self) -> int:
+        """How many files and connections it has open."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def _memory_mb(self, which: str) -> float:
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(rf"{which}:\s+(\d+)", text)
+        return int(found[1]) / 1024 if found else 0.0
+
+
+@contextmanager
+def serving(model: Path, folder: Path, *options: str) -> Iterator[Server]:
+    """Serve a model on a free port of the loopback, and end the server behind.
+
+    Args:
+        model: the file.
+        folder: where its log goes.
+        options: of `apparel serve`.
+    """
+    log = folder / "log"
+    environment = {k: v for k, v in os.environ.items() if k != "APPAREL_TOKEN"}
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "apparel", "serve", str(model), "--port", "0", *options],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=environment,
+        )
+    with process:
+        try:
+            line = process.stdout.readline() if process.stdout else ""
+            found = re.search(r"http://.*:(\d+)/", line)
+            if not found:
+                raise RuntimeError(f"the server did not start: {line}{log.read_text()}")
+            yield Server(process, int(found[1]), log)
+        finally:
+            for _ in range(2):  # the second time, it does not wait
+                if process.poll() is None:
+                    process.send_signal(signal.SIGINT)
+            process.wait(SECONDS)
+
+
+def form(*files: tuple[str, bytes]) -> tuple[bytes, str]:
+    """Files as a form, and its type."""
+    parts = [
+        b'--edge\r\nContent-Disposition: form-data; name="files"; filename="'
+        + name.encode()
+        + b'"\r\nContent-Type: application/octet-stream\r\n\r\n'
+        + content
+        + b"\r\n"
+        for name, content in files
+    ]
+    return b"".join([*parts, b"--edge--\r\n"]), "multipart/form-data; boundary=edge"
