@@ -459,6 +459,8 @@ GRAPHS = {
     "a kernel larger than its plane": (
         beside(op("AveragePool", "x", kernel_shape=[99, 1])), "a window that fits"),
     "no groups": (beside(op("Conv", "x", "k", group=0), k=W), "numbers of channels"),
+    "groups that do not divide the filters": (
+        beside(op("Conv", "x", "k", group=4), k=np.ones((6, 2, 1, 1), F32)), "numbers of channels"),
     "negative groups": (beside(op("Conv", "x", "k", group=-1), k=W), "numbers of channels"),
     "channels that do not fit": (beside(op("Conv", "x", "k"), k=W[:, :5]), "numbers of channels"),
     "fewer biases": (
