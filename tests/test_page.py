@@ -104,10 +104,10 @@ def said(page: Page, base_url: str, content: bytes) -> dict[str, Any]:
 
 
 def expect_answer(page: Page, found: dict[str, Any], card: int = 0) -> None:
-    """A card shows a whole answer of which the model is sure."""
+    """A card shows a whole answer."""
     shown = page.locator(".card").nth(card)
-    heading = f"{found['label']} {percent(found['confidence'])}"
-    expect(shown.get_by_role("heading")).to_have_text(heading)
+    sure = f"{found['label']} {percent(found['confidence'])}"
+    expect(shown.get_by_role("heading")).to_have_text(sure if found["sure"] else "Not sure")
     shares = sorted(found["probabilities"].values(), reverse=True)
     rows = shown.get_by_role("row")
     expect(rows).to_have_count(len(shares))
@@ -127,6 +127,10 @@ def expect_answer(page: Page, found: dict[str, Any], card: int = 0) -> None:
 
 
 def percent(share: float) -> str:
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    if 0.9995 <= share < 1:
+        return "> 99.9 %"
     return f"{100 * share:.1f} %"
 
 
@@ -168,7 +172,21 @@ def test_the_heading_says_what_the_model_is(page, base_url):
     expect(header).to_contain_text(f"{percent(accuracy['value'])} accuracy on 10,000 test images")
     interval = f"95 % interval {percent(accuracy['low'])} to {percent(accuracy['high'])}"
     expect(header).to_contain_text(interval)
+    expect(header).not_to_contain_text("for any image")
     expect(page.get_by_role("link", name="API")).to_have_attribute("href", "/docs")
+
+
+@only_wide
+def test_a_model_that_never_warns_is_said_to(blank, base_url):
+    model = blank.request.get(f"{base_url}/model").json()
+    model |= {"tells_novelty": False, "accuracy": None, "dataset": None, "examples": []}
+    blank.route("**/model", lambda route: route.fulfill(json=model))
+    page = opened(blank, base_url)
+    expect(page).to_have_title(model["name"])
+    header = page.get_by_role("banner")
+    expect(header).to_contain_text("names a class for any image")
+    expect(header).not_to_contain_text("accuracy")
+    expect(page.get_by_text("Or try an example")).to_be_hidden()
 
 
 def test_a_chosen_file_is_answered_with_every_probability(page, base_url):
@@ -360,9 +378,9 @@ def test_doubts_are_told(page):
 def test_the_map_lies_over_the_image_and_is_told_in_words(page):
     answer(page, predictions(canned()))
     upload(page, ("x.png", png(picture(200))))
-    words = "What mattered lies mostly in the lower right of the image."
+    words = "What mattered lies mostly at the lower right of the image."
     overlay = page.get_by_role("img", name=f"Heat map. {words}")
-    expect(page.locator(".said").first).to_contain_text(words)
+    expect(page.locator(".said")).to_contain_text(words)
     image = page.get_by_alt_text("The image as the model saw it")
     assert overlay.bounding_box() == image.bounding_box()
     opacity = overlay.evaluate(

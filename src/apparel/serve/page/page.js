@@ -130,7 +130,8 @@ async function introduce() {
   $("title").textContent = document.title = title;
   $("summary").textContent =
     `An image classifier${model.dataset ? `, trained on ${model.dataset}` : ""}. ` +
-    `It sees images as ${width} × ${height} ${channels === 1 ? "grey" : "colour"} pixels.`;
+    `It sees images as ${width} × ${height} ${channels === 1 ? "grey" : "colour"} pixels.` +
+    (model.tells_novelty ? "" : " It names a class for any image, also for one that shows none of them.");
   showClasses();
   $("hint").textContent = model.takes_photos ? "Best: one item, all of it, on a plain background." : "";
   $("draw-hint").textContent = model.takes_photos
