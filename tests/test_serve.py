@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from benchmarks.serving.server import HOST, form, serving
+from benchmarks.serving.server import HOST, form, png, serving
 
 from apparel.predict import load
 from tests.conftest import run_command
 from tests.made_model import NAMES, MadeModel
-from tests.serving import png, tensor
+from tests.serving import tensor
 
 NOVEL_FROM = 40.0
 THRESHOLD = 0.6

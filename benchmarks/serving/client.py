@@ -108,6 +108,61 @@ async def ask_on(
         writer.close()
 
 
+async def offer(
+    port: int, request: bytes, *, rate: float, connections: int, seconds: float
+) -> Answers:
+    """Send so many requests a second, whether or not earlier ones are answered.
+
+    Each goes out on a connection that is free. Where none is, it is not sent, and counts as
+    `refused`.
+
+    Args:
+        port: of the server.
+        request: what to send.
+        rate: requests a second.
+        connections: how many there are.
+        seconds: how long.
+    """
+    answers = Answers()
+    free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = [
+        await asyncio.open_connection(HOST, port) for _ in range(connections)
+    ]
+    opened = list(free)
+    under_way: set[asyncio.Task[None]] = set()
+
+    async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sent = time.perf_counter()
+        try:
+            status, stays, _ = await read_answer(reader)
+        except OSError:
+            answers.lost += 1
+            return
+        answers.add(status, time.perf_counter() - sent)
+        if stays:
+            free.append((reader, writer))
+
+    begin, n_sent = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - begin) < seconds:
+        while n_sent < rate * elapsed:
+            n_sent += 1
+            if not free:
+                answers.refused += 1
+                continue
+            reader, writer = free.pop()
+            writer.write(request)
+            task = asyncio.create_task(ask(reader, writer))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+        await asyncio.sleep(0.001)
+    answers.elapsed = time.perf_counter() - begin
+    if under_way:
+        await asyncio.wait(under_way, timeout=30)
+    answers.lost += len(under_way)
+    for _, writer in opened:
+        writer.close()
+    return answers
+
+
 async def load(
     port: int,
     request: bytes,

@@ -1,6 +1,7 @@
 """A server in a process of its own, and a plain client of it."""
 
 import http.client
+import io
 import json
 import os
 import re
@@ -12,6 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 SECONDS = 30
 HOST = "127.0.0.1"
@@ -143,3 +148,10 @@ def form(*files: tuple[str, bytes]) -> tuple[bytes, str]:
         for name, content in files
     ]
     return b"".join([*parts, b"--edge--\r\n"]), "multipart/form-data; boundary=edge"
+
+
+def png(image: NDArray[np.uint8]) -> bytes:
+    """An image as a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(file, "PNG")
+    return file.getvalue()

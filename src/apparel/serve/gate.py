@@ -4,13 +4,11 @@ One ASGI middleware, since every layer costs each request some of its time. What
 refuses before the body is read.
 """
 
-import asyncio
 import hmac
 import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -18,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from apparel.limits import Limits
-from apparel.serve.problems import HttpError, busy
+from apparel.serve.problems import HttpError, busy, too_large
 from apparel.serve.service import Service
 
 LOGGER = logging.getLogger("apparel.serve")
@@ -35,8 +33,6 @@ HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-# A client that still sends what was refused is heard out so long, so that it sees the answer.
-LINGER_SECONDS = 2.0
 
 
 class Gate:
@@ -118,19 +114,12 @@ class Gate:
                     "A token is needed: send the header 'Authorization: Bearer TOKEN'.",
                     headers={"WWW-Authenticate": "Bearer"},
                 )
-        if scope["method"] == "POST":
-            self._check_length(headers)
-
-    def _check_length(self, headers: dict[bytes, bytes]) -> None:
-        """Refuse a body that is too long, or that there is no room for now.
-
-        Raises:
-            HttpError: it is.
-        """
-        if int(headers.get(b"content-length", b"0") or b"0") > self._limits.body_bytes:
-            raise self._too_long()
         if self._n_held >= self._limits.held_bytes:
             raise busy("too much is being received already")
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """What every answer has."""
+        return HEADERS if self._service.is_ready else [*HEADERS, (b"connection", b"close")]
 
     def hold(self, n_bytes: int, n_of_request: int) -> None:
         """Count bytes of a body as held.
@@ -144,18 +133,13 @@ class Gate:
         """
         self._n_held += n_bytes
         if n_of_request > self._limits.body_bytes:
-            raise self._too_long()
+            raise HttpError(413, too_large(self._limits))
         if self._n_held > self._limits.held_bytes:
             raise busy("too much is being received already")
 
     def release(self, n_bytes: int) -> None:
         """Count bytes as gone."""
         self._n_held -= n_bytes
-
-    def _too_long(self) -> HttpError:
-        return HttpError(
-            413, f"The request is too large: at most {self._limits.body_bytes:,} bytes are taken."
-        )
 
     def note(self, scope: Scope, status: int, seconds: float, n_bytes: int) -> None:
         """Count a request, and write a line about it."""
@@ -184,14 +168,12 @@ class _Request:
         self._scope, self._receive, self._send, self._gate = scope, receive, send, gate
         self._begin = time.perf_counter()
         self._n_received = 0
-        self._more_body = True
         self._status = 0
 
     async def receive(self) -> Message:
         """Give the application a part of the body, if there is room for it."""
         message = await self._receive()
         if message["type"] == "http.request":
-            self._more_body = message.get("more_body", False)
             n_bytes = len(message.get("body", b""))
             self._n_received += n_bytes
             self._gate.hold(n_bytes, self._n_received)
@@ -201,11 +183,11 @@ class _Request:
         """Complete the headers of an answer."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *HEADERS]
+            message["headers"] = [*message.get("headers", ()), *self._gate.headers()]
         await self._send(message)
 
     async def refuse(self, error: HttpError) -> None:
-        """Answer with an error, and hear the client out for a moment if it still sends."""
+        """Answer with an error. What the client still sends is thrown away by the protocol."""
         if self._status:  # half an answer is out: the connection ends, and shows it
             return
         body = json.dumps({"error": str(error)}).encode()
@@ -214,32 +196,15 @@ class _Request:
             "Content-Length": str(len(body)),
             **error.headers,
         }
-        lingers = self._more_body and error.status != 503 and self._has_body()  # noqa: PLR2004
-        if lingers:
-            headers["Connection"] = "close"
         raw = [(key.lower().encode(), value.encode("latin-1")) for key, value in headers.items()]
         await self.send({"type": "http.response.start", "status": error.status, "headers": raw})
-        await self._send({"type": "http.response.body", "body": body, "more_body": lingers})
-        if lingers:
-            await self._hear_out()
-            await self._send({"type": "http.response.body", "body": b""})
+        await self._send({"type": "http.response.body", "body": body})
 
     def finish(self) -> None:
         """Let go of the body, and note the request."""
         self._gate.release(self._n_received)
         seconds = time.perf_counter() - self._begin
         self._gate.note(self._scope, self._status, seconds, self._n_received)
-
-    def _has_body(self) -> bool:
-        return b"content-length" in self.headers or b"transfer-encoding" in self.headers
-
-    async def _hear_out(self) -> None:
-        """Throw away what still comes, for a moment."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_SECONDS):
-                while self._more_body:
-                    message = await self._receive()
-                    self._more_body = message.get("more_body", False)
 
 
 def _name_of(host: str) -> str:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from apparel.limits import Limits
+
 
 class HttpError(Exception):
     """A request is not answered; the message is for the client, and tells what to do."""
@@ -17,3 +19,8 @@ class HttpError(Exception):
 def busy(why: str) -> HttpError:
     """There is too much to do."""
     return HttpError(503, f"The server is busy: {why}. Try again.", headers={"Retry-After": "1"})
+
+
+def too_large(limits: Limits) -> str:
+    """What is said of a body that is too large."""
+    return f"The request is too large: at most {limits.body_bytes:,} bytes are taken."

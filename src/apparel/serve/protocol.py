@@ -15,28 +15,31 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from apparel.limits import Limits
+from apparel.serve.problems import too_large
 
 # What is sent where there is no request to answer.
 _PLAIN = "HTTP/1.1 {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{}\r\n{}"
 
 
-def _response(status: str, message: str, headers: str = "", *, stays: bool = False) -> bytes:
+def _response(status: str, message: str, headers: str = "") -> bytes:
     body = f'{{"error": "{message}"}}'
-    headers += "" if stays else "connection: close\r\n"
     return _PLAIN.format(status, len(body), headers, body).encode()
 
 
-TOO_SLOW = _response("408 Request Timeout", "The request did not arrive in time. Send it faster.")
+TOO_SLOW = _response(
+    "408 Request Timeout",
+    "The request did not arrive in time. Send it faster.",
+    "connection: close\r\n",
+)
 BUSY = _response(
     "503 Service Unavailable",
     "The server is busy: too many images wait already. Try again.",
     "retry-after: 1\r\n",
-    stays=True,
 )
 TOO_MANY = _response(
     "503 Service Unavailable",
     "The server is busy: too many connections are open. Try again.",
-    "retry-after: 1\r\n",
+    "retry-after: 1\r\nconnection: close\r\n",
 )
 
 
@@ -57,7 +60,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._deadline: asyncio.TimerHandle | None = None
         self._reading = False
-        self._turned_away = False  # the request that is being read
+        self._refused = False  # the request that is being read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or turn it away where there are too many."""
@@ -85,31 +88,40 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Turn a request away at once while too much waits, or let it in."""
+        """Refuse a request at once, or let it in."""
         idle = self.cycle is None or self.cycle.response_complete
-        if idle and self.parser.get_method() == b"POST" and type(self).turns_away():
-            self._turned_away = True
-            self.transport.write(BUSY)
-        else:
+        refusal = self._refusal() if idle else None
+        if refusal is None:
             super().on_headers_complete()
+        else:
+            self._refused = True
+            self.transport.write(refusal)
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body, unless its request was turned away."""
-        if not self._turned_away:
+        """Take a part of a body, unless its request was refused."""
+        if not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Give its answer time to be made and sent."""
-        if self._turned_away:
-            self._turned_away = self._reading = False
+        self._reading = False
+        if self._refused or self.cycle.response_complete:
+            self._refused = False
             self._set_deadline(self.config.timeout_keep_alive)
             if not self.parser.should_keep_alive():
                 self.transport.close()
             return
-        self._reading = False
-        seconds = self.limits.answer_seconds + self.limits.read_seconds
-        self._set_deadline(None if self.cycle.response_complete else seconds)
+        self._set_deadline(self.limits.answer_seconds + self.limits.read_seconds)
         super().on_message_complete()
+
+    def _refusal(self) -> bytes | None:
+        """The answer to a request that is refused by its headers alone."""
+        if self.parser.get_method() != b"POST":
+            return None
+        lengths = [value for name, value in self.headers if name == b"content-length"]
+        if lengths and int(lengths[0]) > self.limits.body_bytes:
+            return _response("413 Content Too Large", too_large(self.limits))
+        return BUSY if type(self).turns_away() else None
 
     def on_response_complete(self) -> None:
         """Leave the connection to uvicorn's keep-alive, unless a next request has begun."""

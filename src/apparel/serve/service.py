@@ -68,7 +68,7 @@ class Service:
 
     def turns_away(self) -> bool:
         """Whether a new request would be turned away now; if so, it is counted."""
-        if self.batcher.is_full:
+        if self.batcher.is_full and self.is_ready:
             self.metrics.turned_away.inc()
             return True
         return False
