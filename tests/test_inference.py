@@ -192,9 +192,11 @@ def test_exports_are_compared_on_no_more_images_than_needed(monkeypatch):
     assert len(images) == 100
     assert np.bincount(labels).tolist() == [50, 50]
     assert set(images.ravel()) <= set(range(1, 600))
-    monkeypatch.setattr(inference, "COMPARED_VALUES", 60)
-    monkeypatch.setattr(inference, "ENOUGH_COMPARED", 10)
+    monkeypatch.setattr(inference, "EXPORT_VALUES", 60)
+    monkeypatch.setattr(inference, "ENOUGH_IMAGES", 10)
     assert len(inference.comparison_images(splits([0], range(1, 600)))[0]) == 60
+    monkeypatch.setattr(inference, "EXPORT_VALUES", 6)
+    assert len(inference.comparison_images(splits([0], range(1, 600)))[0]) == 10
 
 
 def test_calibration_takes_training_images_of_every_class(monkeypatch):

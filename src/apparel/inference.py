@@ -19,11 +19,10 @@ from apparel.settings import Recipe, whole_number
 # of large images, with so many pixel values together.
 BATCH_SIZE, BATCH_VALUES = 500, 1 << 22
 # Images that an exported model is compared on: a difference in one of a thousand shows, and a pass
-# over them takes seconds. Of large images, as many as have so many values together, but some
-# hundred at least.
-MOST_COMPARED, COMPARED_VALUES, ENOUGH_COMPARED = 6000, 1 << 26, 200
-# Some hundred images meet the range of every layer; more only take time.
-N_CALIBRATION = 500
+# over them takes seconds. Some hundred images meet the range of every layer.
+MOST_COMPARED, N_CALIBRATION = 6000, 500
+# They are held in memory.
+EXPORT_VALUES, ENOUGH_IMAGES = 1 << 24, 200
 
 
 def predict_probabilities(model: Any, images: ImageArray) -> NDArray[np.float32]:
@@ -211,8 +210,7 @@ def comparison_images(splits: Splits) -> tuple[NDArray[np.float32], NDArray[np.i
         are large; and their labels, shape (n,).
     """
     positions = splits.validation if len(splits.validation) else splits.training
-    n_images = max(COMPARED_VALUES // math.prod(splits.train_images.shape[1:]), ENOUGH_COMPARED)
-    chosen = _some_of_each_class(splits, positions, min(n_images, MOST_COMPARED))
+    chosen = _some_of_each_class(splits, positions, MOST_COMPARED)
     return splits.train_images[chosen], splits.train_labels[chosen].argmax(axis=1)
 
 
@@ -220,13 +218,19 @@ def calibration_images(splits: Splits) -> NDArray[np.float32]:
     """Some training images of every class, to see in which range the layers of a model answer.
 
     Returns:
-        Shape (n, h, w, c) with n of about `N_CALIBRATION` at most, in [0, 1].
+        Shape (n, h, w, c) with n of about `N_CALIBRATION` at most, in [0, 1], fewer where they
+        are large.
     """
     return splits.train_images[_some_of_each_class(splits, splits.training, N_CALIBRATION)]
 
 
 def _some_of_each_class(splits: Splits, positions: NDArray[np.int64], most: int) -> Any:
-    """Draw the same share of every class, about `most` images in all, always the same ones."""
+    """Draw the same share of every class, about `most` images in all, always the same ones.
+
+    Of large images, as many as have `EXPORT_VALUES` together, but `ENOUGH_IMAGES` at least.
+    """
+    values = math.prod(splits.train_images.shape[1:])
+    most = min(most, max(EXPORT_VALUES // values, ENOUGH_IMAGES))
     if len(positions) <= most:
         return positions
     labels = splits.train_labels[positions].argmax(axis=1)

@@ -6,7 +6,6 @@ is laid out in 256 steps between the least and the greatest value that calibrati
 the weights of each channel in steps of their own.
 """
 
-import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,6 @@ def quantized(proto: Any, images: NDArray[np.uint8], scratch: Path) -> Any:
 
     plain, folded, small = (scratch / f"{name}.onnx" for name in ("plain", "folded", "small"))
     onnx.save(proto, plain)
-    level = logging.root.level
     with backend.native_stderr_held():
         # ONNX's own inference of shapes is enough here; the symbolic one needs another package.
         quant_pre_process(os.fspath(plain), os.fspath(folded), skip_symbolic_shape=True)
@@ -63,7 +61,6 @@ def quantized(proto: Any, images: NDArray[np.uint8], scratch: Path) -> Any:
             reduce_range=True,
             nodes_to_exclude=_ending(onnx.load(folded).graph),
         )
-    logging.root.setLevel(level)
     return _of_plain_operators(onnx.load(small))
 
 

@@ -18,10 +18,9 @@ from apparel.formats import OPENVINO_WEIGHTS
 class OpenVinoFormat:
     """See `Format`.
 
-    OpenVINO reads the ONNX file: so int8 needs no further package, and a float32 file is made
-    without its converter, which reports its use to OpenVINO's makers. Such a file gives no novelty
-    score: where a processor multiplies bfloat16, OpenVINO computes in it unless told otherwise, and
-    the score would be wrong without notice.
+    OpenVINO reads the ONNX file: so int8 needs no further package, and every backend that writes
+    ONNX writes this. Such a file gives no novelty score: where a processor multiplies bfloat16,
+    OpenVINO computes in it unless told otherwise, and the score would be wrong without notice.
     """
 
     runtime = "OpenVINO"
