@@ -2,6 +2,7 @@
 # make test   everything that must hold; the same as make check
 # make check  style, types, and every test with warnings as errors and a coverage floor
 # make lint   style and types alone
+# make stress load, overload and attack a server of this machine (a quarter of an hour)
 # make bench  accuracy and time against plain Keras and scikit-learn (hours)
 
 BIN := .venv/bin
@@ -9,7 +10,7 @@ RUN_SETUP := .venv/.run-installed
 TEST_SETUP := .venv/.test-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run test check lint docs notebook bench clean
+.PHONY: run test check lint docs notebook stress bench clean
 
 run: $(RUN_SETUP)
 	$(BIN)/apparel run $(ARGS)
@@ -39,8 +40,13 @@ notebook: $(TEST_SETUP)
 bench: $(TEST_SETUP)
 	$(BIN)/python -m benchmarks $(ROWS)
 
+# Serve a model and see whether it keeps its promises; MODEL=runs/... for one of your own.
+stress: $(TEST_SETUP)
+	[ -n "$(MODEL)" ] || [ -d .stress ] || $(BIN)/apparel run --epochs 2 --run-dir .stress
+	$(BIN)/python -m benchmarks.serving $(or $(MODEL),.stress)
+
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf .venv .stress .mypy_cache .pytest_cache .ruff_cache .coverage
 
 .venv/bin/python:
 	sh scripts/make-venv .venv

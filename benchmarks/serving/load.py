@@ -34,10 +34,11 @@ def soak(server: Server, request: bytes, *, requests: int, warm_up: int) -> Meas
     before, descriptors = server.resident_mb(), server.descriptors()
     answers = asyncio.run(load(server.port, request, connections=16, requests=requests - warm_up))
     time.sleep(1)  # for connections to be seen as closed
+    after = server.resident_mb()
     return {
         "requests": requests,
-        "resident_mb_before": round(before, 1),
-        "resident_mb_after": round(server.resident_mb(), 1),
+        "resident_mb": round(after, 1),
+        "rise_mb": round(after - before, 1),
         "descriptors_left": server.descriptors() - descriptors,
         "others": _others(answers),
     }

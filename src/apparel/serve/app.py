@@ -35,7 +35,7 @@ def create_app(
     Returns:
         An ASGI application.
     """
-    described = describe(service.predictor, service.limits, name)
+    described = describe(service.predictor, name)
     routes: list[Route] = [
         *OpenInference(service, name).routes(),
         *People(service, name).routes(),

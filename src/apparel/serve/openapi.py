@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 from apparel._version import __version__
-from apparel.limits import Limits
 from apparel.predict import Predictor
 from apparel.serve.open_inference import VERSION
 from apparel.serve.tensors import INPUT, NOVELTY, PROBABILITIES
@@ -28,18 +27,17 @@ _TEXT: Json = {"type": "string"}
 _SHARE: Json = {"type": "number", "minimum": 0, "maximum": 1}
 
 
-def describe(predictor: Predictor, limits: Limits, name: str) -> Json:
+def describe(predictor: Predictor, name: str) -> Json:
     """Describe the API.
 
     Args:
         predictor: the model that is served.
-        limits: of the server.
         name: what the model is called.
 
     Returns:
         An OpenAPI document.
     """
-    schemas = {"Error": _object(error=_TEXT), **_people(predictor), **_tensors(predictor, limits)}
+    schemas = {"Error": _object(error=_TEXT), **_people(predictor), **_tensors(predictor)}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -165,10 +163,11 @@ def _people_paths(name: str) -> Json:
     }
 
 
-def _tensors(predictor: Predictor, limits: Limits) -> Json:
+def _tensors(predictor: Predictor) -> Json:
     """What the endpoints of the protocol take and give."""
     size: Json = {"type": "integer", "minimum": 0}
-    shape = [{"type": "integer", "minimum": 1, "maximum": limits.images}]
+    # How many images at most is not said here: too many get another status than what is malformed.
+    shape: list[Json] = [{"type": "integer", "minimum": 1}]
     shape += [{"const": side} for side in predictor.img_shape]
     values = math.prod(predictor.img_shape)
     outputs = [PROBABILITIES, *([NOVELTY] if predictor.tells_novelty else [])]
@@ -191,7 +190,6 @@ def _tensors(predictor: Predictor, limits: Limits) -> Json:
                         data=_array(
                             {"type": "integer", "minimum": 0, "maximum": 255},
                             minItems=values,
-                            maxItems=values * limits.images,
                         ),
                     ),
                     minItems=1,

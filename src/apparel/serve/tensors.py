@@ -56,14 +56,20 @@ class InferRequest:
         """
         n_json = _length(header_length, len(body))
         asked = _object(_parsed(body[:n_json]), "the request")
-        self.id = _optional_text(asked.get("id"), "id")
+        self.id = _text(asked["id"], "id") if "id" in asked else None
         parameters = _object(asked.get("parameters", {}), "parameters")
         tensor = _only_input(asked)
-        shape = _shape(tensor.get("shape"), img_shape, most_images)
+        shape = _shape(tensor.get("shape"), img_shape)
         if tensor.get("datatype") != "UINT8":
             raise _bad(f"the datatype of {INPUT} must be UINT8, but is {tensor.get('datatype')!r}")
         self.images = _pixels(tensor, shape, body[n_json:])
         self.outputs = _outputs(asked, given, _flag(parameters, "binary_data_output"))
+        if shape[0] > most_images:
+            raise HttpError(
+                413,
+                f"A request may have {most_images} images, but this one has {shape[0]}. Send them "
+                "in several requests.",
+            )
 
 
 def infer_response(
@@ -159,13 +165,13 @@ def _list(value: object, what: str) -> list[Any]:
     return value
 
 
-def _optional_text(value: object, what: str) -> str | None:
-    """A string, or None.
+def _text(value: object, what: str) -> str:
+    """A string.
 
     Raises:
         HttpError: it is something else.
     """
-    if value is not None and not isinstance(value, str):
+    if not isinstance(value, str):
         raise _bad(f"{what} must be a string")
     return value
 
@@ -195,22 +201,18 @@ def _only_input(asked: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _shape(value: object, img_shape: tuple[int, int, int], most: int) -> tuple[int, ...]:
+def _shape(value: object, img_shape: tuple[int, int, int]) -> tuple[int, ...]:
     """The shape of the input.
 
     Raises:
-        HttpError: it does not fit the model, or there are too many images.
+        HttpError: it does not fit the model.
     """
     shape = _list(value, f"the shape of {INPUT}")
     if any(type(size) is not int for size in shape) or shape[1:] != list(img_shape):
         wanted = ", ".join(map(str, img_shape))
         raise _bad(f"the shape of {INPUT} must be [n, {wanted}], but is {str(shape)[:100]}")
-    if not 1 <= shape[0] <= most:
-        raise HttpError(
-            400 if shape[0] < 1 else 413,
-            f"A request must have 1 to {most} images, but this one has {str(shape[0])[:20]}. "
-            "Send them in several requests.",
-        )
+    if shape[0] < 1:
+        raise _bad(f"{INPUT} must have at least one image")
     return tuple(shape)
 
 
@@ -261,7 +263,7 @@ def _outputs(asked: Mapping[str, Any], given: Sequence[str], binary: bool) -> di
     Raises:
         HttpError: there is no such output.
     """
-    if asked.get("outputs") is None:
+    if "outputs" not in asked:
         return dict.fromkeys(given, binary)
     wanted: dict[str, bool] = {}
     for entry in _list(asked["outputs"], "outputs"):

@@ -1,0 +1,154 @@
+"""Load, overload, endings and attacks on a server of this machine, all that must hold of them.
+
+    make stress                          (about 15 minutes on an idle machine)
+    python -m benchmarks.serving MODEL   the same; --short for a try of each
+
+MODEL is an ONNX file, or a run directory. Without one, a model of the default kind is trained on a
+few images first. Everything stays on the loopback, and is bounded in number and time. Writes what
+was measured to benchmarks/results/, and exits with 1 where something does not hold.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from apparel.data.part import load_part
+from benchmarks.record import FOLDER, measure
+from benchmarks.serving import hostile, load, requests
+from benchmarks.serving.server import Server, serving
+
+Measured = dict[str, Any]
+Start = Callable[[], AbstractContextManager[Server]]
+
+
+class Sizes(NamedTuple):
+    """How much of everything."""
+
+    seconds: float
+    soak: int
+    overload: float
+    terminations: int
+    cases: int
+    messages: int
+    bodies: int
+    slow: int
+
+
+FULL = Sizes(10, 100_000, 60, 50, 400, 10_000, 64, 200)
+SHORT = Sizes(2, 5_000, 5, 3, 20, 500, 16, 50)
+
+
+def stress(start: Start, sizes: Sizes, name: str) -> Measured:
+    """Measure everything.
+
+    Args:
+        start: starts a server.
+        sizes: how much.
+        name: what the model is called.
+    """
+    _, images = load_part("fashion-mnist:test[0:1]")
+    as_file, as_bytes = requests.as_file(images[0]), requests.as_bytes(images[0], name)
+    found: Measured = {}
+    with start() as server:
+        for title, request in (
+            ("png", as_file),
+            ("json", requests.as_json(images[0], name)),
+            ("binary", as_bytes),
+        ):
+            found[f"peak_{title}"] = load.peak(
+                server, request, connections=16, seconds=sizes.seconds
+            )
+        found["slow_connections"] = hostile.slow_connections(
+            server, as_file, connections=sizes.slow, seconds=14
+        )
+        for chunked in (False, True):
+            found[f"large_bodies_{'chunked' if chunked else 'declared'}"] = hostile.large_bodies(
+                server, bodies=sizes.bodies, chunked=chunked
+            )
+        found["malformed"] = hostile.malformed(server, messages=sizes.messages)
+        found["schemathesis"] = hostile.schema_cases(server, examples=sizes.cases)
+        found["memory"] = {"resident_mb": round(server.resident_mb(), 1)}
+    with start() as server:
+        found["soak"] = load.soak(server, as_bytes, requests=sizes.soak, warm_up=1000)
+    with start() as server:
+        found["overload"] = load.overload(server, as_bytes, factor=4, seconds=sizes.overload)
+    found["terminations"] = load.terminations(start, as_bytes, times=sizes.terminations)
+    return found
+
+
+AT_LEAST = {
+    "requests a second": ("peak_png", "per_second", 300),
+    "of the peak at four times as much": ("overload", "answered_share_of_peak", 0.9),
+}
+AT_MOST = {
+    "ms for 99 % of the answers": ("peak_png", "p99_ms", 50),
+    "MB more after all requests": ("soak", "rise_mb", 30),
+    "descriptors left": ("soak", "descriptors_left", 0),
+    "other answers in the long run": ("soak", "others", 0),
+    "ms for 99 % of the refusals": ("overload", "busy_p99_ms", 50),
+    "other answers than 200 and 503": ("overload", "others", 0),
+    "requests without an answer": ("overload", "lost", 0),
+    "accepted requests lost at the end": ("terminations", "lost", 0),
+    "failures at the end": ("terminations", "failed", 0),
+    "seconds to the end": ("terminations", "longest_s", 10),
+    "server errors": ("malformed", "server_errors", 0),
+    "tracebacks": ("malformed", "tracebacks", 0),
+    "failed cases": ("schemathesis", "n_failures", 0),
+    "tracebacks of cases": ("schemathesis", "tracebacks", 0),
+    "MB for large bodies": ("large_bodies_declared", "rise_mb", 20),
+    "MB for large chunked bodies": ("large_bodies_chunked", "rise_mb", 20),
+    "slow connections that stay": ("slow_connections", "not_cut", 0),
+    "times as slow beside slow connections": ("slow_connections", "p99_ratio", 2),
+    "MB resident": ("memory", "resident_mb", 200),
+}
+
+
+def broken_promises(found: Measured) -> list[str]:
+    """What does not hold, with the figures."""
+    too_little = [
+        f"{found[part][value]} {what}, at least {limit} must be"
+        for what, (part, value, limit) in AT_LEAST.items()
+        if not found[part][value] >= limit
+    ]
+    too_much = [
+        f"{found[part][value]} {what}, at most {limit} may be"
+        for what, (part, value, limit) in AT_MOST.items()
+        if not found[part][value] <= limit
+    ]
+    return too_little + too_much
+
+
+def main() -> int:
+    """Measure, write down, and say what does not hold."""
+    parser = argparse.ArgumentParser(description="Load and attack a server of this machine.")
+    parser.add_argument("model", type=Path, help="an ONNX file, or a run directory")
+    parser.add_argument("--short", action="store_true", help="a try of each")
+    parser.add_argument("--exact", action="store_true", help="serve in float32")
+    asked = parser.parse_args()
+    options = ["--exact"] if asked.exact else []
+    name = asked.model.stem if asked.model.is_file() else asked.model.resolve().name
+    with tempfile.TemporaryDirectory() as folder:
+        found = stress(
+            lambda: serving(asked.model, Path(folder), *options),
+            SHORT if asked.short else FULL,
+            name,
+        )
+    broken = broken_promises(found)
+    found = {"machine": measure("machine"), "exact": asked.exact, **found, "broken": broken}
+    print(json.dumps(found, indent=2))
+    if not asked.short:
+        path = FOLDER / "results" / f"serving-{datetime.now(UTC):%Y-%m-%d}.json"
+        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    for promise in broken:
+        print(f"does not hold: {promise}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""A short form of what `make stress` does: the same functions, smaller numbers, no timing."""
+
+from pathlib import Path
+
+import pytest
+from benchmarks.serving import hostile, load
+from benchmarks.serving.client import post
+from benchmarks.serving.server import png, serving
+
+from tests.made_model import MadeModel
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return MadeModel(tmp_path_factory.mktemp("model") / "m.onnx")
+
+
+@pytest.fixture(scope="module")
+def request_bytes(made):
+    return post("/predict", png(made.images(1)[0]), "image/png")
+
+
+@pytest.fixture(scope="module")
+def server(made, tmp_path_factory):
+    with serving(made.path, tmp_path_factory.mktemp("log"), "--read-timeout", "2") as served:
+        yield served
+
+
+def test_requests_leave_nothing_behind(server, request_bytes):
+    found = load.soak(server, request_bytes, requests=3000, warm_up=1000)
+    assert found["rise_mb"] <= 30
+    assert found["descriptors_left"] <= 0
+    assert found["others"] == 0
+
+
+def test_too_much_is_turned_away_and_the_rest_answered(made, request_bytes, tmp_path):
+    # A queue of two: the first requests beyond it are refused, however fast the machine is.
+    with serving(made.path, tmp_path, "--queue", "2", "--max-images", "2") as served:
+        found = load.overload(served, request_bytes, factor=4, seconds=2)
+        assert (found["others"], found["lost"]) == (0, 0)
+        assert found["answered_share_of_peak"] > 0
+        assert served.tracebacks() == 0
+
+
+def test_no_accepted_request_is_lost_at_the_end(made, request_bytes, tmp_path):
+    folders = iter(range(10))
+
+    def start():
+        folder = Path(tmp_path, str(next(folders)))
+        folder.mkdir()
+        return serving(made.path, folder)
+
+    found = load.terminations(start, request_bytes, times=2)
+    assert found["answered"] > 0
+    assert (found["lost"], found["failed"]) == (0, 0)
+    assert found["longest_s"] < 10
+
+
+def test_what_is_nearly_http_does_no_harm(server):
+    found = hostile.malformed(server, messages=500)
+    assert (found["server_errors"], found["tracebacks"]) == (0, 0)
+    assert len(found["statuses"]) > 2
+
+
+def test_requests_made_of_the_description_are_answered_as_described(server):
+    found = hostile.schema_cases(server, examples=10)
+    assert found["cases"] > 100
+    assert found["failures"] == []
+    assert found["tracebacks"] == 0
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_large_bodies_take_no_memory(server, chunked):
+    found = hostile.large_bodies(server, bodies=16, chunked=chunked)
+    assert found["rise_mb"] <= 20
+    assert set(found["statuses"]) <= {"413", "503"}
+    assert found["tracebacks"] == 0
+
+
+def test_slow_connections_are_cut_and_others_answered(server, request_bytes):
+    found = hostile.slow_connections(server, request_bytes, connections=30, seconds=3)
+    assert (found["not_cut"], found["others"]) == (0, 0)
