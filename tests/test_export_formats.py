@@ -137,11 +137,33 @@ def test_int8_onnx_holds_whole_numbers_and_a_novelty_score_in_float32(trained, t
     assert onnx.TensorProto.INT8 in kinds
     whole = {t.name for t in proto.graph.initializer if t.data_type == onnx.TensorProto.INT8}
     assert not any(name.startswith("novelty/") for name in whole)
+    # Seven bits, which no processor's sums of two products overflow with.
+    weights = [onnx.numpy_helper.to_array(t) for t in proto.graph.initializer if t.name in whole]
+    assert max(np.abs(array.astype(int)).max() for array in weights) == 64
     assert {node.domain for node in proto.graph.node} == {""}
     assert [entry.domain for entry in proto.opset_import] == [""]
     assert OnnxFormat().needs(path)["onnxruntime"] == "1.9"
     scores = OnnxFormat().open(path)(images[:50])["novelty"]
     np.testing.assert_allclose(scores, novelty.score(learnt, unit[:50]), rtol=1e-3)
+
+
+def test_int8_litert_takes_whole_numbers_into_its_layers(trained, tmp_path):
+    from tensorflow.lite.python import schema_py_generated as schema  # noqa: PLC0415  # as above
+
+    unit = trained[1][:200] / np.float32(255)
+    content = write(trained, tmp_path / "m.tflite", calibration=unit).path.read_bytes()
+    model = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
+    (graph,) = model.subgraphs
+    kinds = [model.operatorCodes[op.opcodeIndex].builtinCode for op in graph.operators]
+    convolutions = [
+        op
+        for op, kind in zip(graph.operators, kinds, strict=True)
+        if kind == schema.BuiltinOperator.CONV_2D
+    ]
+    assert len(convolutions) == 2
+    for op in convolutions:
+        taken = [graph.tensors[index].type for index in op.inputs[:2]]
+        assert taken == [schema.TensorType.INT8] * 2
 
 
 @pytest.mark.parametrize("kind", ["keras", "saved_model"])
