@@ -2,24 +2,20 @@
 
 import json
 import re
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 import pytest
+from benchmarks.serving.server import serving
 
 from tests.conftest import run_command
 
 PAGE = (Path(__file__).parent.parent / "docs" / "your-images.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(python|sh)\n(.*?)```", PAGE, flags=re.DOTALL)
-MAKE, PREDICT, SERVE = (code for kind, code in BLOCKS if kind == "python")
-CHECK, RUN, CLASSIFY, ASK = (code for kind, code in BLOCKS if kind == "sh")
+MAKE, PREDICT = (code for kind, code in BLOCKS if kind == "python")
+CHECK, RUN, CLASSIFY, SERVE, ASK = (code for kind, code in BLOCKS if kind == "sh")
 
 
 def command(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -75,32 +71,11 @@ def test_files_are_classified(folder: Path) -> None:
     assert [line.split()[0] for line in printed.splitlines()] == ["3", "7"]
 
 
-@pytest.fixture
-def address(folder: Path) -> Iterator[str]:
-    """Where the server of the last step listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-c", SERVE.replace("8000", str(port))],
-        cwd=folder,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        for _ in range(600):
-            with socket.socket() as tried:
-                if not tried.connect_ex(("127.0.0.1", port)):
-                    break
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        server.kill()
-        server.wait()
-
-
-def test_the_server_answers(folder: Path, address: str) -> None:
-    name = re.search(r"@(\S+)", ASK)[1]
-    with urllib.request.urlopen(address, (folder / name).read_bytes(), timeout=60) as answer:  # noqa: S310  # loopback
-        assert json.load(answer)["label"] == "3"
-    with pytest.raises(urllib.error.HTTPError, match="415"):
-        urllib.request.urlopen(address, b"no image", timeout=60)  # noqa: S310  # loopback
+def test_the_server_answers(folder: Path, tmp_path: Path) -> None:
+    program, model = SERVE.split()[1:]
+    assert program == "serve"
+    with serving(folder / model, tmp_path) as server:
+        name = re.search(r"@(\S+)", ASK)[1]
+        (found,) = server.predict((name, (folder / name).read_bytes())).json["predictions"]
+        assert found["label"] == "3"
+        assert ASK.strip() == f"curl -F files=@{name} http://127.0.0.1:8000/predict"

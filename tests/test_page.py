@@ -47,7 +47,9 @@ def context(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Browse
     phone: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "is_mobile": True}
     wide: dict[str, Any] = {"viewport": {"width": 1200, "height": 900}, "color_scheme": "dark"}
     is_phone = request.param == "phone"
-    with browser.new_context(has_touch=is_phone, **(phone if is_phone else wide)) as context:
+    with browser.new_context(
+        has_touch=is_phone, reduced_motion="reduce", **(phone if is_phone else wide)
+    ) as context:
         context.set_default_timeout(5000)
         yield context
 
@@ -418,15 +420,37 @@ def test_a_refusal_is_told_and_earlier_answers_stay(page, base_url, expected_fai
 
 
 @only_wide
-def test_a_file_larger_than_the_server_takes_is_not_sent(blank, base_url):
+def test_no_request_is_larger_than_the_server_takes(blank, base_url):
     model = blank.request.get(f"{base_url}/model").json()
     model["limits"]["body_bytes"] = 3000
     blank.route("**/model", lambda route: route.fulfill(json=model))
     page = opened(blank, base_url)
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
-    upload(page, ("large.png", png(noise)), ("small.png", png(picture(150))))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.method))
+    small = png(picture(150))
+    upload(page, ("large.png", png(noise)), ("small.png", small), ("another.png", small))
     expect(page.locator(".card").first).to_contain_text("Make it smaller.")
-    expect_answer(page, said(page, base_url, png(picture(150))), card=1)
+    for card in (1, 2):
+        expect_answer(page, said(page, base_url, small), card=card)
+    assert asked.count("POST") == 2
+
+
+@only_wide
+def test_a_file_that_has_gone_is_told_of(page, base_url):
+    page.evaluate("() => { File.prototype.arrayBuffer = () => Promise.reject(Error('gone')); }")
+    upload(page, ("gone.png", png(picture(150))))
+    expect(page.get_by_role("alert").first).to_contain_text("gone.png: It cannot be read.")
+
+
+@only_wide
+def test_results_are_cleared(page):
+    upload(page, ("a.png", png(picture(150))))
+    expect(page.locator(".card").get_by_role("heading")).to_be_visible()
+    page.get_by_role("button", name="Clear results").click()
+    expect(page.locator(".card")).to_have_count(0)
+    expect(page.get_by_role("status")).to_be_empty()
+    expect(page.get_by_role("button", name="Choose images")).to_be_focused()
 
 
 def test_what_a_busy_server_turned_away_is_answered_later(page, base_url, expected_failures):
@@ -535,6 +559,14 @@ def test_the_keyboard_alone_is_enough(page, base_url):
         page.keyboard.press("Tab")
     page.keyboard.press("Space")
     expect(page.locator(".layers canvas")).to_be_hidden()
+
+
+@only_wide
+def test_nothing_moves_for_those_who_want_it_so(page):
+    behaviour = "getComputedStyle(document.documentElement).scrollBehavior"
+    assert page.evaluate(behaviour) == "auto"
+    page.emulate_media(reduced_motion="no-preference")
+    assert page.evaluate(behaviour) == "smooth"
 
 
 CONTRASTS = """() => {

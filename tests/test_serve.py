@@ -296,6 +296,24 @@ def test_its_own_page_may_ask(server):
     assert server.ask("/v2", Host=place, Origin=f"http://{place}").status == 200
 
 
+def test_a_page_that_is_named_may_ask(made, tmp_path):
+    page, other = "https://example.org", "https://example.com"
+    asks = {"Access_Control_Request_Method": "POST",
+            "Access_Control_Request_Headers": "authorization"}  # fmt: skip
+    with serving(made.path, tmp_path, "--allow-origin", page, "--token", "secret") as served:
+        before = served.ask("/predict", method="OPTIONS", Origin=page, **asks)
+        assert before.status == 200
+        assert before.headers["access-control-allow-origin"] == page
+        answer = served.ask("/v2", Origin=page, Authorization="Bearer secret")
+        assert answer.status == 200
+        assert answer.headers["access-control-allow-origin"] == page
+        assert served.ask("/v2", Origin=page).status == 401
+        assert served.ask("/predict", method="OPTIONS", Origin=other, **asks).status == 400
+        answer = served.ask("/v2", Origin=other, Authorization="Bearer secret")
+        assert answer.status == 403
+        assert "access-control-allow-origin" not in answer.headers
+
+
 def test_with_a_token_only_health_and_page_are_open(made, tmp_path):
     options = ("--token", "secret", "--allow-host", "example.org")
     with serving(made.path, tmp_path, *options) as served:

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -186,7 +187,8 @@ def schema_cases(server: Server, *, examples: int) -> Measured:
         "--phases", "coverage,fuzzing", "--max-examples", str(examples), "--seed", str(SEED),
         "--continue-on-failure", "--generation-database", "none",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:  # for what it keeps of its cases
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     found = re.search(r"([\d,]+) generated", done.stdout)
     if found is None:
         raise RuntimeError(done.stdout[:4000] + done.stderr)

@@ -1,7 +1,8 @@
 """All that a server answers, put together."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -13,6 +14,7 @@ from apparel.serve.pages import Pages
 from apparel.serve.people import People
 from apparel.serve.problems import HttpError
 from apparel.serve.service import Service
+from apparel.serve.tensors import HEADER_LENGTH
 
 
 def create_app(
@@ -20,7 +22,7 @@ def create_app(
     *,
     name: str,
     hosts: Iterable[str],
-    origins: Iterable[str] = (),
+    origins: Collection[str] = (),
     token: str | None = None,
 ) -> ASGIApp:
     """Put an application together.
@@ -43,7 +45,16 @@ def create_app(
     ]
     router = Router(routes, redirect_slashes=False, default=_not_found)
     paths = {route.endpoint: route.path for route in reversed(routes)}
-    return Gate(router, service, hosts=hosts, origins=origins, token=token, paths=paths)
+    gate = Gate(router, service, hosts=hosts, origins=origins, token=token, paths=paths)
+    if not origins:
+        return gate
+    return CORSMiddleware(
+        gate,
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", HEADER_LENGTH],
+        expose_headers=[HEADER_LENGTH, "Retry-After"],
+    )
 
 
 async def _not_found(scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -174,10 +174,11 @@ function showExamples() {
   );
 }
 
-/** A file from a PNG inside an address. */
+/** A file from an image inside an address. */
 function fileOf(address, name) {
-  const bytes = Uint8Array.from(atob(address.split(",")[1]), (letter) => letter.charCodeAt(0));
-  return new File([bytes], name, { type: "image/png" });
+  const [head, body] = address.split(",");
+  const bytes = Uint8Array.from(atob(body), (letter) => letter.charCodeAt(0));
+  return new File([bytes], name, { type: head.slice("data:".length, head.indexOf(";")) });
 }
 
 // Images on their way
@@ -280,10 +281,9 @@ async function shrunk(blob) {
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, width, height);
   bitmap.close();
-  return asFile(canvas, blob.type === "image/jpeg" ? "image/jpeg" : "image/png");
+  // Not toBlob: Chromium does that when it is idle, on a busy machine many seconds later.
+  return fileOf(canvas.toDataURL(blob.type === "image/jpeg" ? "image/jpeg" : "image/png", 0.92), "");
 }
-
-const asFile = (canvas, type) => new Promise((resolve) => canvas.toBlob(resolve, type, 0.92));
 
 /** Ask about a batch and fill its cards. */
 async function classify(batch) {
@@ -511,7 +511,7 @@ async function classifyDrawing() {
     context.fillStyle = "#fff";
     context.fillRect(0, 0, width, height);
   }
-  add([new File([await asFile(copy, "image/png")], "Drawing", { type: "image/png" })]);
+  add([fileOf(copy.toDataURL(), "Drawing")]);
 }
 
 // What a person does
