@@ -63,7 +63,8 @@ RULES: dict[str, set[str]] = {
     "duplicates": {"errors", "images", "records"},
     "image_table": {"errors", "records"},
     "check": {"errors", "image_table", "images", "records"},
-    "predict": {"backend", "decode", "errors", "formats", "occlusion", "onnx_file", "photo", "records"},
+    "predict": {"backend", "decode", "errors", "formats", "occlusion", "onnx_file", "photo",
+                "records"},
     "explanation_files": {"errors", "files", "records"},
     "predict_files": FOUNDATIONS
     | {"data", "explanation_files", "image_sources", "predict", "prediction_files", "text"},

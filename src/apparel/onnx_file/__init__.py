@@ -93,27 +93,28 @@ def _read(path: Path) -> bytes:
         ModelFileError: it is missing, empty, too large, of another kind, or cannot be read.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait, a device may act
-            raise ModelFileError(
-                f"there is no model file {path}: it is a folder, pipe or device. {_ONE_MODEL}"
-            )
-        if path.suffix == ".keras":
-            raise ModelFileError(
-                f"{path} is a Keras file, and predicting needs an ONNX file. "
-                "Write one with: apparel export RUN --format onnx"
-            )
-        # It may have become a pipe since; so it is opened without waiting, and looked at again.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(path, flags), "rb") as file:
-            return _read_open(file, path)
-    except FileNotFoundError as error:
-        raise ModelFileError(f"there is no model file {path}. {_ONE_MODEL}") from error
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode) and path.suffix != ".keras":
+            # It may become a pipe now; so it is opened without waiting, and looked at again.
+            flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+            with os.fdopen(os.open(path, flags), "rb") as file:
+                return _read_open(file, path)
     except ModelFileError:
         raise
+    except FileNotFoundError as error:
+        raise ModelFileError(f"there is no model file {path}. {_ONE_MODEL}") from error
     except (OSError, ValueError) as error:  # no permission; a name that cannot be
         raise ModelFileError(
             f"the model file {path} cannot be read ({error}). {_ONE_MODEL}"
         ) from error
+    if not stat.S_ISREG(mode):  # a pipe would wait, a device may act
+        raise ModelFileError(
+            f"there is no model file {path}: it is a folder, pipe or device. {_ONE_MODEL}"
+        )
+    raise ModelFileError(
+        f"{path} is a Keras file, and predicting needs an ONNX file. "
+        "Write one with: apparel export RUN --format onnx"
+    )
 
 
 def _read_open(file: BinaryIO, path: Path) -> bytes:
