@@ -246,16 +246,17 @@ def test_text_is_no_image(page):
 @only_wide
 def test_the_clipboard_s_image_is_answered(page, base_url, context):
     context.grant_permissions(["clipboard-read", "clipboard-write"])
+    content = png(picture(130))
     page.evaluate(
-        """async () => {
-          const canvas = Object.assign(document.createElement("canvas"), { width: 28, height: 28 });
-          canvas.getContext("2d").fillRect(0, 0, 28, 28);
-          const blob = await new Promise((resolve) => canvas.toBlob(resolve));
+        """async (content) => {
+          const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+          const blob = new Blob([bytes], { type: "image/png" });
           await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
-        }"""
+        }""",
+        base64.b64encode(content).decode(),
     )
     page.keyboard.press("Control+V")
-    expect_answer(page, said(page, base_url, png(np.zeros((28, 28), np.uint8))))
+    expect_answer(page, said(page, base_url, content))
 
 
 def test_an_example_is_answered(page, base_url):
