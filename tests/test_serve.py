@@ -364,6 +364,18 @@ def test_an_image_of_too_many_pixels_is_named(made, tmp_path):
         assert small["label"] in NAMES
 
 
+def test_images_that_take_too_long_to_decode_are_given_up(made, tmp_path):
+    large = png(np.zeros((4000, 4000, 1), np.uint8))
+    with serving(made.path, tmp_path, "--answer-timeout", "0.3") as served:
+        begin = time.monotonic()
+        answer = served.predict(*[("large.png", large)] * 64)
+        assert answer.status == 503
+        assert "decoding takes too long" in answer.json["error"]
+        small = served.predict(("a.png", png(made.images(1)[0])), ("b.png", large))
+        assert time.monotonic() - begin < 5  # all of them take much longer
+        assert small.status == 200
+
+
 def test_slow_requests_and_idle_connections_are_cut(made, tmp_path):
     with serving(made.path, tmp_path, "--read-timeout", "0.5") as served:
         begin = b"POST /predict HTTP/1.1\r\nHost: localhost\r\n"

@@ -114,7 +114,7 @@ class Gate:
                     "A token is needed: send the header 'Authorization: Bearer TOKEN'.",
                     headers={"WWW-Authenticate": "Bearer"},
                 )
-        if self._n_held >= self._limits.held_bytes:
+        if scope["method"] == "POST" and self._n_held >= self._limits.held_bytes:
             raise busy("too much is being received already")
 
     def headers(self) -> list[tuple[bytes, bytes]]:

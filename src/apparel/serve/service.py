@@ -1,6 +1,7 @@
 """Images as clients send them → answers, decoded beside the event loop and answered in batches."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -133,7 +134,8 @@ class Service:
         Raises:
             HttpError: too many wait to be decoded.
         """
-        read = partial(_read_all, files, self.predictor.img_shape, as_photo=as_photo)
+        deadline = time.monotonic() + self.limits.answer_seconds
+        read = partial(_read_all, files, self.predictor.img_shape, deadline, as_photo=as_photo)
         if len(files) == 1 and _is_small(files[0][1]):
             return read()
         if self._n_decoding >= MOST_DECODING:
@@ -191,11 +193,21 @@ def _is_small(content: bytes) -> bool:
 
 
 def _read_all(
-    files: Sequence[tuple[str, bytes]], img_shape: tuple[int, int, int], *, as_photo: bool
+    files: Sequence[tuple[str, bytes]],
+    img_shape: tuple[int, int, int],
+    deadline: float,
+    *,
+    as_photo: bool,
 ) -> list[tuple[NDArray[np.uint8], tuple[str, ...]] | FailedImage]:
-    """Decode files as the model takes them."""
+    """Decode files as the model takes them.
+
+    Raises:
+        TimeoutError: the deadline has passed, and nobody waits any more.
+    """
     read: list[tuple[NDArray[np.uint8], tuple[str, ...]] | FailedImage] = []
     for name, content in files:
+        if time.monotonic() > deadline:
+            raise TimeoutError
         try:
             read.append(read_image(content, img_shape, name=name, as_photo=as_photo))
         except DataError as error:

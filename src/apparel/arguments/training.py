@@ -1,0 +1,127 @@
+"""The arguments of training."""
+
+import argparse
+from pathlib import Path
+
+from apparel import recipes
+from apparel.arguments.base import SHOWN, Commands, Parser, add_data, add_image_choice
+from apparel.errors import ApparelError
+from apparel.formats import SUFFIXES
+from apparel.settings import DTYPES, Settings, parse_budget
+
+_MODEL_HELP = (
+    "architecture: the small cnn, fast (better in a fraction of the time), best (the most "
+    "accurate), or auto, what fits --budget best, and cnn without one (default: %(default)s)"
+)
+
+
+def add_run(commands: Commands, common: Parser) -> None:
+    """Add `apparel run`."""
+    command = commands.add_parser(
+        "run",
+        parents=[common],
+        help="train, test, explain and export a classifier",
+        description="Train a classifier, test it, explain the result and export the model. "
+        "Every figure, picture and file lands in a run directory.",
+    )
+    _add_training(command)
+    add = command.add_argument
+    add(
+        "--run-dir",
+        type=Path,
+        metavar="DIR",
+        help="where the run goes (default: runs/<date>-<time>-<model>)",
+    )
+    add("--overwrite", action="store_true", help="replace the run that is in --run-dir")
+    add(
+        "--save",
+        type=Path,
+        metavar="FILE",
+        help="save the model here too; its ending names the "
+        f"format, one of {', '.join(SUFFIXES.values())}",
+    )
+
+
+def _add_training(command: argparse.ArgumentParser) -> None:
+    """Add what decides which model is trained on which images, and how."""
+    default = Settings()
+    add = command.add_argument
+    add("--model", choices=("auto", *recipes.RECIPES), default="auto", help=_MODEL_HELP)
+    add_data(command, default="fashion-mnist", shown=SHOWN)
+    add("--width", type=int, metavar="N", help="channels of the first stage of fast and best")
+    add("--epochs", type=int, metavar="N", help=f"passes over the images {_of_model('epochs')}")
+    add(
+        "--budget",
+        type=_budget,
+        metavar="TIME",
+        help="train for so long instead, for example 60s, 10m or 1h",
+    )
+    add(
+        "--patience",
+        type=int,
+        metavar="N",
+        help="stop after N epochs without a higher validation accuracy, keep the best epoch",
+    )
+    add(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help=f"images in a training step {_of_model('batch_size')}",
+    )
+    add("--dtype", choices=DTYPES, default=default.dtype, help=f"number format of training {SHOWN}")
+    add(
+        "--weight-averaging",
+        type=float,
+        metavar="SHARE",
+        help="average the weights of cnn over this share of training, at its end "
+        f"(default: {recipes.RECIPES['cnn'].weight_averaging})",
+    )
+    add(
+        "--no-flip",
+        action="store_false",
+        dest="flip",
+        default=None,
+        help="do not train fast and best on mirrored images, for example of digits",
+    )
+    add(
+        "--target-accuracy",
+        type=float,
+        default=default.target_accuracy,
+        metavar="SHARE",
+        help=f"of the answers, where the model may leave out images that it is not sure of {SHOWN}",
+    )
+    add(
+        "--validation-split",
+        type=float,
+        default=default.validation_split,
+        metavar="SHARE",
+        help=f"share of the training images that is held out {SHOWN}",
+    )
+    add_image_choice(command)
+    add(
+        "--max-bad",
+        type=float,
+        default=default.max_bad,
+        metavar="SHARE",
+        help=f"share of the files that may be unreadable {SHOWN}",
+    )
+    add(
+        "--keep-leaks",
+        action="store_true",
+        help="train also on images that are among the test images as well, and report the accuracy "
+        "with and without these",
+    )
+
+
+def _of_model(setting: str) -> str:
+    """Say each model's own value of a setting."""
+    values = ", ".join(f"{name} {getattr(r, setting)}" for name, r in recipes.RECIPES.items())
+    return f"(default: {values})"
+
+
+def _budget(text: str) -> float:
+    """Read `--budget`; what is wrong with it is argparse's to say."""
+    try:
+        return parse_budget(text)
+    except ApparelError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
