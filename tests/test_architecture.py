@@ -10,7 +10,7 @@ import apparel
 SOURCE = Path(apparel.__file__).parent
 # May be used by every stage.
 FOUNDATIONS = {"errors", "records", "settings", "recipes", "files", "formats", "backend", "images",
-               "decode", "sampling"}  # fmt: skip
+               "decode", "runtimes", "sampling"}  # fmt: skip
 # What a module may import beyond the foundations that it needs.
 RULES: dict[str, set[str]] = {
     "_version": set(),
@@ -24,6 +24,7 @@ RULES: dict[str, set[str]] = {
     "settings": {"errors"},
     "recipes": {"errors", "settings"},
     "backend": {"errors", "settings"},
+    "runtimes": set(),
     "data": FOUNDATIONS,
     "prepare": FOUNDATIONS,
     "models": FOUNDATIONS,
@@ -64,7 +65,7 @@ RULES: dict[str, set[str]] = {
     "image_table": {"errors", "records"},
     "check": {"errors", "image_table", "images", "records"},
     "predict": {"backend", "decode", "errors", "formats", "occlusion", "onnx_file", "photo",
-                "records"},
+                "records", "runtimes"},
     "explanation_files": {"errors", "files", "records"},
     "predict_files": FOUNDATIONS
     | {"data", "explanation_files", "image_sources", "predict", "prediction_files", "text"},

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from apparel.export.format import FACTS, IMAGES, Network, Run, missing_package
 from apparel.export.onnx_format import onnx_proto
 from apparel.formats import OPENVINO_WEIGHTS
+from apparel.runtimes import load_openvino
 
 
 class OpenVinoFormat:
@@ -78,7 +79,6 @@ def _openvino() -> Any:
         ApparelError: it is not installed.
     """
     try:
-        import openvino  # noqa: PLC0415  # an extra
+        return load_openvino()
     except ImportError as error:
         raise missing_package("openvino", "openvino", error) from error
-    return openvino

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from apparel import backend
 from apparel.errors import ModelFileError
+from apparel.runtimes import load_openvino
 
 PROBABILITIES, NOVELTY, IMAGES = "probabilities", "novelty", "images"
 # Processors that multiply bfloat16: there OpenVINO needs half the time or less.
@@ -83,8 +84,7 @@ class OpenVino:
     """OpenVINO on the processor: the network in bfloat16, novelty scores in float32."""
 
     def __init__(self, content: bytes, threads: int | None) -> None:
-        import openvino  # noqa: PLC0415  # an extra
-
+        openvino = load_openvino()
         self.name = f"OpenVINO {openvino.__version__.partition('-')[0]}, bfloat16"
         core = openvino.Core()
         whole = core.read_model(io.BytesIO(content))

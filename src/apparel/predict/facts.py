@@ -63,14 +63,13 @@ def read_facts(metadata: Mapping[str, str], *, name: str) -> ModelFacts:
             f"{name} is an ONNX model, but not one that apparel wrote: it does not name its "
             "classes and image size. Write one with: apparel export RUN --format onnx"
         ) from error
-    dataset = _source(metadata)
     return ModelFacts(
         class_names=class_names,
         img_shape=img_shape,
-        takes_photos=dataset == FASHION_MNIST and img_shape == photo.IMG_SHAPE,
+        takes_photos=_takes_photos(metadata) and img_shape == photo.IMG_SHAPE,
         threshold=threshold,
         novelty_threshold=novelty_threshold,
-        dataset=dataset,
+        dataset=_source(metadata),
         accuracy=_accuracy(metadata),
         examples=_examples(metadata),
     )
@@ -94,6 +93,13 @@ def _between(low: float, high: float, text: str | None) -> float | None:
 
 # What follows is for people to see. A file need not say it, and one that says it in another form
 # is a good model all the same.
+
+
+def _takes_photos(metadata: Mapping[str, str]) -> bool:
+    """Whether photos are to be brought into the form of Fashion-MNIST's images."""
+    with suppress(*_ABSENT):
+        return bool(json.loads(metadata["photo_steps"]) == FASHION_MNIST)
+    return False
 
 
 def _source(metadata: Mapping[str, str]) -> str:
