@@ -1,6 +1,7 @@
 """A model file whose answers NumPy can compute: one dense layer and softmax."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,17 @@ class MadeModel:
         path: Path,
         img_shape: tuple[int, int, int] = (8, 9, 1),
         *,
+        class_names: Sequence[str] = NAMES,
         novelty_threshold: float | None = None,
         **facts: Any,
     ) -> None:
         self.path = path
+        k = len(class_names)
         self.img_shape = img_shape
         self.novelty_threshold = novelty_threshold
         size = int(np.prod(img_shape))
         self.weights = (
-            np.random.default_rng(0).normal(0, 4 / size**0.5, (size, len(NAMES))).astype(np.float32)
+            np.random.default_rng(0).normal(0, 4 / size**0.5, (size, k)).astype(np.float32)
         )
         nodes = [
             helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
@@ -37,15 +40,13 @@ class MadeModel:
             helper.make_node("MatMul", ["flattened", "weights"], ["logits"]),
             helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
         ]
-        outputs = [
-            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(NAMES)])
-        ]
+        outputs = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", k])]
         constants = [
             numpy_helper.from_array(np.float32(1 / 255), "scale"),
             numpy_helper.from_array(np.array([-1, size], np.int64), "flat"),
             numpy_helper.from_array(self.weights, "weights"),
         ]
-        described = {"class_names": NAMES, "img_shape": img_shape, **facts}
+        described = {"class_names": class_names, "img_shape": img_shape, **facts}
         if novelty_threshold is not None:
             described["novelty_threshold"] = novelty_threshold
             constants.append(numpy_helper.from_array(np.array([1], np.int64), "axes"))

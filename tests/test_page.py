@@ -9,16 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.serving.server import png, serving
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
-from tests.page_server import page_server, picture, png
+from tests.made_model import MadeModel
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking",
 ]  # fmt: skip
+CLASS_NAMES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
+               "Bag", "Ankle boot")  # fmt: skip
 HOSTILE = "<img src=x onerror=alert(1)>"
 # What Chromium itself writes where an answer is an error.
 FAILED = "Failed to load resource: "
@@ -27,10 +30,33 @@ if not CHROMIUM.exists() and not os.environ.get("CI"):
     pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium", allow_module_level=True)
 
 
+def picture(value: int) -> np.ndarray:
+    """An item on black: a square of one brightness."""
+    pixels = np.zeros((28, 28, 1), np.uint8)
+    pixels[6:22, 8:20] = value
+    return pixels
+
+
 @pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with page_server() as address:
-        yield address
+def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with a model that says of itself all that the page shows."""
+    folder = tmp_path_factory.mktemp("served")
+    made = MadeModel(
+        folder / "clothes.onnx",
+        (28, 28, 1),
+        class_names=CLASS_NAMES,
+        novelty_threshold=1000.0,
+        threshold=0.0,
+        photo_steps="fashion-mnist",
+        dataset={"source": "fashion-mnist"},
+        accuracy={"value": 0.9381, "low": 0.9333, "high": 0.9427, "n": 10_000},
+        examples=[
+            {"label": name, "png": base64.b64encode(png(picture(60 + 20 * k))).decode()}
+            for k, name in enumerate(CLASS_NAMES)
+        ],
+    )
+    with serving(made.path, folder) as server:
+        yield f"http://127.0.0.1:{server.port}"
 
 
 @pytest.fixture(scope="module")

@@ -317,14 +317,15 @@ def test_a_page_that_is_named_may_ask(made, tmp_path):
 def test_with_a_token_only_health_and_page_are_open(made, tmp_path):
     options = ("--token", "secret", "--allow-host", "example.org")
     with serving(made.path, tmp_path, *options) as served:
-        for path in ("/", "/page.js", "/v2/health/ready"):
+        for path in ("/", "/page.js", "/v2/health/ready", "/docs"):
             assert served.ask(path).status == 200
-        for path in ("/model", "/v2", "/metrics", "/openapi.json", "/nothing"):
+        for path in ("/model", "/v2", "/metrics", "/v2/models/m", "/nothing"):
             answer = served.ask(path)
             assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
             assert served.ask(path, Authorization="Bearer secre").status == 401
         assert served.ask("/model", Authorization="Bearer secret").status == 200
         assert served.ask("/model", Authorization="Bearer secret", Host="example.org").status == 200
+        assert not any(name in served.ask("/openapi.json").body.decode() for name in NAMES)
         assert "secret" not in json.dumps(served.log())
 
 

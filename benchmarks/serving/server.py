@@ -151,7 +151,7 @@ def form(*files: tuple[str, bytes]) -> tuple[bytes, str]:
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
-    """An image as a PNG file."""
+    """An image, grey with or without an axis for it or in colour, as a PNG file."""
     file = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(file, "PNG")
+    Image.fromarray(image[..., 0] if image.shape[2:] == (1,) else image).save(file, "PNG")
     return file.getvalue()

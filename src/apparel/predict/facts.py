@@ -113,7 +113,8 @@ def _accuracy(metadata: Mapping[str, str]) -> dict[str, float] | None:
     """An accuracy with its interval."""
     with suppress(*_ABSENT):
         known = json.loads(metadata["accuracy"])
-        return {key: float(known[key]) for key in ("value", "low", "high", "n")}
+        shares = {key: float(known[key]) for key in ("value", "low", "high")}
+        return {**shares, "n": int(known["n"])}
     return None
 
 

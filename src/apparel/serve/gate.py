@@ -21,8 +21,11 @@ from apparel.serve.service import Service
 
 LOGGER = logging.getLogger("apparel.serve")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-# What anybody may see: health, and the page, which holds no secret and asks for the token.
-OPEN_PATHS = {"/", "/page.css", "/page.js", "/v2/health/live", "/v2/health/ready"}
+# What anybody may see: health, the page, which asks for the token, and what the API is. None of it
+# tells what the model knows.
+OPEN_PATHS = {
+    "/", "/page.css", "/page.js", "/docs", "/openapi.json", "/v2/health/live", "/v2/health/ready"
+}  # fmt: skip
 HEADERS = [
     (
         b"content-security-policy",

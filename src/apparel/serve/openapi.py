@@ -103,7 +103,7 @@ def _people(predictor: Predictor) -> Json:
     return {
         "Prediction": _object(
             name=_TEXT,
-            label={"enum": list(dict.fromkeys(predictor.class_names))},
+            label=_TEXT,
             confidence=_SHARE,
             sure={"type": "boolean"},
             probabilities={"type": "object", "additionalProperties": _SHARE},
