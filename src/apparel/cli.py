@@ -169,8 +169,8 @@ def _predict(parsed: argparse.Namespace) -> int:
 
 
 def _export(parsed: argparse.Namespace) -> None:
-    from apparel.export_run import export_run  # noqa: PLC0415  # --help has no time for it
-    from apparel.text.export import export_lines  # noqa: PLC0415  # as above
+    from apparel import text  # noqa: PLC0415  # --help has no time for it
+    from apparel.export_run import export_run  # noqa: PLC0415  # as above
 
     exported = export_run(
         parsed.run,
@@ -179,7 +179,7 @@ def _export(parsed: argparse.Namespace) -> None:
         int8=parsed.int8,
         data_dir=parsed.data_dir,
     )
-    print(f"Model saved to {exported.path}\n{export_lines(exported)}")
+    print(f"Model saved to {exported.path}\n{text.export_lines(exported)}")
 
 
 def _serve(parsed: argparse.Namespace) -> None:

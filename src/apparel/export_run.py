@@ -4,7 +4,7 @@ from pathlib import Path
 
 from apparel.errors import UsageError
 from apparel.formats import SUFFIXES, default_name, format_of
-from apparel.records.export import Exported
+from apparel.records import Exported
 from apparel.rundir import MODEL_FILE, RunDirectory
 from apparel.settings import Recipe, Settings
 

@@ -26,13 +26,13 @@ from apparel.records import (
     Calibration,
     DataCheck,
     Evaluation,
+    Exported,
     History,
     LabelSuspects,
     Novelty,
     Robustness,
     TestedRun,
 )
-from apparel.records.export import Exported
 from apparel.results import (
     CHECK_FILE,
     EXPORT_FILE,

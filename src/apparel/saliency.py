@@ -104,9 +104,7 @@ def occlusion(
         images: shape (n, h, w, c), in [0, 1].
         classes: shape (n,), the class to ask for in each image.
     """
-    return occlusion_maps(
-        lambda covered, of: _log_odds(logits_model, covered, of), images, classes
-    )
+    return occlusion_maps(lambda covered, of: _log_odds(logits_model, covered, of), images, classes)
 
 
 def _log_odds(

@@ -102,9 +102,7 @@ def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Datase
     )
 
 
-def load_images(
-    split: Split, data_dir: str | os.PathLike[str] | None = None
-) -> NDArray[np.uint8]:
+def load_images(split: Split, data_dir: str | os.PathLike[str] | None = None) -> NDArray[np.uint8]:
     """Load the images of one split, without Keras in the process unless they must be downloaded.
 
     Args:

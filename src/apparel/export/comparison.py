@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from apparel.errors import ApparelError
 from apparel.export.format import Run
-from apparel.records.export import Comparison, Precision
+from apparel.records import Comparison, Precision
 
 # Pixel values that an exported file is given at once: its layers need some hundred times as much.
 VALUES_AT_ONCE = 1 << 20

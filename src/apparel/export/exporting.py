@@ -31,8 +31,7 @@ from apparel.export.placing import fingerprint, placed
 from apparel.export.saved_model import SavedModelFormat
 from apparel.formats import INT8_FORMATS, format_of
 from apparel.novelty import score
-from apparel.records import Novelty
-from apparel.records.export import Exported, Precision
+from apparel.records import Exported, Novelty, Precision
 
 FORMATS: dict[str, Format] = {
     "keras": KerasFormat(),

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from apparel.records import Evaluation, without_folders
-from apparel.records.export import Exported
+from apparel.records import Evaluation, Exported, without_folders
 from apparel.settings import Recipe, Settings
 
 # The data set whose images were made of photos, in steps that are known.

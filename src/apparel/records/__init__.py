@@ -23,6 +23,7 @@ from apparel.records.evaluation import (
     Reliability,
     ReliabilityBin,
 )
+from apparel.records.export import Comparison, Exported, Precision
 from apparel.records.finding import Evidence, Finding, Topic
 from apparel.records.novelty import Novelty
 from apparel.records.prediction import Answer, FailedImage, Images, Prediction
@@ -42,6 +43,7 @@ __all__ = [
     "Calibration",
     "CheckedImage",
     "ClassScores",
+    "Comparison",
     "CopiedImage",
     "CorruptionCurve",
     "DataCheck",
@@ -50,6 +52,7 @@ __all__ = [
     "Duplicates",
     "Evaluation",
     "Evidence",
+    "Exported",
     "FailedImage",
     "Files",
     "Finding",
@@ -61,6 +64,7 @@ __all__ = [
     "LabelSuspects",
     "Novelty",
     "PairComparison",
+    "Precision",
     "Prediction",
     "Reliability",
     "ReliabilityBin",

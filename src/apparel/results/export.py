@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from apparel.errors import ModelFileError
-from apparel.records.export import Exported
+from apparel.records import Exported
 from apparel.results.evaluation import METRICS_FILE
 
 EXPORT_FILE = "export.json"

@@ -17,6 +17,7 @@ from apparel.text.evaluation import (
     test_summary,
     too_good_line,
 )
+from apparel.text.export import export_lines
 from apparel.text.finding import explanation, finding_lines, robustness_lines, suspect_lines
 from apparel.text.prediction import PredictionNotes, prediction_lines, prediction_rows
 
@@ -29,6 +30,7 @@ __all__ = [
     "class_weights_line",
     "comparison",
     "explanation",
+    "export_lines",
     "finding_lines",
     "left_out_line",
     "looks_line",

@@ -1,6 +1,6 @@
 """What became of an export, in lines."""
 
-from apparel.records.export import Exported
+from apparel.records import Exported
 
 
 def export_lines(exported: Exported) -> str:
