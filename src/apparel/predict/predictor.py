@@ -55,15 +55,12 @@ class Predictor:
         runtime: what computes, with its version and number format.
     """
 
-    def __init__(
-        self, path: str | os.PathLike[str], *, exact: bool = False, threads: int | None = None
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, exact: bool = False) -> None:
         """Open the file.
 
         Args:
             path: as in `load`.
             exact: as in `load`.
-            threads: how many to compute with; None for one a core.
 
         Raises:
             ModelFileError: as in `load`.
@@ -76,7 +73,9 @@ class Predictor:
         self.takes_photos = self.facts.takes_photos
         self.tells_novelty = self.facts.novelty_threshold is not None
         self.threshold = self.facts.threshold
-        self._engine = open_engine(content, name=os.fspath(self.path), exact=exact, threads=threads)
+        step = min(max(VALUES_AT_ONCE // math.prod(self.img_shape), 1), BATCH_SIZE)
+        self._engine = open_engine(content, name=os.fspath(self.path), exact=exact, batch_size=step)
+        self._step = step
         self.runtime = self._engine.name
 
     def predict(self, images: ArrayLike) -> NDArray[Any]:
@@ -242,8 +241,8 @@ class Predictor:
         self, images: NDArray[np.uint8], outputs: list[str]
     ) -> Iterator[list[NDArray[np.float32]]]:
         """Give outputs of the model, some images at a time."""
-        step = min(max(VALUES_AT_ONCE // math.prod(self.img_shape), 1), BATCH_SIZE)
-        batches = (images[i : i + step] for i in range(0, len(images), step))
+        starts = range(0, len(images), self._step)
+        batches = (images[start : start + self._step] for start in starts)
         return map(partial(self._engine.run, outputs=outputs), batches)
 
 
