@@ -14,10 +14,11 @@ from apparel import decode, export, novelty, photo
 from apparel.decode import read as read_image
 from apparel.decode import tasks
 from apparel.errors import DataError, ModelFileError
-from apparel.predict import Predictor, reading
+from apparel.predict import Predictor, engine, reading
 from apparel.predict import predictor as predictor_module
 from apparel.records import FailedImage
 from tests.conftest import SMALL as IMG_SHAPE
+from tests.made_model import MadeModel
 
 NAMES = ("ant", "bee", "cat")
 GREY = (28, 28, 1)
@@ -639,3 +640,44 @@ def test_the_threshold_is_read_from_the_file(onnx_file, tmp_path, fact, threshol
 def test_a_threshold_that_is_no_confidence_is_refused(onnx_file, tmp_path, fact):
     with pytest.raises(ModelFileError, match="not one that apparel wrote"):
         opened(copy_with(onnx_file, tmp_path, {"threshold": fact}))
+
+
+# -- OpenVINO ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    path = tmp_path_factory.mktemp("made") / "m.onnx"
+    return MadeModel(path, (28, 28, 1), novelty_threshold=300.0)
+
+
+@pytest.fixture
+def faster(made, monkeypatch):
+    """A predictor that takes OpenVINO, whatever this processor is."""
+    monkeypatch.setattr(engine, "_openvino_is_faster", lambda: True)
+    return Predictor(made.path)
+
+
+def test_openvino_gives_nearly_the_same_probabilities_and_the_same_scores(made, faster):
+    images = made.images(300)
+    assert faster.runtime.startswith("OpenVINO")
+    # bfloat16 has eight bits of precision.
+    np.testing.assert_allclose(faster.predict_proba(images), made.probabilities(images), atol=0.05)
+    found = faster.describe(images, [str(k) for k in range(300)])
+    scores = [prediction.novelty for prediction in found]
+    np.testing.assert_allclose(scores, made.novelty(images), rtol=1e-5)
+
+
+def test_openvino_answers_an_image_alone_as_in_any_batch_and_in_any_thread(made, faster):
+    images = made.images(300)
+    together = faster.predict_proba(images)
+    with ThreadPoolExecutor(4) as pool:
+        alone = list(pool.map(lambda k: faster.predict_proba(images[k : k + 1]), range(300)))
+    np.testing.assert_allclose(np.concatenate(alone), together, atol=1e-5)
+
+
+def test_exact_answers_come_from_onnx_runtime(made, faster):
+    exact = Predictor(made.path, exact=True)
+    assert exact.runtime.startswith("ONNX Runtime")
+    images = made.images(5)
+    np.testing.assert_allclose(exact.predict_proba(images), made.probabilities(images), atol=1e-6)

@@ -40,7 +40,7 @@ class Sizes(NamedTuple):
     slow: int
 
 
-FULL = Sizes(10, 100_000, 60, 50, 400, 10_000, 64, 200)
+FULL = Sizes(10, 100_000, 60, 50, 600, 10_000, 64, 200)
 SHORT = Sizes(2, 5_000, 5, 3, 20, 500, 16, 50)
 
 
@@ -77,7 +77,7 @@ def stress(start: Start, sizes: Sizes, name: str) -> Measured:
     with start() as server:
         found["soak"] = load.soak(server, as_bytes, requests=sizes.soak, warm_up=1000)
     with start() as server:
-        found["overload"] = load.overload(server, as_bytes, factor=4, seconds=sizes.overload)
+        found["overload"] = load.overload(server, as_file, factor=4, seconds=sizes.overload)
     found["terminations"] = load.terminations(start, as_bytes, times=sizes.terminations)
     return found
 

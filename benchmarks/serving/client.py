@@ -8,7 +8,7 @@ little time as possible from the server beside it.
 import asyncio
 import math
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -95,10 +95,9 @@ class Connection(asyncio.Protocol):
         self._sent: float | None = None
         self.is_open = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin."""
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
+        self._transport = transport
         self.is_open = True
 
     def send(self) -> None:
@@ -254,13 +253,13 @@ async def offer(
             free.append(connection)
 
     opened = [await connect(port, request, answered) for _ in range(connections)]
-    free = list(opened)
+    free = deque(opened)  # each in its turn, so that none stays idle until it is closed
     begin, n_offered = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - begin) < seconds:
         due = int(rate * elapsed) - n_offered
         n_offered += due
         for _ in range(min(due, len(free))):
-            free.pop().send()
+            free.popleft().send()
             due -= 1
         answers.refused += due
         await asyncio.sleep(0.001)

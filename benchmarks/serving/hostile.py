@@ -10,6 +10,8 @@ import tempfile
 import time
 from typing import Any
 
+import uvloop
+
 from benchmarks.serving.client import HOST, load
 from benchmarks.serving.server import Server
 
@@ -82,7 +84,7 @@ def large_bodies(server: Server, *, bodies: int, chunked: bool) -> Measured:
     """Send bodies of 100 MB at once, and see how much memory that takes."""
     server.forget_peak()
     before = server.resident_mb()
-    statuses = asyncio.run(_send_all(server.port, bodies, chunked=chunked))
+    statuses = uvloop.run(_send_all(server.port, bodies, chunked=chunked))
     return {
         "bodies": bodies,
         "chunked": chunked,
@@ -123,8 +125,8 @@ def slow_connections(
     server: Server, request: bytes, *, connections: int, seconds: float
 ) -> Measured:
     """Ask as usual beside clients that send a byte now and then."""
-    usual = asyncio.run(load(server.port, request, connections=4, seconds=seconds, pause=0.01))
-    with_slow, cut, longest = asyncio.run(_beside(server.port, request, connections, seconds))
+    usual = uvloop.run(load(server.port, request, connections=4, seconds=seconds, pause=0.01))
+    with_slow, cut, longest = uvloop.run(_beside(server.port, request, connections, seconds))
     return {
         "slow_connections": connections,
         "not_cut": connections - cut,

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+import uvloop
+
 from benchmarks.serving.client import Answers, load, offer
 from benchmarks.serving.server import Server
 
@@ -16,8 +18,8 @@ Measured = dict[str, Any]
 
 def peak(server: Server, request: bytes, *, connections: int, seconds: float) -> Measured:
     """Answers a second, where each connection asks again as soon as it is answered."""
-    asyncio.run(load(server.port, request, connections=connections, seconds=min(seconds, 2)))
-    answers = asyncio.run(load(server.port, request, connections=connections, seconds=seconds))
+    uvloop.run(load(server.port, request, connections=connections, seconds=min(seconds, 2)))
+    answers = uvloop.run(load(server.port, request, connections=connections, seconds=seconds))
     return {
         "connections": connections,
         "per_second": round(answers.rate(), 1),
@@ -29,10 +31,10 @@ def peak(server: Server, request: bytes, *, connections: int, seconds: float) ->
 
 def soak(server: Server, request: bytes, *, requests: int, warm_up: int) -> Measured:
     """Memory and descriptors after many requests, against those after the first."""
-    asyncio.run(load(server.port, request, connections=16, requests=warm_up))
+    uvloop.run(load(server.port, request, connections=16, requests=warm_up))
     time.sleep(1)
     before, descriptors = server.resident_mb(), server.descriptors()
-    answers = asyncio.run(load(server.port, request, connections=16, requests=requests - warm_up))
+    answers = uvloop.run(load(server.port, request, connections=16, requests=requests - warm_up))
     time.sleep(1)  # for connections to be seen as closed
     after = server.resident_mb()
     return {
@@ -47,10 +49,10 @@ def soak(server: Server, request: bytes, *, requests: int, warm_up: int) -> Meas
 def overload(server: Server, request: bytes, *, factor: float, seconds: float) -> Measured:
     """What becomes of so many times as many requests as a server can answer."""
     most = max(
-        asyncio.run(load(server.port, request, connections=n, seconds=min(seconds, 10))).rate()
+        uvloop.run(load(server.port, request, connections=n, seconds=min(seconds, 10))).rate()
         for n in (16, 64, 256)
     )
-    answers = asyncio.run(
+    answers = uvloop.run(
         offer(server.port, request, rate=factor * most, connections=500, seconds=seconds)
     )
     return {
@@ -74,7 +76,7 @@ def terminations(
     longest = 0.0
     for turn in range(times):
         with start() as server:
-            answers, seconds = asyncio.run(_end_under_load(server, request, 0.2 + 0.01 * turn))
+            answers, seconds = uvloop.run(_end_under_load(server, request, 0.2 + 0.01 * turn))
             lost += answers.lost
             answered += answers.counts[OK]
             failed += _others(answers) + (server.process.returncode != 0)

@@ -28,7 +28,7 @@ class Limits:
     read_seconds: float = 10
     answer_seconds: float = 5
     connections: int = 512
-    queue: int = 256
+    queue: int = 128
 
     def __post_init__(self) -> None:
         """Check the values.

@@ -7,6 +7,7 @@ application would need to, so that those that wait are answered as fast as ever.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,13 @@ def _response(status: str, message: str, headers: str = "") -> bytes:
     return _PLAIN.format(status, len(body), headers, body).encode()
 
 
+# The head of a request whose body has a length, and nothing that could make it mean another.
+WHOLE = re.compile(
+    rb"POST [!-~]+ HTTP/1\.1\r\n(?:(?!transfer-encoding|content-length)[!-9;-~]+:[^\r\n]*\r\n)*"
+    rb"content-length: (\d{1,9})\r\n"
+    rb"(?:(?!transfer-encoding|content-length)[!-9;-~]+:[^\r\n]*\r\n)*\r\n",
+    re.IGNORECASE,
+)
 TOO_SLOW = _response(
     "408 Request Timeout",
     "The request did not arrive in time. Send it faster.",
@@ -48,7 +56,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # Of the server, set by `bounded`.
     limits: Limits
-    turns_away: Callable[[], bool]
+    turns_away: Callable[[int], bool]
 
     def __init__(
         self,
@@ -58,8 +66,10 @@ class BoundedProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._deadline: asyncio.TimerHandle | None = None
-        self._reading = False
+        self._until: float | None = None  # when the connection is cut
+        self._timer: asyncio.TimerHandle | None = None
+        self._reading = False  # a request is due, or on its way
+        self._in_request = False  # the parser is inside one
         self._refused = False  # the request that is being read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -73,17 +83,24 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the deadline."""
-        self._set_deadline(None)
+        self._until = None
+        self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Time also what begins no request, such as empty lines."""
-        if self._deadline is None:
+        """Take some bytes; time also what begins no request, such as empty lines."""
+        if self._until is None:
             self._begin_reading()
-        super().data_received(data)
+        if self._is_idle() and _is_whole_post(data) and type(self).turns_away(len(self.tasks)):
+            # Not even parsed: while too much waits, each microsecond is taken from an answer.
+            self._rest()
+            self.transport.write(BUSY)
+        else:
+            super().data_received(data)
 
     def on_message_begin(self) -> None:
         """Give a request time to arrive."""
+        self._in_request = True
         self._begin_reading()
         super().on_message_begin()
 
@@ -104,10 +121,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Give its answer time to be made and sent."""
-        self._reading = False
+        self._reading = self._in_request = False
         if self._refused or self.cycle.response_complete:
             self._refused = False
-            self._set_deadline(self.config.timeout_keep_alive)
+            self._rest()
             if not self.parser.should_keep_alive():
                 self.transport.close()
             return
@@ -121,7 +138,7 @@ class BoundedProtocol(HttpToolsProtocol):
         lengths = [value for name, value in self.headers if name == b"content-length"]
         if lengths and int(lengths[0]) > self.limits.body_bytes:
             return _response("413 Content Too Large", too_large(self.limits))
-        return BUSY if type(self).turns_away() else None
+        return BUSY if type(self).turns_away(len(self.tasks)) else None
 
     def on_response_complete(self) -> None:
         """Leave the connection to uvicorn's keep-alive, unless a next request has begun."""
@@ -129,17 +146,42 @@ class BoundedProtocol(HttpToolsProtocol):
             self._set_deadline(None)
         super().on_response_complete()
 
+    def _is_idle(self) -> bool:
+        """Whether no request is being read or answered."""
+        return not self._in_request and (self.cycle is None or self.cycle.response_complete)
+
     def _begin_reading(self) -> None:
         if not self._reading:
             self._reading = True
             self._set_deadline(self.limits.read_seconds)
 
+    def _rest(self) -> None:
+        """Wait for a next request."""
+        self._reading = False
+        self._set_deadline(self.config.timeout_keep_alive)
+
     def _set_deadline(self, seconds: float | None) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = None
-        if seconds is not None:
-            self._deadline = self.loop.call_later(seconds, self._cut)
+        """Let the connection be cut after some seconds; None for never."""
+        self._until = None if seconds is None else self.loop.time() + seconds
+        # A timer that rings too early is set again then: most deadlines are moved many times.
+        if self._until is not None and (self._timer is None or self._until < self._timer.when()):
+            self._stop_timer()
+            self._timer = self.loop.call_at(self._until, self._ring)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ring(self) -> None:
+        """Cut the connection, if its deadline was not moved."""
+        self._timer = None
+        if self._until is None:
+            return
+        if self._until > self.loop.time():
+            self._timer = self.loop.call_at(self._until, self._ring)
+        else:
+            self._cut()
 
     def _cut(self) -> None:
         """End a connection that takes too long."""
@@ -154,12 +196,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def bounded(limits: Limits, turns_away: Callable[[], bool]) -> type[BoundedProtocol]:
+def _is_whole_post(data: bytes) -> bool:
+    """Whether bytes are one POST request from its first byte to its last, told by its length."""
+    if not data.startswith(b"POST "):
+        return False
+    found = WHOLE.match(data)
+    return found is not None and len(data) - found.end() == int(found[1])
+
+
+def bounded(limits: Limits, turns_away: Callable[[int], bool]) -> type[BoundedProtocol]:
     """Make a protocol for uvicorn's `http`.
 
     Args:
         limits: of the server.
-        turns_away: tells whether a new request would only be turned away.
+        turns_away: is given how many requests are being answered, and tells whether a new one is
+            turned away.
     """
     attributes = {"limits": limits, "turns_away": staticmethod(turns_away)}
     return type("Protocol", (BoundedProtocol,), attributes)

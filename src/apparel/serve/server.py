@@ -37,7 +37,16 @@ LAST_CALL_SECONDS = 0.1
 IDLE_SECONDS = 1.0
 # For requests that were accepted. With the above, the process is gone within 10 seconds.
 FINISH_SECONDS = 7
+# How long a thread may keep the interpreter, a tenth of Python's own choice.
+SWITCH_SECONDS = 0.0005
 SO_ATTACH_FILTER = 26  # Linux; Python has no name for it
+# A program for Linux's packet filter (BPF): code, jump if true, jump if false, value.
+ONLY_CONNECTED = (
+    (0x30, 0, 0, 13),  # take the flags of the TCP header
+    (0x45, 0, 1, 0x02),  # is SYN among them?
+    (0x06, 0, 0, 0),  # drop the packet
+    (0x06, 0, 0, 0xFFFFFFFF),  # let it in
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +87,8 @@ def serve(model: Path, address: Address, limits: Limits, *, exact: bool = False)
     listener = _listen(address)
     with listener:
         predictor = Predictor(model, exact=exact)
+        # Three threads share the interpreter, and the one that reads requests must not wait long.
+        sys.setswitchinterval(SWITCH_SECONDS)
         # Pillow's limit is the process's; the decoder asks for it.
         Image.MAX_IMAGE_PIXELS = limits.pixels
         _log_as_json()
@@ -154,12 +165,14 @@ def _shut_out(listener: socket.socket) -> None:
     """Let nobody new come to the door, so that all who stand there can be let in before it closes.
 
     Closing it at once would cut those off that the system has connected and we have not heard yet.
-    Linux lets a program drop packets to a socket; the clients then find it closed a second later.
+    Linux lets a program drop packets to a socket. These are the ones that ask for a connection;
+    their senders ask again a second later, and then find the door closed.
     """
-    drop = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))  # BPF's "return 0"
-    program = struct.pack("HL", 1, ctypes.addressof(drop))
+    program = b"".join(struct.pack("HBBI", *step) for step in ONLY_CONNECTED)
+    steps = ctypes.create_string_buffer(program)
+    described = struct.pack("HL", len(ONLY_CONNECTED), ctypes.addressof(steps))
     with suppress(OSError):  # elsewhere, the door is closed a moment too early for some
-        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, described)
 
 
 def _greeting(name: str, predictor: Predictor, listener: socket.socket) -> str:
