@@ -86,11 +86,12 @@ class OpenVino:
         openvino = load_openvino()
         self.name = f"OpenVINO {openvino.__version__.partition('-')[0]}, bfloat16"
         self._openvino, self._core = openvino, openvino.Core()
-        self._content, self._batch_size = content, batch_size
+        self._batch_size = batch_size
+        self._whole = self._core.read_model(io.BytesIO(content))
         self._compiled: dict[tuple[str, int | None], Any] = {}
         self._compiling = threading.Lock()
         self._own = threading.local()
-        for output in self._core.read_model(io.BytesIO(content)).outputs:
+        for output in self._whole.outputs:
             self._compile(output.any_name, None)
 
     def run(self, images: NDArray[np.uint8], outputs: list[str]) -> list[NDArray[np.float32]]:
@@ -112,8 +113,7 @@ class OpenVino:
         """Make what computes an output, for batches of a size or, if None, of any."""
         key = output, n_images
         if key not in self._compiled:
-            # Each time anew: compiling changes a model.
-            whole = self._core.read_model(io.BytesIO(self._content))
+            whole = self._whole.clone()
             part = self._openvino.Model([whole.output(output)], whole.get_parameters())
             if n_images is not None:
                 part.reshape({IMAGES: [n_images, *list(part.input(0).partial_shape)[1:]]})
