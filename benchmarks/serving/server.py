@@ -117,7 +117,17 @@ def serving(model: Path, folder: Path, *options: str) -> Iterator[Server]:
     environment = {k: v for k, v in os.environ.items() if k != "APPAREL_TOKEN"}
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "apparel", "serve", str(model), "--port", "0", *options],
+            [
+                sys.executable,
+                *_measured(),
+                "-m",
+                "apparel",
+                "serve",
+                str(model),
+                "--port",
+                "0",
+                *options,
+            ],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -135,6 +145,16 @@ def serving(model: Path, folder: Path, *options: str) -> Iterator[Server]:
                 if process.poll() is None:
                     process.send_signal(signal.SIGINT)
             process.wait(SECONDS)
+
+
+def _measured() -> list[str]:
+    """What measures the lines that a server runs, where a test run measures its own."""
+    coverage = sys.modules.get("coverage")
+    if coverage is None or coverage.Coverage.current() is None:
+        return []
+    kept = coverage.Coverage.current().config
+    return ["-m", "coverage", "run", "--parallel-mode", f"--rcfile={kept.config_file}",
+            f"--data-file={kept.data_file}"]  # fmt: skip
 
 
 def form(*files: tuple[str, bytes]) -> tuple[bytes, str]:
