@@ -24,6 +24,8 @@ import numpy as np
 from apparel.errors import ApparelError
 from apparel.settings import Dtype
 
+# Instruction sets that multiply bfloat16.
+BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
 CPU_INFO = Path("/proc/cpuinfo")
 # TensorFlow uses oneDNN's kernels by itself only where the processor has AVX512-VNNI or later.
 # With AVX2 alone they are faster than Eigen's, too: docs/performance.md has the figures.
@@ -137,7 +139,7 @@ def choose_number_format(dtype: Dtype) -> NumberFormat:
         if min(gpus) >= BFLOAT16_COMPUTE_CAPABILITY:
             return NumberFormat("mixed_bfloat16", "this GPU has bfloat16 tensor cores")
         return NumberFormat("float32", "this GPU has no bfloat16 tensor cores")
-    if not {"amx_bf16", "avx512_bf16"} & processor_flags():
+    if not BFLOAT16_FLAGS & processor_flags():
         return NumberFormat("float32", "this processor has neither AMX nor AVX512-BF16")
     speedup = bfloat16_speedup()
     return NumberFormat(
@@ -167,7 +169,7 @@ def bfloat16_speedup() -> float:
 
 def multiplies_bfloat16() -> bool:
     """Tell whether it is a processor that computes, one with instructions for bfloat16."""
-    return bool({"amx_bf16", "avx512_bf16"} & processor_flags()) and not _compute_capabilities()
+    return bool(BFLOAT16_FLAGS & processor_flags()) and not _compute_capabilities()
 
 
 def _compute_capabilities() -> list[tuple[int, int]]:

@@ -8,13 +8,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from apparel._version import __version__
+from apparel.predict import IMAGES, NOVELTY, PROBABILITIES
 from apparel.serve.problems import HttpError
 from apparel.serve.service import Service
 from apparel.serve.tensors import (
     HEADER_LENGTH,
-    INPUT,
-    NOVELTY,
-    PROBABILITIES,
     InferRequest,
     infer_response,
 )
@@ -76,7 +74,7 @@ class OpenInference:
             "name": self._name,
             "versions": [VERSION],
             "platform": "onnx",
-            "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, *predictor.img_shape]}],
+            "inputs": [{"name": IMAGES, "datatype": "UINT8", "shape": [-1, *predictor.img_shape]}],
             "outputs": [
                 {"name": name, "datatype": "FP32", "shape": shapes[name]} for name in self._outputs
             ],

@@ -4,9 +4,8 @@ import math
 from typing import Any
 
 from apparel._version import __version__
-from apparel.predict import Predictor
+from apparel.predict import IMAGES, NOVELTY, PROBABILITIES, Predictor
 from apparel.serve.open_inference import VERSION
-from apparel.serve.tensors import INPUT, NOVELTY, PROBABILITIES
 
 Json = dict[str, Any]
 
@@ -184,7 +183,7 @@ def _tensors(predictor: Predictor) -> Json:
                 },
                 "inputs": _array(
                     _object(
-                        name={"const": INPUT},
+                        name={"const": IMAGES},
                         datatype={"const": "UINT8"},
                         shape={"type": "array", "prefixItems": shape, "minItems": 4, "maxItems": 4},
                         data=_array(
@@ -225,7 +224,7 @@ def _protocol_paths(name: str) -> Json:
         404,
         413,
         example=f"""curl http://localhost:8000/v2/models/{name}/infer -d '{{
-  "inputs": [{{"name": "{INPUT}", "datatype": "UINT8", "shape": [1, 28, 28, 1], "data": [...]}}]
+  "inputs": [{{"name": "{IMAGES}", "datatype": "UINT8", "shape": [1, 28, 28, 1], "data": [...]}}]
 }}'""",
         requestBody={
             "required": True,

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from apparel.predict import IMAGES
 from apparel.serve.problems import HttpError
 
 MAX_PIXEL = 255
-INPUT, PROBABILITIES, NOVELTY = "images", "probabilities", "novelty"
 HEADER_LENGTH = "inference-header-content-length"
 
 
@@ -61,7 +61,7 @@ class InferRequest:
         tensor = _only_input(asked)
         shape = _shape(tensor.get("shape"), img_shape)
         if tensor.get("datatype") != "UINT8":
-            raise _bad(f"the datatype of {INPUT} must be UINT8, but is {tensor.get('datatype')!r}")
+            raise _bad(f"the datatype of {IMAGES} must be UINT8, but is {tensor.get('datatype')!r}")
         self.images = _pixels(tensor, shape, body[n_json:])
         self.outputs = _outputs(asked, given, _flag(parameters, "binary_data_output"))
         if shape[0] > most_images:
@@ -195,8 +195,8 @@ def _only_input(asked: Mapping[str, Any]) -> dict[str, Any]:
         HttpError: there is another, or none.
     """
     inputs = _list(asked.get("inputs"), "inputs")
-    if len(inputs) != 1 or _object(inputs[0], "an input").get("name") != INPUT:
-        raise _bad(f"it must have one input, which is called {INPUT}")
+    if len(inputs) != 1 or _object(inputs[0], "an input").get("name") != IMAGES:
+        raise _bad(f"it must have one input, which is called {IMAGES}")
     found: dict[str, Any] = inputs[0]
     return found
 
@@ -207,12 +207,12 @@ def _shape(value: object, img_shape: tuple[int, int, int]) -> tuple[int, ...]:
     Raises:
         HttpError: it does not fit the model.
     """
-    shape = _list(value, f"the shape of {INPUT}")
+    shape = _list(value, f"the shape of {IMAGES}")
     if any(type(size) is not int for size in shape) or shape[1:] != list(img_shape):
         wanted = ", ".join(map(str, img_shape))
-        raise _bad(f"the shape of {INPUT} must be [n, {wanted}], but is {str(shape)[:100]}")
+        raise _bad(f"the shape of {IMAGES} must be [n, {wanted}], but is {str(shape)[:100]}")
     if shape[0] < 1:
-        raise _bad(f"{INPUT} must have at least one image")
+        raise _bad(f"{IMAGES} must have at least one image")
     return tuple(shape)
 
 
@@ -228,17 +228,17 @@ def _pixels(tensor: Mapping[str, Any], shape: tuple[int, ...], tail: bytes) -> N
     if size is not None:
         if type(size) is not int or size != count or len(tail) != count or "data" in tensor:
             raise _bad(
-                f"{INPUT} of this shape has {count:,} bytes, but binary_data_size is "
+                f"{IMAGES} of this shape has {count:,} bytes, but binary_data_size is "
                 f"{str(size)[:20]} and {len(tail):,} bytes follow the JSON part"
             )
         return np.frombuffer(tail, np.uint8).reshape(shape)
     if tail:
         raise _bad(f"{len(tail):,} bytes follow the JSON part, but no input has binary_data_size")
-    flat = _flattened(_list(tensor.get("data"), f"the data of {INPUT}"), shape)
+    flat = _flattened(_list(tensor.get("data"), f"the data of {IMAGES}"), shape)
     if len(flat) != count:
-        raise _bad(f"{INPUT} of this shape has {count:,} values, but {len(flat):,} were sent")
+        raise _bad(f"{IMAGES} of this shape has {count:,} values, but {len(flat):,} were sent")
     if set(map(type, flat)) != {int} or not 0 <= min(flat) <= max(flat) <= MAX_PIXEL:
-        raise _bad(f"{INPUT} must have whole numbers from 0 to 255")
+        raise _bad(f"{IMAGES} must have whole numbers from 0 to 255")
     return np.frombuffer(bytes(flat), np.uint8).reshape(shape)
 
 
@@ -252,7 +252,7 @@ def _flattened(data: list[Any], shape: tuple[int, ...]) -> list[Any]:
         if not data or not isinstance(data[0], list):
             break
         if not all(isinstance(part, list) and len(part) == size for part in data):
-            raise _bad(f"the data of {INPUT} must be flat, or nested as their shape says")
+            raise _bad(f"the data of {IMAGES} must be flat, or nested as their shape says")
         data = [value for part in data for value in part]
     return data
 
