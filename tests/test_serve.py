@@ -377,6 +377,15 @@ def test_images_that_take_too_long_to_decode_are_given_up(made, tmp_path):
         assert small.status == 200
 
 
+def test_explanations_that_take_too_long_are_given_up(made, tmp_path):
+    # Explaining one takes some milliseconds on any machine.
+    files = [("a.png", png(image)) for image in made.images(64)]
+    with serving(made.path, tmp_path, "--answer-timeout", "0.02") as served:
+        answer = served.predict(*files, query="?explain=true")
+        assert answer.status == 503
+        assert "too long" in answer.json["error"]
+
+
 def test_slow_requests_and_idle_connections_are_cut(made, tmp_path):
     with serving(made.path, tmp_path, "--read-timeout", "0.5") as served:
         begin = b"POST /predict HTTP/1.1\r\nHost: localhost\r\n"

@@ -159,7 +159,7 @@ class Service:
         """Say which pixels answers rest on.
 
         Raises:
-            HttpError: too many wait to be explained.
+            HttpError: too many wait to be explained, or it takes too long.
         """
         images = [np.asarray(a.image, np.uint8) for a in answers if isinstance(a, Prediction)]
         if not images:
@@ -169,12 +169,15 @@ class Service:
         self._n_explaining += 1
         try:
             loop = asyncio.get_running_loop()
-            maps = iter(
-                [
-                    (await loop.run_in_executor(self._image_thread, self._explain, image))
-                    for image in images
-                ]
-            )
+            async with asyncio.timeout(self.limits.answer_seconds):
+                maps = iter(
+                    [
+                        (await loop.run_in_executor(self._image_thread, self._explain, image))
+                        for image in images
+                    ]
+                )
+        except TimeoutError:
+            raise busy("explaining takes too long") from None
         finally:
             self._n_explaining -= 1
         return [
