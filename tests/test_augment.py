@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from apparel.augment import erase_rectangles, shifted, training_batches
+from apparel.augment import TrainingBatches, erase_rectangles, shifted
 from apparel.pruning import LossFeedback
 from apparel.recipes import RECIPES
 from apparel.schedule import StepCourse
@@ -24,7 +24,7 @@ LABELS = np.eye(N, dtype=np.float32)  # each image's label is its number
 
 
 def drawn(images, recipe, seed=0, feedback=None, course=None):
-    return training_batches(
+    return TrainingBatches(
         images, LABELS[: len(images)], recipe, seed=seed, course=course or StepCourse(1000),
         feedback=feedback or LossFeedback(len(images)),
     )  # fmt: skip
@@ -141,7 +141,7 @@ def test_no_image_or_every_image_is_erased_where_that_is_asked_for():
 
 
 def test_without_pruning_what_is_left_over_makes_a_smaller_batch(images):
-    batches = training_batches(
+    batches = TrainingBatches(
         images, LABELS, replace(PLAIN, prune=0), seed=0, course=StepCourse(9), feedback=None
     )
     taken = list(islice(batches, 6))
@@ -206,7 +206,7 @@ def test_a_thread_that_waits_is_let_go(images):
 
 def test_images_count_as_much_as_their_class(images):
     class_weights = np.arange(1, N + 1, dtype=np.float32)
-    batches = training_batches(
+    batches = TrainingBatches(
         images,
         LABELS,
         replace(PLAIN, prune=0),
@@ -222,7 +222,7 @@ def test_images_count_as_much_as_their_class(images):
 def test_a_class_counts_as_much_when_easy_images_are_skipped(images):
     recipe = replace(PLAIN, batch_size=1, prune=0.5)
     feedback = LossFeedback(N)
-    batches = training_batches(
+    batches = TrainingBatches(
         images,
         LABELS,
         recipe,

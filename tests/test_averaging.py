@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from apparel.averaging import weight_average
+from apparel.averaging import WeightAverage
+from apparel.listeners import keras_callback
 from apparel.schedule import StepCourse
 
 IMAGES, BATCH, EPOCHS = 40, 10, 3
@@ -30,7 +31,7 @@ def trained(share: float | None) -> tuple[keras.Model, list[list[np.ndarray]], d
         count = keras.callbacks.LambdaCallback(
             on_train_batch_end=lambda batch, logs: course.step_ends()
         )
-        callbacks += [count, weight_average(course, share=share)]
+        callbacks += [count, keras_callback([WeightAverage(course, share=share)])]
     log = model.fit(
         x, y, batch_size=BATCH, epochs=EPOCHS, validation_data=(x, y), verbose=0,
         callbacks=callbacks,

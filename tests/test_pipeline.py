@@ -54,7 +54,7 @@ def test_drawn_batches_keep_their_order_and_run_only_a_little_ahead():
             drawn.append(number)
             yield np.full((2 + number % 2, 3), number, np.float32), np.ones(2, np.float32)
 
-    taken = list(islice(pipeline.endless(batches()), 5))
+    taken = list(islice(pipeline.drawn(batches()), 5))
     for number, (first, second) in enumerate(taken):
         np.testing.assert_array_equal(first, np.full((2 + number % 2, 3), number))
         np.testing.assert_array_equal(second, 1)
@@ -67,7 +67,7 @@ def test_tensorflow_tunes_nothing():
     datasets = (
         pipeline.batched(IMAGES, batch_size=3),
         pipeline.batched(IMAGES, LABELS, batch_size=3),
-        pipeline.endless(iter([(IMAGES, LABELS)])),
+        pipeline.drawn(iter([(IMAGES, LABELS)])),
     )
     for dataset in datasets:
         assert dataset.options().autotune.enabled is False

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from apparel import evaluate, novelty, rundir
+from apparel import evaluate, novelty, run_folder, rundir
 from apparel.backend import NumberFormat
 from apparel.errors import ModelFileError, UsageError
 from apparel.recipes import RECIPES
@@ -71,7 +71,7 @@ def test_by_default_a_run_is_named_by_date_time_and_model(tmp_path, monkeypatch)
         def now(cls, tz=None):
             return cls(2026, 1, 2, 3, 4, 5)
 
-    monkeypatch.setattr(rundir, "datetime", Fixed)
+    monkeypatch.setattr(run_folder, "datetime", Fixed)
     monkeypatch.chdir(tmp_path)
     made = [create(None).path.as_posix() for _ in range(3)]
     stem = "runs/2026-01-02-030405-cnn"
@@ -118,7 +118,7 @@ def test_of_two_runs_that_want_one_folder_one_gets_it(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="is not empty"):
         create(tmp_path / "run")
     # And if the second looked before the first had claimed it:
-    monkeypatch.setattr(rundir, "_check_room", lambda *_, **__: None)
+    monkeypatch.setattr(rundir, "check_room", lambda *_, **__: None)
     monkeypatch.setattr(rundir.Path, "exists", lambda _: False)
     with pytest.raises(UsageError, match="run cannot be written: File exists"):
         create(tmp_path / "run")
@@ -264,9 +264,11 @@ def test_the_history_is_restored_exactly(run):
 @pytest.mark.parametrize("epoch", [None, 7])
 def test_the_epoch_whose_weights_were_kept_is_on_record(run, epoch):
     before = json.loads((run.path / "settings.json").read_text())
-    run.write_history(History(history={}, seconds=(), dtype="float32", restored_epoch=epoch))
+    history = History(history={}, seconds=(), dtype="float32", restored_epoch=epoch)
+    run.write_history(history, weights_sha256="abc")
     after = json.loads((run.path / "settings.json").read_text())
-    assert after == {**before, "restored_epoch": epoch, "calibration": None}
+    found = {"restored_epoch": epoch, "calibration": None, "weights_sha256": "abc"}
+    assert after == {**before, **found}
 
 
 def test_a_history_without_epochs_has_a_header_only(run):

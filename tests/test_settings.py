@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from apparel.errors import UsageError
-from apparel.settings import Plan, Settings, parse_budget, whole_number
+from apparel.settings import Plan, Settings, parse_time, whole_number
 
 
 def test_the_defaults_are_the_documented_ones():
@@ -15,7 +15,7 @@ def test_the_defaults_are_the_documented_ones():
         "batch_size": None, "seed": 0, "dtype": "auto", "validation_split": 0.1,
         "learning_rate": None, "weight_averaging": None, "flip": None,
             "target_accuracy": 0.97, "limit": None, "test_split": 0.2, "image_size": None,
-            "max_bad": 0.05, "keep_leaks": False,
+            "max_bad": 0.05, "keep_leaks": False, "checkpoint_every": None,
     }  # fmt: skip
 
 
@@ -81,15 +81,15 @@ def test_a_whole_number_at_or_above_the_minimum_is_given_back(value, minimum):
     [("60s", 60), ("10m", 600), ("1h", 3600), ("1.5h", 5400), (" 0.5m ", 30), ("1e2s", 100)],
 )
 def test_a_budget_is_a_time_with_its_unit(text, seconds):
-    assert parse_budget(text) == seconds
+    assert parse_time("budget", text) == seconds
 
 
 @pytest.mark.parametrize(
     "text", ["", "s", "60", "10 min", "0s", "-1m", "nans", "infh", "1d", "m10"]
 )
 def test_another_budget_is_refused(text):
-    with pytest.raises(UsageError, match="a time above 0 with its unit, but is"):
-        parse_budget(text)
+    with pytest.raises(UsageError, match="budget must be a time above 0 with its unit, but is"):
+        parse_time("budget", text)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from apparel import data, models, prepare, progress, train
-from apparel.augment import training_batches
+from apparel.augment import TrainingBatches
 from apparel.backend import NumberFormat
 from apparel.images import StoredImages
 from apparel.recipes import recipe_of
@@ -73,15 +73,16 @@ def test_float32_training_without_averaging_is_plain_keras(splits: Splits) -> No
     ours, plain = models_
     history = train.fit(ours, splits, settings, FLOAT32)
     x, y = splits.train_images, splits.train_labels
+    batches = TrainingBatches(
+        x[splits.training],
+        y[splits.training],
+        recipe_of(settings),
+        seed=0,
+        course=StepCourse(2),
+        feedback=None,
+    )
     log = plain.fit(
-        training_batches(
-            x[splits.training],
-            y[splits.training],
-            recipe_of(settings),
-            seed=0,
-            course=StepCourse(2),
-            feedback=None,
-        ),
+        (batch for batch in batches),
         steps_per_epoch=-(-len(splits.training) // 64),
         shuffle=False,
         validation_data=(x[splits.validation], y[splits.validation]),
@@ -222,6 +223,9 @@ def test_time_ends_training_in_the_middle_of_an_epoch(
         """A clock that a step moves by a second."""
 
         aside: ClassVar[list[float]] = []
+
+        def __init__(self, seconds: float, steps: float) -> None:
+            super().__init__(int(seconds))
 
         def set_aside(self, seconds: float) -> None:
             self.aside.append(seconds)

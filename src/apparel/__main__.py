@@ -3,7 +3,7 @@
 import sys
 
 from apparel.cli import main
-from apparel.rundir import MODEL_FILE
+from apparel.run_folder import MODEL_FILE
 
 if __name__ == "__main__":
     # On its own, it also saves the model in the current folder, as the first program did.

@@ -4,7 +4,11 @@ Done with NumPy in whole batches, so that it costs next to nothing: TensorFlow d
 batches in a thread of its own while a step computes.
 """
 
-from collections.abc import Iterator
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -14,29 +18,47 @@ from apparel.images import ImageArray
 from apparel.pruning import ALL_IMAGES_AT_END, LossFeedback
 from apparel.schedule import Course
 from apparel.settings import Recipe
+from apparel.stateful import State
 
 # Of an erased rectangle: its share of the image's area, and how many times as long as the other one
 # side may be.
 ERASED_AREA = (0.02, 0.3)
 LARGEST_RATIO = 3.3
 
+# Of the batches that were drawn last, the places that are remembered: more than are drawn ahead.
+REMEMBERED = 64
+
 Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
-def training_batches(
-    images: ImageArray,
-    labels: NDArray[np.float32],
-    recipe: Recipe,
-    *,
-    seed: int,
-    course: Course,
-    feedback: LossFeedback | None,
-    class_weights: NDArray[np.float32] | None = None,
-) -> Iterator[Batch]:
+@dataclass(frozen=True)
+class Place:
+    """Where the drawing of batches stands.
+
+    Attributes:
+        random: the state of the random numbers.
+        order: positions of the images of this pass, in order.
+        weights: shape (n,), how much each image counts.
+        mirrored: shape (n,), which images are mirrored in this pass.
+        start: of the next batch, in `order`.
+    """
+
+    random: Mapping[str, Any]
+    order: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    mirrored: NDArray[np.bool_]
+    start: int
+
+
+class TrainingBatches:
     """Shuffle and, where the recipe says so, skip, mirror, shift and erase, without end.
 
     Half the images, drawn once, are mirrored in even passes and the other half in odd ones, so
     that two passes show both sides of every image.
+
+    An iterator over images, labels and weights, `batch_size` of them; all n where there are fewer.
+    What is left over after the last whole batch of a pass makes a smaller one, but sits the pass
+    out with pruning, whose batches are all of one size.
 
     Args:
         images: shape (n, h, w, c), in [0, 1]; not changed.
@@ -46,42 +68,104 @@ def training_batches(
         course: of the training, which ends with all images.
         feedback: is told of every batch, and knows which images are easy; None without pruning.
         class_weights: shape (k,), how much an image of each class counts; None for all the same.
-
-    Yields:
-        Images, labels and weights, `batch_size` of them; all n where there are fewer. What is
-        left over after the last whole batch of a pass makes a smaller one, but sits the pass out
-        with pruning, whose batches are all of one size.
     """
-    random = np.random.default_rng(seed)
-    size = min(recipe.batch_size, len(images))
-    mirrored = recipe.flip & random.integers(0, 2, len(images)).astype(bool)
-    counting = np.ones(len(images), np.float32)
-    if class_weights is not None:
-        counting = class_weights[labels.argmax(axis=1)]
-    batches = 0
-    while True:
-        weights = counting
-        order = random.permutation(len(images))
-        if feedback and course.forecast(batches) < 1 - ALL_IMAGES_AT_END:
-            kept, weights = feedback.keep(recipe.prune, random)
-            weights = weights * counting
+
+    def __init__(
+        self,
+        images: ImageArray,
+        labels: NDArray[np.float32],
+        recipe: Recipe,
+        *,
+        seed: int,
+        course: Course,
+        feedback: LossFeedback | None,
+        class_weights: NDArray[np.float32] | None = None,
+    ) -> None:
+        self._images, self._labels, self._recipe = images, labels, recipe
+        self._course, self._feedback = course, feedback
+        self._size = min(recipe.batch_size, len(images))
+        self._counting = np.ones(len(images), np.float32)
+        if class_weights is not None:
+            self._counting = class_weights[labels.argmax(axis=1)]
+        self._random = np.random.default_rng(seed)
+        self._mirrored = recipe.flip & self._random.integers(0, 2, len(images)).astype(bool)
+        self._order = np.zeros(0, np.int64)
+        self._weights = self._counting
+        self._start = self._batches = self._steps = 0
+        # By how many batches were drawn. Another thread than the drawing one asks for them.
+        self._places: deque[tuple[int, Place]] = deque(maxlen=REMEMBERED)
+        self._lock = threading.Lock()
+        self._remember()
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        if not self._start + (self._size if self._feedback else 1) <= len(self._order):
+            self._begin_pass()
+        chosen = self._order[self._start : self._start + self._size]
+        batch = self._changed(chosen)
+        if self._feedback and not self._feedback.drawn(chosen):
+            raise StopIteration
+        self._start += self._size
+        self._batches += 1
+        self._remember()
+        return batch, self._labels[chosen], self._weights[chosen]
+
+    def step_ends(self) -> None:
+        """Take note that the next batch in turn was trained on."""
+        self._steps += 1
+
+    def state(self) -> State:
+        """See `Stateful`: where the drawing stood after the batch that was trained on last."""
+        with self._lock:
+            place = dict(self._places)[self._steps]
+        return {**vars(place), "random": dict(place.random), "batches": self._steps}
+
+    def restore(self, state: State) -> None:
+        """See `Stateful`."""
+        self._random.bit_generator.state = state["random"]
+        self._order, self._weights = state["order"], state["weights"]
+        self._mirrored = state["mirrored"]
+        self._start = int(state["start"])
+        self._batches = self._steps = int(state["batches"])
+        self._places.clear()
+        self._remember()
+
+    def _begin_pass(self) -> None:
+        """Put the images in order, and choose among them."""
+        if self._recipe.flip and self._batches:
+            self._mirrored = ~self._mirrored
+        self._start, self._weights = 0, self._counting
+        self._order = order = self._random.permutation(len(self._images))
+        if self._feedback and self._course.forecast(self._batches) < 1 - ALL_IMAGES_AT_END:
+            kept, weights = self._feedback.keep(self._recipe.prune, self._random)
+            self._weights = weights * self._counting
             pruned = order[kept[order]]
-            order = pruned if len(pruned) >= size else order
-        for start in range(0, len(order) - (size - 1 if feedback else 0), size):
-            chosen = order[start : start + size]
-            batch = images[chosen]
-            if recipe.shift:
-                batch = shifted(batch, recipe.shift, random)
-            flip = mirrored[chosen]
-            batch[flip] = batch[flip, :, ::-1]
-            if recipe.erase:
-                erase_rectangles(batch, recipe.erase, random)
-            if feedback and not feedback.drawn(chosen):
-                return
-            batches += 1
-            yield batch, labels[chosen], weights[chosen]
-        if recipe.flip:
-            mirrored = ~mirrored
+            self._order = pruned if len(pruned) >= self._size else order
+
+    def _changed(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The chosen images, each a little different."""
+        batch: NDArray[np.float32] = self._images[chosen]
+        if self._recipe.shift:
+            batch = shifted(batch, self._recipe.shift, self._random)
+        flip = self._mirrored[chosen]
+        batch[flip] = batch[flip, :, ::-1]
+        if self._recipe.erase:
+            erase_rectangles(batch, self._recipe.erase, self._random)
+        return batch
+
+    def _remember(self) -> None:
+        """Note where the drawing stands; the arrays are never changed, only replaced."""
+        place = Place(
+            self._random.bit_generator.state,
+            self._order,
+            self._weights,
+            self._mirrored,
+            self._start,
+        )
+        with self._lock:
+            self._places.append((self._batches, place))
 
 
 def shifted(images: NDArray[np.float32], reach: int, random: Generator) -> NDArray[np.float32]:

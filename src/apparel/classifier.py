@@ -5,7 +5,8 @@ Each method checks that it may run, calls the stage that does the work, and keep
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Self
 
@@ -30,12 +31,15 @@ from apparel import (
     text,
     train,
 )
+from apparel.data import Source
 from apparel.data_steps import DataSteps
+from apparel.errors import UsageError
 from apparel.estimator import need
 from apparel.formats import format_of
 from apparel.images import ImageArray
 from apparel.recipes import recipe_of
 from apparel.records import (
+    ARRAYS,
     Evaluation,
     Evidence,
     Finding,
@@ -43,8 +47,9 @@ from apparel.records import (
     Novelty,
     Splits,
 )
-from apparel.rundir import MODEL_FILE
-from apparel.settings import whole_number
+from apparel.run_folder import MODEL_FILE
+from apparel.rundir import RunDirectory, versions
+from apparel.settings import Settings, whole_number
 
 
 class ApparelClassifier(DataSteps):
@@ -84,6 +89,8 @@ class ApparelClassifier(DataSteps):
         image_size: height and width that images in files are brought to; None for what fits them.
         max_bad: the share of the files that may be unreadable.
         keep_leaks: train also on images that are among the test images as well.
+        checkpoint_every: how often to keep the state of training within an epoch, in seconds or
+            as "30s"; None for the end of each epoch only. For a `run_dir`.
         data_dir: a folder with the data set's files.
         run_dir: where to keep every figure and record; None keeps none.
 
@@ -109,6 +116,48 @@ class ApparelClassifier(DataSteps):
         >>> classifier.test_model()
     """
 
+    @classmethod
+    def resume(
+        cls,
+        path: str | os.PathLike[str] | RunDirectory,
+        *,
+        source: Source | None = None,
+        data_dir: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """Go on with a training that was broken off, and finish it.
+
+        The weights are, bit for bit, those of a training that nobody broke off.
+
+        Args:
+            path: its run directory.
+            source: where the images are, if not where they were. Needed for arrays.
+            data_dir: a folder with the data set's files.
+
+        Returns:
+            The classifier, trained; go on with `test_model`.
+
+        Raises:
+            ModelFileError: it is no run directory, or nothing can go on from what is there.
+            UsageError: the run is complete, or was trained on arrays and got none.
+            DataError: the images are not those that training began with.
+            ApparelError: another process is at work on it.
+        """
+        directory = path if isinstance(path, RunDirectory) else RunDirectory.resume(path)
+        with directory.lock():
+            settings, begun = directory.begun()
+            named = str(directory.request["source"]) if source is None else source
+            if source is None and named == ARRAYS:
+                raise UsageError(
+                    f"{directory.path} was trained on arrays, which are not kept. Give them: "
+                    "ApparelClassifier.resume(path, source=((x, y), (x_test, y_test)))."
+                )
+            classifier = cls(**asdict(settings), data_dir=data_dir, run_dir=directory)
+            classifier._begun = begun  # its own
+            classifier.import_data(named).prepare_data().create_model().setup_model()
+            classifier.run_training()
+            classifier._begun = None  # its own
+        return classifier
+
     # -- model --------------------------------------------------------------------------
 
     def create_model(self) -> Self:
@@ -126,7 +175,7 @@ class ApparelClassifier(DataSteps):
         self.model = self._new_model(self.n_classes, self.img_shape, n_images=n_images)
         self._forget_training()
         self.model.summary()
-        chosen = backend.choose_number_format(self._settings().dtype)
+        chosen = self._number_format()
         print(f"Number format of training: {chosen.policy} ({chosen.reason})")
         return self
 
@@ -173,29 +222,8 @@ class ApparelClassifier(DataSteps):
             manifest=self._manifest,
             validation=self._validation[0] if arrays[0] is self._validation[1] else None,
         )
-        number_format = backend.choose_number_format(settings.dtype)
-        if self._run:
-            self._run.write_settings(
-                settings,
-                recipe=recipe_of(settings, self._plan),
-                plan=self._plan,
-                number_format=number_format,
-                dataset=splits.manifest,
-                class_names=self.labels,
-                img_shape=self.img_shape,
-            )
-            if self.data_check:
-                self._run.write_check(self.data_check)
-            self._write_image_table(self._run, splits)
-        print(text.class_weights_line(splits), end="")
-        history = self._train(splits, settings, number_format)
-        self.classes_ = np.arange(self.n_classes)
-        if self._run:
-            self._run.write_history(history, self.calibration)
-            # At once: whatever fails later, minutes of training are not lost.
-            self.export_model(self._run.path / MODEL_FILE)
-            self._run.write_novelty(self._look_of(splits))
-            self._run.write_status("interrupted" if history.interrupted else "trained")
+        with self._run.lock() if self._run else nullcontext():
+            history = self._train_and_record(splits, settings, self._run)
         if history.interrupted:
             raise KeyboardInterrupt
         return history
@@ -394,6 +422,39 @@ class ApparelClassifier(DataSteps):
         return exported.path
 
     # -- inside -------------------------------------------------------------------------
+
+    def _train_and_record(
+        self, splits: Splits, settings: Settings, run: RunDirectory | None
+    ) -> History:
+        """Train, or go on with it, and write what came of it into the run directory."""
+        number_format, recipe = self._number_format(), recipe_of(settings, self._plan)
+        if run and self._begun:
+            self._begun.check(recipe, splits.manifest)
+            print(self._begun.changes(versions(), backend.processor_name()) or "", end="")
+            run.drop_outcome()
+        elif run:
+            run.write_settings(
+                settings,
+                recipe=recipe,
+                plan=self._plan,
+                number_format=number_format,
+                dataset=splits.manifest,
+                class_names=self.labels,
+                img_shape=self.img_shape,
+            )
+            if self.data_check:
+                run.write_check(self.data_check)
+            self._write_image_table(run, splits)
+        print(text.class_weights_line(splits), end="")
+        history = self._train(splits, settings, number_format, run.checkpoints() if run else None)
+        self.classes_ = np.arange(self.n_classes)
+        if run:
+            run.write_history(history, self.calibration, models.weights_sha256(self.model))
+            # At once: whatever fails later, minutes of training are not lost.
+            self.export_model(run.path / MODEL_FILE)
+            run.write_novelty(self._look_of(splits))
+            run.write_status("interrupted" if history.interrupted else "trained")
+        return history
 
     def _check_fits(self, images: ImageArray) -> None:
         """Check the model against the images and class names in use.

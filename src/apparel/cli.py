@@ -12,10 +12,12 @@ from apparel.arguments import parser
 from apparel.errors import ApparelError, DataError
 from apparel.files import check_writable
 from apparel.formats import format_of
+from apparel.interruption import Terminated
 from apparel.limits import Limits
 from apparel.settings import Settings
 
-INTERRUPTED = 130
+# 128 and the number of the signal, as shells have it.
+_STOPPED = {KeyboardInterrupt: ("interrupted", 130), Terminated: ("terminated", 143)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,15 +28,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 done, 1 failed, or checked and not clean, 2 wrong usage, 3 bad input data,
-        4 bad model file, 5 could not get the data, 130 interrupted.
+        4 bad model file, 5 could not get the data, 130 interrupted, 143 terminated.
     """
     parsed = parser().parse_args(arguments)
     code = 0
     try:
         code = _HANDLERS[parsed.command](parsed) or 0
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED, debug=parsed.debug)
+    except (KeyboardInterrupt, Terminated) as stop:
+        word, code = _STOPPED[type(stop)]
+        return _fail(word, code, debug=parsed.debug)
     except ApparelError as error:
         return _fail(str(error), error.exit_code, debug=parsed.debug)
     except BrokenPipeError:
@@ -73,6 +76,7 @@ def _run(parsed: argparse.Namespace) -> None:
         image_size=parsed.image_size,
         max_bad=parsed.max_bad,
         keep_leaks=parsed.keep_leaks,
+        checkpoint_every=parsed.checkpoint_every,
     )
     recipes.check(settings)
     if parsed.save:
@@ -82,7 +86,12 @@ def _run(parsed: argparse.Namespace) -> None:
     from apparel.rundir import RunDirectory  # noqa: PLC0415  # as above
 
     directory = RunDirectory.create(
-        parsed.run_dir, name=settings.model_name, overwrite=parsed.overwrite
+        parsed.run_dir,
+        name=settings.model_name,
+        overwrite=parsed.overwrite,
+        request=workflow.request(
+            settings, source=parsed.data, data_dir=parsed.data_dir, save_path=parsed.save
+        ),
     )
     workflow.run(
         settings,
@@ -91,6 +100,12 @@ def _run(parsed: argparse.Namespace) -> None:
         data_dir=parsed.data_dir,
         save_path=parsed.save,
     )
+
+
+def _resume(parsed: argparse.Namespace) -> None:
+    from apparel import workflow  # noqa: PLC0415  # --help has no time for it
+
+    workflow.resume(parsed.run, source=parsed.data, data_dir=parsed.data_dir)
 
 
 def _evaluate(parsed: argparse.Namespace) -> None:
@@ -226,6 +241,7 @@ def _fail(message: str, code: int, *, debug: bool) -> int:
 
 _HANDLERS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "run": _run,
+    "resume": _resume,
     "evaluate": _evaluate,
     "compare": _compare,
     "check": _check,

@@ -1,5 +1,7 @@
 """The first two steps of `ApparelClassifier`: from a source to prepared images and labels."""
 
+import os
+from dataclasses import asdict
 from typing import Any, Self
 
 import numpy as np
@@ -10,8 +12,9 @@ from apparel.data import Source
 from apparel.errors import DataError
 from apparel.estimator import IMG_SHAPE, N_CLASSES, ArrayClassifier, need
 from apparel.image_table import SPLITS, image_folder, image_table
-from apparel.records import Dataset, Splits
-from apparel.rundir import IMAGES_FILE, RunDirectory
+from apparel.records import ARRAYS, Dataset, Splits
+from apparel.run_folder import IMAGES_FILE
+from apparel.rundir import RunDirectory
 
 
 class DataSteps(ArrayClassifier):
@@ -32,7 +35,8 @@ class DataSteps(ArrayClassifier):
         """
         settings = self._settings()
         if self.run_dir is not None and self._run is None:
-            self._run = RunDirectory.create(self.run_dir, name=settings.model_name)
+            request = {"settings": asdict(settings), "source": _source_name(source)}
+            self._run = RunDirectory.create(self.run_dir, name=settings.model_name, request=request)
         dataset = data.load(source, data_dir=self.data_dir, **settings.of_data)
         self._follow(dataset)
         dataset = self._screened(dataset)
@@ -64,7 +68,7 @@ class DataSteps(ArrayClassifier):
         dataset = self._untouched(arrays) or data.from_arrays(
             *arrays,
             class_names=self.labels,
-            source=str(self._manifest.get("source", "arrays")),
+            source=str(self._manifest.get("source", ARRAYS)),
         )
         splits = prepare.prepare(dataset, self._settings())
         self.train_images, self.train_labels = splits.train_images, splits.train_labels
@@ -159,3 +163,8 @@ class DataSteps(ArrayClassifier):
         """
         arrays = (self.train_images, self.train_labels, self.test_images, self.test_labels)
         return tuple(need(array, step, "import_data") for array in arrays)
+
+
+def _source_name(source: Source) -> str:
+    """What a run records of its source; arrays have no name."""
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else ARRAYS

@@ -10,10 +10,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from apparel import backend, budget, calibration, data, inference, models, prepare, train
 from apparel.backend import NumberFormat
+from apparel.begun import Begun
+from apparel.checkpoints import CheckpointFolder
 from apparel.errors import StepOrderError
 from apparel.images import ImageArray
 from apparel.recipes import recipe_of
 from apparel.records import (
+    ARRAYS,
     Calibration,
     DataCheck,
     Dataset,
@@ -24,7 +27,7 @@ from apparel.records import (
     Splits,
 )
 from apparel.rundir import RunDirectory
-from apparel.settings import Dtype, Plan, Settings, parse_budget
+from apparel.settings import Dtype, Plan, Settings, parse_time
 
 T = TypeVar("T")
 # Fashion-MNIST's.
@@ -57,6 +60,7 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         image_size: int | None = None,
         max_bad: float = 0.05,
         keep_leaks: bool = False,
+        checkpoint_every: float | str | None = None,
         data_dir: str | os.PathLike[str] | None = None,
         run_dir: str | os.PathLike[str] | RunDirectory | None = None,
     ) -> None:
@@ -81,6 +85,7 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.image_size = image_size
         self.max_bad = max_bad
         self.keep_leaks = keep_leaks
+        self.checkpoint_every = checkpoint_every
         self.data_dir = data_dir
         self.run_dir = run_dir
 
@@ -111,6 +116,8 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self._novelty: Novelty | None = None
         self._plan: Plan | None = None
         self._run: RunDirectory | None = None
+        # How a training was begun that another process broke off.
+        self._begun: Begun | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803  # scikit-learn's name
         """Train on arrays, with a tenth held out for validation.
@@ -134,7 +141,7 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         classes, labels = prepare.encode_labels(y, n_images=len(images))
         rows = prepare.one_hot(labels, len(classes))
         splits = prepare.split(
-            images, rows, images[:0], rows[:0], settings=settings, manifest={"source": "arrays"}
+            images, rows, images[:0], rows[:0], settings=settings, manifest={"source": ARRAYS}
         )
         self.model = self._new_model(len(classes), img_shape, n_images=len(images))
         settings = self._settings()
@@ -189,7 +196,7 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             model_name=self.model_name,
             width=self.width,
             epochs=self.epochs,
-            budget=parse_budget(self.budget) if isinstance(self.budget, str) else self.budget,
+            budget=_seconds("budget", self.budget),
             patience=self.patience,
             batch_size=self.batch_size,
             seed=self.seed,
@@ -204,6 +211,7 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             image_size=self.image_size,
             max_bad=self.max_bad,
             keep_leaks=self.keep_leaks,
+            checkpoint_every=_seconds("checkpoint_every", self.checkpoint_every),
         )
         if self._plan is None:
             return settings
@@ -216,9 +224,9 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             UsageError: the model is unknown, or a setting makes no sense.
             DataError: the images are too small for the model.
         """
-        self._plan = None
+        self._plan = self._begun.plan if self._begun else None
         settings = self._settings()
-        if settings.budget is not None:
+        if settings.budget is not None and self._plan is None:
             held_out = round(settings.validation_split * n_images)
             self._plan = budget.plan(
                 settings,
@@ -239,11 +247,30 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             width=recipe.width,
         )
 
-    def _train(self, splits: Splits, settings: Settings, number_format: NumberFormat) -> History:
+    def _number_format(self) -> NumberFormat:
+        """That of training: what was chosen when it began, or what suits this machine."""
+        if self._begun:
+            return self._begun.number_format
+        return backend.choose_number_format(self._settings().dtype)
+
+    def _train(
+        self,
+        splits: Splits,
+        settings: Settings,
+        number_format: NumberFormat,
+        checkpoints: CheckpointFolder | None = None,
+    ) -> History:
         """Train and calibrate the model, and keep what came of it."""
         self.evaluation = None
         self._replace_model(models.uncalibrated(self.model), settings)
-        self.training_logs = train.fit(self.model, splits, settings, number_format, plan=self._plan)
+        self.training_logs = train.fit(
+            self.model,
+            splits,
+            settings,
+            number_format,
+            plan=self._plan,
+            checkpoints=checkpoints,
+        )
         self._splits, self._novelty, self._trained_with = splits, None, settings
         self.calibration = calibration.fit(
             *inference.predict_validation(self.model, splits),
@@ -267,6 +294,15 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Stay one line in a notebook, where scikit-learn would draw a diagram."""
         return {"text/plain": repr(self)}
+
+
+def _seconds(name: str, time: float | str | None) -> float | None:
+    """A time in seconds, which may have been given with a unit.
+
+    Raises:
+        UsageError: it is a text that says no time.
+    """
+    return parse_time(name, time) if isinstance(time, str) else time
 
 
 def need(value: T | None, step: str, first: str) -> T:

@@ -5,7 +5,8 @@ from pathlib import Path
 from apparel.errors import UsageError
 from apparel.formats import SUFFIXES, default_name, format_of
 from apparel.records import Exported
-from apparel.rundir import MODEL_FILE, RunDirectory
+from apparel.run_folder import MODEL_FILE
+from apparel.rundir import RunDirectory
 from apparel.settings import Recipe, Settings
 
 

@@ -19,13 +19,12 @@ from apparel import (
     screening,
 )
 from apparel.errors import ApparelError, DataError, DataUnavailableError, ModelFileError
-from apparel.records import Dataset, Evaluation, Evidence, Report, Splits, source_name
-from apparel.rundir import MODEL_FILE, RunDirectory
+from apparel.records import ARRAYS, Dataset, Evaluation, Evidence, Report, Splits, source_name
+from apparel.run_folder import MODEL_FILE
+from apparel.rundir import RunDirectory
 from apparel.settings import Settings
 
 N_MISTAKES = 24
-# What a run that was given arrays calls its source.
-ARRAYS = "arrays"
 
 
 def load_data(directory: RunDirectory, *, source: str | None, data_dir: Path | None) -> Dataset:
@@ -171,8 +170,8 @@ def _command(settings: Mapping[str, Any], source: str) -> str:
         option = key.removesuffix("_name").replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{option}" if value else f"--no-{option}")
-        elif key == "budget":
-            words.append(f"--budget {value:g}s")
+        elif key in {"budget", "checkpoint_every"}:
+            words.append(f"--{option} {value:g}s")
         else:
             words.append(f"--{option} {value}")
     return " ".join(words)

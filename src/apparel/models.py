@@ -10,6 +10,7 @@ The activation is ReLU: on a CPU in bfloat16, GELU costs as much as a convolutio
 `fast`, wider. docs/performance.md says what else was tried.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -136,6 +137,20 @@ def logits_model(model: Any) -> Any:
         shortened = _with_end(model, linear(last.input))
     linear.set_weights(last.get_weights())
     return shortened
+
+
+def weights_sha256(model: Any) -> str:
+    """The SHA-256 of a model's weights: two models with the same one are the same, bit for bit.
+
+    Of each weight, in the order of `model.weights`, count its shape and type and then its bytes,
+    little-endian.
+    """
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        array = np.asarray(weight)
+        digest.update(f"{array.shape}{array.dtype}".encode())
+        digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+    return digest.hexdigest()
 
 
 def _with_end(model: Any, outputs: Any) -> Any:

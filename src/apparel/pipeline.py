@@ -62,18 +62,18 @@ def batched(*arrays: NDArray[Any] | StoredImages, batch_size: int) -> Any:
     return _untuned(counted, batch_bytes)
 
 
-def endless(batches: Iterator[tuple[NDArray[Any], ...]]) -> Any:
+def drawn(batches: Iterator[tuple[NDArray[Any], ...]]) -> Any:
     """Draw batches in a thread beside the steps that they are for.
 
     Args:
         batches: without end, or until training has ended; tuples of arrays that keep their
-            shapes, but for the number of rows.
+            shapes, but for the number of rows. Of others, all are drawn and none ahead of the last.
 
     Returns:
         What Keras's `fit` takes, with `steps_per_epoch`.
     """
     if not backend.on_tensorflow():
-        return batches
+        return (batch for batch in batches)
     import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
 
     first = next(batches)

@@ -16,21 +16,29 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from apparel import backend
+from apparel.listeners import Listener, Measures
+from apparel.schedule import LAG, Course
+from apparel.stateful import State
 
 # Of training, at its end, without pruning.
 ALL_IMAGES_AT_END = 0.15
-# Batches are drawn ahead of the step that they are for. Losses are used exactly so many batches
-# late, however far ahead the drawing thread is just then: so the seed decides every bit.
-LAG = 16
 
 
 class LossFeedback:
-    """Hands the losses of each step back to the thread that draws the batches."""
+    """Hands the losses of each step back to the thread that draws the batches.
+
+    That thread is ahead of the steps. So the losses are kept twice: as the batches are drawn, and
+    as of the last step, which is what a checkpoint holds.
+    """
 
     def __init__(self, n_images: int) -> None:
         self._losses = np.full(n_images, np.inf, np.float32)
         self._on_the_way: deque[NDArray[np.int64]] = deque()
         self._measured: queue.SimpleQueue[NDArray[np.float32] | None] = queue.SimpleQueue()
+        # As of the last step.
+        self._settled = self._losses.copy()
+        self._drawn: deque[NDArray[np.int64]] = deque()
+        self._recent: deque[tuple[NDArray[np.int64], NDArray[np.float32]]] = deque()
 
     def drawn(self, chosen: NDArray[np.int64]) -> bool:
         """Take note of a batch, and wait for the losses of the one `LAG` batches before.
@@ -39,6 +47,7 @@ class LossFeedback:
             Whether training goes on.
         """
         self._on_the_way.append(chosen)
+        self._drawn.append(chosen)
         if len(self._on_the_way) <= LAG:
             return True
         losses = self._measured.get()
@@ -49,7 +58,34 @@ class LossFeedback:
 
     def measured(self, losses: NDArray[np.float32]) -> None:
         """Take the losses of the next batch in turn, shape (batch,)."""
+        self._recent.append((self._drawn.popleft(), losses))
+        if len(self._recent) > LAG:
+            chosen, settled = self._recent.popleft()
+            self._settled[chosen] = settled
         self._measured.put(losses)
+
+    def state(self) -> State:
+        """See `Stateful`: as of the last step, and not of the last batch that was drawn."""
+        size = len(self._recent[0][0]) if self._recent else 0
+        count = len(self._recent)
+        return {
+            "settled": self._settled,
+            "chosen": np.array([chosen for chosen, _ in self._recent], np.int64).reshape(
+                count, size
+            ),
+            "losses": np.array([losses for _, losses in self._recent], np.float32).reshape(
+                count, size
+            ),
+        }
+
+    def restore(self, state: State) -> None:
+        """See `Stateful`."""
+        self._settled[:] = state["settled"]
+        self._losses = self._settled.copy()
+        self._recent = deque(zip(state["chosen"], state["losses"], strict=True))
+        self._on_the_way = deque(chosen for chosen, _ in self._recent)
+        for _, losses in self._recent:
+            self._measured.put(losses)
 
     def close(self) -> None:
         """Let go of a thread that waits."""
@@ -114,19 +150,25 @@ def recording(model: Any, batch_size: int, label_smoothing: float) -> Any:
     return recorded
 
 
-def loss_reader(feedback: LossFeedback) -> Any:
-    """Make a callback that hands each step's losses back."""
-    keras = backend.load_keras()
+class LossReader(Listener):
+    """Hands each step's losses of a recording model back.
 
-    class LossReader(keras.callbacks.Callback):  # type: ignore[misc, name-defined]  # Keras publishes no types
-        """Reads the losses of a recording model."""
+    Args:
+        feedback: gets them.
+        course: of the training; a listener before this one tells it of the steps.
+    """
 
-        def on_train_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002  # Keras's signature
-            losses = keras.ops.convert_to_numpy(self.model.step_losses)
-            feedback.measured(np.array(losses, np.float32))
+    def __init__(self, feedback: LossFeedback, course: Course) -> None:
+        self._feedback, self._course = feedback, course
 
-        def on_train_end(self, logs: object = None) -> None:  # noqa: ARG002  # Keras's signature
-            # The drawing thread waits for losses, and Keras for the thread.
-            feedback.close()
+    def step_ends(self, model: Any, measures: Measures) -> None:  # noqa: ARG002  # of all listeners
+        """See `Listener`."""
+        losses = backend.load_keras().ops.convert_to_numpy(model.step_losses)
+        self._feedback.measured(np.array(losses, np.float32))
 
-    return LossReader()
+    def training_ends(self, model: Any) -> None:
+        """See `Listener`."""
+        # The drawing thread waits for losses, and Keras for the thread. Training may go on with
+        # the next epoch where it began anew in the middle of one.
+        if self._course.progress >= 1 or model.stop_training:
+            self._feedback.close()

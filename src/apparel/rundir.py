@@ -1,16 +1,15 @@
 """The run directory: every file that a run leaves behind, each written whole or not at all."""
 
 import csv
+import hashlib
 import importlib.metadata
 import io
-import itertools
 import json
 import os
 import platform
-import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -18,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from apparel import results
 from apparel.backend import NumberFormat, processor_name
+from apparel.begun import Begun
+from apparel.checkpoints import CheckpointFolder
 from apparel.errors import ModelFileError, UsageError
-from apparel.files import atomic_path, write_text
-from apparel.formats import default_files, default_name
+from apparel.files import atomic_path, claim, drop_partial, write_text
 from apparel.records import (
     UNCALIBRATED,
     Calibration,
@@ -38,20 +38,28 @@ from apparel.results import (
     EXPORT_FILE,
     HISTORY_FILE,
     METRICS_FILE,
-    NOVELTY_FILE,
     PREDICTIONS_FILE,
     STRESS_FILE,
     SUSPECTS_FILE,
+)
+from apparel.run_folder import (
+    CHECKPOINTS,
+    SETTINGS_FILE,
+    check_room,
+    drop_checkpoints,
+    drop_outcome,
+    drop_results,
+    locked,
+    new_folder,
 )
 from apparel.settings import Plan, Recipe, Settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MODEL_FILE = "refactored_fashion_cnn.keras"
-IMAGES_FILE = "images.csv"
-SETTINGS_FILE = "settings.json"
 TEST_LOOKS = "test_looks"
+# Whether the run itself has scored the test images.
+TESTED = "tested"
 PACKAGES = ("apparel", "keras", "tensorflow", "tensorflow-cpu", "torch", "jax", "numpy",
             "scipy", "scikit-learn", "onnx", "onnxruntime")  # fmt: skip
 
@@ -71,6 +79,10 @@ class RunDirectory:
         self._made_folder = False
         self._claimed = False
         self._started = False
+        self._request: dict[str, object] = {}
+        self._locks = 0
+        # A look at the test images that was broken off is the same one when it is repeated.
+        self._look_counts = True
 
     @classmethod
     def create(
@@ -79,6 +91,7 @@ class RunDirectory:
         *,
         name: str,
         overwrite: bool = False,
+        request: Mapping[str, object] | None = None,
     ) -> "RunDirectory":
         """Claim a folder for a new run.
 
@@ -90,6 +103,8 @@ class RunDirectory:
                 made before is given back.
             name: what the folder's own name ends in, usually the model.
             overwrite: whether a run that is there already may be replaced.
+            request: what is asked for, in values that JSON knows: `settings`, `source` and what
+                else helps to go on with a run that was broken off before it trained.
 
         Returns:
             The new directory.
@@ -103,17 +118,18 @@ class RunDirectory:
         folder = Path(path if path is not None else "runs")
         try:
             if path is None:
-                folder, made = _new_folder(name), True
+                folder, made = new_folder(name), True
             else:
                 made = not folder.exists()
-                _check_room(folder, overwrite=overwrite)
+                check_room(folder, overwrite=overwrite, can_resume=cls(folder).can_resume)
                 folder.mkdir(parents=True, exist_ok=True)
             run = cls(folder)
+            run._request = dict(request or {})
             run._made_folder, run._claimed = made, not (folder / SETTINGS_FILE).exists()
             if run._claimed:
-                # Made exclusively: of two runs that want this folder, one gets it.
-                with (folder / SETTINGS_FILE).open("x", encoding="utf-8") as file:
-                    file.write('{"status": "running"}\n')
+                # Of two runs that want this folder, one gets it.
+                claimed = json.dumps({"status": "running", **run._request})
+                claim(folder / SETTINGS_FILE, claimed + "\n")
             else:
                 tempfile.TemporaryFile(dir=folder).close()
         except OSError as error:
@@ -134,28 +150,128 @@ class RunDirectory:
         run.settings()
         return run
 
+    @classmethod
+    def resume(cls, path: str | os.PathLike[str]) -> "RunDirectory":
+        """Open the directory of a run that was broken off, to go on with it.
+
+        Raises:
+            ModelFileError: it is none, or was broken off before it said what it was to do.
+            UsageError: the run is complete.
+        """
+        run = cls(path)
+        record = run._read()
+        if record.get("status") == "complete":
+            raise UsageError(f"the run {run.path} is complete. Nothing is left to do.")
+        if not {"settings", "source"} <= set(record):
+            raise ModelFileError(
+                f"{run.path / SETTINGS_FILE} does not say what the run was to do. Begin it once "
+                "more: apparel run --overwrite."
+            )
+        run._request = {
+            name: record[name] for name in ("source", "data_dir", "save") if name in record
+        }
+        run._claimed = False
+        run._started = "dataset" in record
+        run._look_counts = not record.get(TESTED, False)
+        return run
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether there is a run that was broken off, or is still going on."""
+        try:
+            record = self._read()
+        except ModelFileError:
+            return False
+        return {"settings", "source"} <= set(record) and record.get("status") != "complete"
+
+    @property
+    def request(self) -> Mapping[str, object]:
+        """What was asked for, beside the settings: `source`, `data_dir`, `save`."""
+        return self._request
+
+    def begun(self) -> tuple[Settings, Begun | None]:
+        """What was asked for, and how training began, if it had begun.
+
+        Raises:
+            ModelFileError: that cannot be read, or nothing can go on from it.
+        """
+        record = self._read()
+        try:
+            settings = Settings(**record["settings"])
+        except (TypeError, UsageError) as error:
+            raise ModelFileError(
+                f"{self.path / SETTINGS_FILE} holds settings that this version does not know "
+                f"({error}). Go on with the version that began, or train once more."
+            ) from error
+        if not self._started:
+            return settings, None
+        if record.get("continues") and not self.checkpoints().exist:
+            raise ModelFileError(
+                f"{self.path} trained a model that had been trained before, and was broken off "
+                "before its first checkpoint. Train once more."
+            )
+        return settings, Begun.of(record)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from going on with this run; may be nested.
+
+        Raises:
+            ApparelError: another process is at work on it.
+        """
+        self._locks += 1
+        try:
+            if self._locks > 1:
+                yield
+                return
+            with locked(self.path):
+                yield
+        finally:
+            self._locks -= 1
+
+    def checkpoints(self) -> CheckpointFolder:
+        """The checkpoints of the training that `write_settings` began."""
+        record = self.settings()
+        what = [record[name] for name in ("recipe", "plan", "number_format", "dataset")]
+        text = json.dumps([*what, record["settings"]["seed"]], sort_keys=True)
+        training = hashlib.sha256(text.encode()).hexdigest()
+        return CheckpointFolder(self.path / CHECKPOINTS, training)
+
+    def drop_outcome(self) -> None:
+        """Take back what a run that was broken off made after training, to make it anew."""
+        drop_partial(self.path)
+        drop_outcome(self.path)
+        self._record(status="running")
+
     def settings(self) -> dict[str, Any]:
         """Read back what `write_settings` wrote.
 
         Raises:
             ModelFileError: there is no readable settings file.
         """
-        try:
-            read: dict[str, Any] = dict(
-                json.loads((self.path / SETTINGS_FILE).read_text(encoding="utf-8"))
+        read = self._read()
+        missing = {"settings", "dataset", "class_names", "img_shape"} - set(read)
+        if missing:
+            raise ModelFileError(
+                f"{self.path / SETTINGS_FILE} does not describe a run: it lacks "
+                f"{', '.join(sorted(missing))}. Give a folder that `apparel run` wrote, or finish "
+                f"it: apparel resume {self.path}"
             )
+        return read
+
+    def _read(self) -> dict[str, Any]:
+        """Read `settings.json`, however far the run has come.
+
+        Raises:
+            ModelFileError: there is no readable settings file.
+        """
+        try:
+            return dict(json.loads((self.path / SETTINGS_FILE).read_text(encoding="utf-8")))
         except (OSError, TypeError, ValueError) as error:
             raise ModelFileError(
                 f"{self.path} is not a run directory: it has no readable {SETTINGS_FILE}. "
                 "Give a folder that `apparel run` wrote."
             ) from error
-        missing = {"settings", "dataset", "class_names", "img_shape"} - set(read)
-        if missing:
-            raise ModelFileError(
-                f"{self.path / SETTINGS_FILE} does not describe a run: it lacks "
-                f"{', '.join(sorted(missing))}. Give a folder that `apparel run` wrote."
-            )
-        return read
 
     def write_settings(
         self,
@@ -173,12 +289,16 @@ class RunDirectory:
         How often the test images were scored is not forgotten where this run trains once more.
         """
         looks = self.settings().get(TEST_LOOKS, 0) if self._started else 0
-        _drop_results(self.path)
+        drop_results(self.path)
+        # A second training goes on from the weights of the first, which its checkpoints alone hold.
+        continues = self._started
         self._started = True
         self._write_json(
             SETTINGS_FILE,
             {
+                **self._request,
                 "status": "running",
+                "continues": continues,
                 "started": datetime.now().astimezone().isoformat(timespec="seconds"),
                 "settings": asdict(settings),
                 "recipe": asdict(recipe),
@@ -187,10 +307,7 @@ class RunDirectory:
                 "dataset": dataset,
                 "class_names": list(class_names),
                 "img_shape": list(img_shape),
-                "versions": {
-                    "python": platform.python_version(),
-                    **{name: version for name in PACKAGES if (version := _version(name))},
-                },
+                "versions": versions(),
                 "processor": processor_name(),
                 "platform": platform.platform(),
                 TEST_LOOKS: looks,
@@ -205,18 +322,26 @@ class RunDirectory:
         path = self.path / SETTINGS_FILE
         if self._started:
             self._record(status=status)
+            if status == "complete":
+                drop_checkpoints(self.path)
             return
         if self._claimed:
             path.unlink(missing_ok=True)
         if self._made_folder and not any(self.path.iterdir()):
             self.path.rmdir()
 
-    def write_history(self, history: History, calibration: Calibration | None = None) -> None:
+    def write_history(
+        self,
+        history: History,
+        calibration: Calibration | None = None,
+        weights_sha256: str | None = None,
+    ) -> None:
         """Write `history.csv`, one row an epoch, and what became of the weights.
 
         Args:
             history: names the epoch whose weights were kept.
             calibration: what validation images chose; None where they were not asked.
+            weights_sha256: of the weights of the finished model.
         """
         names = list(history.history)
         columns = (history.history[name] for name in names)
@@ -225,6 +350,7 @@ class RunDirectory:
         self._record(
             restored_epoch=history.restored_epoch,
             calibration=asdict(calibration) if calibration else None,
+            weights_sha256=weights_sha256,
         )
 
     def calibration(self) -> Calibration:
@@ -234,8 +360,9 @@ class RunDirectory:
 
     def count_test_look(self) -> int:
         """Record that the test images are scored, and say for the how many-th time."""
-        looks = int(self.settings().get(TEST_LOOKS, 0)) + 1
-        self._record(**{TEST_LOOKS: looks})
+        looks = int(self.settings().get(TEST_LOOKS, 0)) + (1 if self._look_counts else 0)
+        self._look_counts = True
+        self._record(**{TEST_LOOKS: looks}, **({TESTED: True} if self._started else {}))
         return looks
 
     def write_evaluation(self, evaluation: Evaluation) -> None:
@@ -337,53 +464,10 @@ class RunDirectory:
         write_text(self.path / name, text.getvalue())
 
 
-def _new_folder(name: str) -> Path:
-    """Make a folder of its own under `runs`: `<date>-<time>-<name>`."""
-    stem = f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}-{name}"
-    for number in itertools.count(1):
-        folder = Path("runs", stem if number == 1 else f"{stem}-{number}")
-        # Two runs may start in the same second: whoever makes the folder has it.
-        with suppress(FileExistsError):
-            folder.mkdir(parents=True)
-            break
-    return folder
-
-
-def _check_room(folder: Path, *, overwrite: bool) -> None:
-    """Check that a folder is free for a run, or holds one that may be replaced.
-
-    Raises:
-        UsageError: it is not.
-    """
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is a file. Name a folder with --run-dir.")
-    if not any(folder.iterdir()):
-        return
-    if not overwrite:
-        raise UsageError(
-            f"the run directory {folder} is not empty. Name another with --run-dir, or replace "
-            "that run with --overwrite."
-        )
-    if not (folder / SETTINGS_FILE).is_file():
-        raise UsageError(
-            f"{folder} holds files but is no run directory, so it is not overwritten. "
-            "Name another with --run-dir."
-        )
-
-
-def _drop_results(folder: Path) -> None:
-    """Delete what an earlier training left in a run directory, and nothing else."""
-    suspects = (SUSPECTS_FILE.format(split=split) for split in ("train", "test"))
-    names = (CHECK_FILE, EXPORT_FILE, HISTORY_FILE, IMAGES_FILE, METRICS_FILE, NOVELTY_FILE,
-             PREDICTIONS_FILE, STRESS_FILE, *suspects, "report.html", "README.md", MODEL_FILE,
-             *default_files())  # fmt: skip
-    for path in (*(folder / name for name in names), *(folder / "plots").glob("*.png")):
-        path.unlink(missing_ok=True)
-    saved_model = folder / default_name("saved_model")
-    if saved_model.is_dir() and not saved_model.is_symlink():
-        shutil.rmtree(saved_model)
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that decide what training computes."""
+    found = {name: version for name in PACKAGES if (version := _version(name))}
+    return {"python": platform.python_version(), **found}
 
 
 def _version(distribution: str) -> str | None:

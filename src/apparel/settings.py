@@ -83,8 +83,12 @@ def checked_positive(name: str, value: object, advice: str) -> float:
     return number
 
 
-def parse_budget(text: str) -> float:
+def parse_time(name: str, text: str) -> float:
     """Read a time such as 60s, 10m, 1h or 1.5h.
+
+    Args:
+        name: of what it is the time, for the message.
+        text: a number and a unit.
 
     Returns:
         Seconds, above 0.
@@ -99,7 +103,7 @@ def parse_budget(text: str) -> float:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
         raise UsageError(
-            f"the budget must be a time above 0 with its unit, but is {text!r}. "
+            f"{name} must be a time above 0 with its unit, but is {text!r}. "
             "For example 60s, 10m or 1h."
         )
     return seconds
@@ -134,6 +138,8 @@ class Settings:
             what fits them.
         max_bad: the share of the files that may be unreadable, in [0, 1].
         keep_leaks: train also on images that are among the test images as well.
+        checkpoint_every: seconds between two checkpoints within an epoch, above 0; None for one
+            at the end of each epoch only.
     """
 
     model_name: str = "auto"
@@ -154,6 +160,7 @@ class Settings:
     image_size: int | None = None
     max_bad: float = 0.05
     keep_leaks: bool = False
+    checkpoint_every: float | None = None
 
     def __post_init__(self) -> None:
         """Check every value once, early.
@@ -179,6 +186,7 @@ class Settings:
             "max_bad", lambda n, v: checked_share(n, v, "0.05 allows one file in twenty to be bad.")
         )
         self._check("budget", lambda n, v: checked_positive(n, v, "600 is ten minutes."))
+        self._check("checkpoint_every", lambda n, v: checked_positive(n, v, "30 is half a minute."))
         self._check("learning_rate", lambda n, v: checked_positive(n, v, "0.001 is usual."))
         self._check(
             "weight_averaging",

@@ -2,22 +2,30 @@
 
 import statistics
 import time
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from apparel import backend, pipeline
-from apparel.augment import training_batches
-from apparel.averaging import weight_average
+from apparel.augment import TrainingBatches
+from apparel.averaging import WeightAverage
 from apparel.backend import NumberFormat
+from apparel.checkpointing import CheckpointKeeper, ModelState
+from apparel.checkpoints import CheckpointFolder
+from apparel.early_stopping import EarlyStopping
+from apparel.epoch_log import EpochLog
 from apparel.images import take
+from apparel.interruption import signals_held
+from apparel.listeners import Listener, keras_callback
 from apparel.muon import muon
-from apparel.progress import EpochEnd, epoch_reporter
-from apparel.pruning import LossFeedback, loss_reader, recording
+from apparel.progress import epoch_reporter
+from apparel.pruning import LossFeedback, LossReader, recording
 from apparel.recipes import HEAD, STEM, recipe_of
 from apparel.records import History, Splits
-from apparel.schedule import Course, StepCourse, TimeCourse, triangular_schedule
+from apparel.schedule import Course, StepCourse, TimeCourse, TriangularSchedule
 from apparel.settings import Plan, Recipe, Settings
+from apparel.stateful import Stateful
 from apparel.twin import copy_optimizer, copy_variables, training_optimizer, training_twin
 
 ADAM_LR_RATIO = 0.25
@@ -69,6 +77,7 @@ def fit(
     number_format: NumberFormat,
     *,
     plan: Plan | None = None,
+    checkpoints: CheckpointFolder | None = None,
 ) -> History:
     """Train a compiled model in the chosen number format.
 
@@ -82,36 +91,75 @@ def fit(
         settings: give the seed and, with the model's recipe, all else.
         number_format: of the twin.
         plan: end when its time is up instead of after the recipe's epochs.
+        checkpoints: keep the state of training here, and go on from what is there; the end is the
+            same, bit for bit. None keeps none.
 
     Returns:
         The measures of every finished epoch; `interrupted` is set after Ctrl-C.
+
+    Raises:
+        OSError: a checkpoint cannot be written or read.
+        ModelFileError: the last checkpoint does not fit the model.
+        Terminated: somebody ended the process by SIGTERM; a checkpoint was written before.
     """
     recipe = recipe_of(settings, plan)
     steps = _steps(len(splits.training), recipe)
-    course: Course = StepCourse(recipe.epochs * steps)
-    if plan:
-        course = TimeCourse(plan.seconds)
-        course.set_aside(plan.validation_seconds)
+    course = _course(recipe, plan, steps)
     twin = _compiled_twin(model, recipe, number_format, _batch_size(splits, recipe))
     feedback = LossFeedback(len(splits.training)) if recipe.prune else None
     backend.seed_everything(settings.seed)
     epochs = None if plan else recipe.epochs
-    log = _epoch_log(course, epochs)
-    callbacks = [log, *_callbacks(recipe, course, feedback)]
+    batches = _batches(splits, recipe, settings.seed, course, feedback)
+    log = EpochLog(course, batches, epoch_reporter(epochs), epochs)
+    average = WeightAverage(course, share=recipe.weight_averaging)
+    stopping = EarlyStopping(recipe.patience) if recipe.patience is not None else None
+    listeners: list[Listener | None] = [
+        log,
+        LossReader(feedback, course) if feedback else None,
+        TriangularSchedule(course, recipe.learning_rate)
+        if recipe.schedule == "triangular"
+        else None,
+        average if recipe.weight_averaging else None,
+        stopping,
+    ]
+    parts: dict[str, Stateful | None] = {
+        "course": course,
+        "batches": batches,
+        "losses": feedback,
+        "average": average,
+        "stopping": stopping,
+    }
     interrupted = False
     try:
-        twin.fit(
-            **_data(splits, recipe, settings.seed, course, feedback),
-            epochs=epochs or MOST_EPOCHS,
-            verbose=0,
-            callbacks=callbacks,
-        )
+        with signals_held() as request:
+            keeper = CheckpointKeeper(
+                ModelState(twin),
+                {name: part for name, part in parts.items() if part},
+                log,
+                request,
+                folder=checkpoints,
+                every=settings.checkpoint_every,
+                steps=steps,
+            )
+            keeper.begin()
+            twin.stop_training = log.is_over or (stopping is not None and stopping.is_over)
+            _run(
+                twin,
+                batches,
+                log,
+                steps=steps,
+                epochs=epochs or MOST_EPOCHS,
+                validation_data=_validation(splits, recipe),
+                callbacks=[keras_callback([part for part in (*listeners, keeper) if part])],
+            )
     except KeyboardInterrupt:
         interrupted = True
     finally:
         if feedback:
             feedback.close()
-        log.reporter.close()
+        log.close()
+    if stopping:
+        stopping.bring_back(twin)
     copy_variables(twin, model)
     if recipe.optimizer == "adam":
         copy_optimizer(twin.optimizer, model)
@@ -120,7 +168,7 @@ def fit(
         seconds=tuple(log.seconds),
         dtype=number_format.policy,
         interrupted=interrupted,
-        restored_epoch=_restored_epoch(callbacks),
+        restored_epoch=stopping.best_epoch if stopping else None,
         harder=recipe.prune > 0,
     )
 
@@ -186,61 +234,72 @@ def _make_variables(model: Any, batch_size: int) -> None:
     model.reset_metrics()
 
 
-def _data(
-    splits: Splits, recipe: Recipe, seed: int, course: Course, feedback: LossFeedback | None
-) -> dict[str, Any]:
-    """What Keras's `fit` is told of the images."""
-    images, labels = splits.train_images, splits.train_labels
-    training, held_out = splits.training, splits.validation
-    told: dict[str, Any] = {}
-    if len(held_out):
-        told["validation_data"] = pipeline.batched(
-            take(images, held_out), labels[held_out], batch_size=recipe.batch_size
+def _run(
+    twin: Any,
+    batches: TrainingBatches,
+    log: EpochLog,
+    *,
+    steps: int,
+    epochs: int,
+    **told: Any,
+) -> None:
+    """Train from where the log is to the end; first, the rest of an epoch that has begun."""
+    told |= {"shuffle": False, "verbose": 0}
+    if log.step and not twin.stop_training:
+        rest = steps - log.step
+        twin.fit(
+            pipeline.drawn(islice(batches, rest)),
+            initial_epoch=log.epoch,
+            epochs=log.epoch + 1,
+            steps_per_epoch=rest,
+            **told,
         )
-    batches = training_batches(
-        take(images, training),
-        labels[training],
+    if log.epoch < epochs and not twin.stop_training:
+        twin.fit(
+            pipeline.drawn(batches),
+            initial_epoch=log.epoch,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            **told,
+        )
+
+
+def _validation(splits: Splits, recipe: Recipe) -> Any:
+    """The images held out, as Keras's `fit` takes them; None where there are none."""
+    held_out = splits.validation
+    if not len(held_out):
+        return None
+    images, labels = take(splits.train_images, held_out), splits.train_labels[held_out]
+    return pipeline.batched(images, labels, batch_size=recipe.batch_size)
+
+
+def _batches(
+    splits: Splits, recipe: Recipe, seed: int, course: Course, feedback: LossFeedback | None
+) -> TrainingBatches:
+    """The batches of the images that are trained on."""
+    return TrainingBatches(
+        take(splits.train_images, splits.training),
+        splits.train_labels[splits.training],
         recipe,
         seed=seed,
         course=course,
         feedback=feedback,
         class_weights=splits.class_weights,
     )
-    return {
-        **told,
-        "x": pipeline.endless(batches),
-        "steps_per_epoch": _steps(len(training), recipe),
-        "shuffle": False,
-    }
+
+
+def _course(recipe: Recipe, plan: Plan | None, steps: int) -> Course:
+    """How far training goes: so many epochs, or as long as a plan says."""
+    if plan is None:
+        return StepCourse(recipe.epochs * steps)
+    course = TimeCourse(plan.seconds, plan.passes * steps)
+    course.set_aside(plan.validation_seconds)
+    return course
 
 
 def _batch_size(splits: Splits, recipe: Recipe) -> int:
     """Images in a step, where every batch is whole."""
     return min(recipe.batch_size, len(splits.training))
-
-
-def _callbacks(recipe: Recipe, course: Course, feedback: LossFeedback | None) -> list[Any]:
-    """What a recipe wants done beside the steps."""
-    callbacks = [loss_reader(feedback)] if feedback else []
-    if recipe.schedule == "triangular":
-        callbacks.append(triangular_schedule(course, recipe.learning_rate))
-    if recipe.weight_averaging:
-        callbacks.append(weight_average(course, share=recipe.weight_averaging))
-    if recipe.patience is not None:
-        stopping = backend.load_keras().callbacks.EarlyStopping(
-            monitor="val_accuracy",
-            mode="max",
-            patience=recipe.patience,
-            restore_best_weights=True,
-        )
-        callbacks.append(stopping)
-    return callbacks
-
-
-def _restored_epoch(callbacks: list[Any]) -> int | None:
-    """The epoch, counted from 1, whose weights early stopping brought back."""
-    stopping = backend.load_keras().callbacks.EarlyStopping
-    return next((int(c.best_epoch) + 1 for c in callbacks if isinstance(c, stopping)), None)
 
 
 def _order(measure: str) -> tuple[bool, bool]:
@@ -256,49 +315,3 @@ def _steps(n_images: int, recipe: Recipe) -> int:
     if recipe.prune:
         return max(n_images // recipe.batch_size, 1)
     return -(-n_images // recipe.batch_size)
-
-
-def _epoch_log(course: Course, epochs: int | None) -> Any:
-    """A Keras callback that keeps each epoch's measures and seconds, and reports progress.
-
-    It tells the course of every step, and ends training when the course is over.
-    """
-    keras = backend.load_keras()
-
-    class EpochLog(keras.callbacks.Callback):  # type: ignore[misc, name-defined]  # Keras publishes no types
-        """Keeps what finished epochs measured; an unfinished one leaves nothing behind."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.measures: dict[str, list[float]] = {}
-            self.seconds: list[float] = []
-            self.reporter = epoch_reporter(epochs)
-            self._training_start = time.perf_counter()
-
-        def on_epoch_begin(self, epoch: int, logs: object = None) -> None:  # noqa: ARG002  # Keras's signature
-            self._start = time.perf_counter()
-            self.reporter.epoch_begins(epoch + 1)
-
-        def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002  # Keras's signature
-            course.step_ends()
-            self.reporter.step_ends(course.progress, logs or {})
-            if course.progress >= 1:
-                self.model.stop_training = True
-
-        def on_test_begin(self, logs: object = None) -> None:  # noqa: ARG002  # Keras's signature
-            self._test_start = time.perf_counter()
-
-        def on_test_end(self, logs: object = None) -> None:  # noqa: ARG002  # Keras's signature
-            course.set_aside(time.perf_counter() - self._test_start)
-
-        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-            now = time.perf_counter()
-            for name, value in (logs or {}).items():
-                self.measures.setdefault(name, []).append(float(value))
-            self.seconds.append(now - self._start)
-            spent = now - self._training_start
-            left = spent / course.progress - spent
-            end = EpochEnd(epoch + 1, epochs, self.seconds[-1], max(left, 0.0), logs or {})
-            self.reporter.epoch_ends(end)
-
-    return EpochLog()

@@ -1,6 +1,7 @@
 """What the command does with a run: the whole course, and a later look."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ from apparel import display, results, text
 from apparel.errors import UsageError
 from apparel.files import check_writable, write_text
 from apparel.formats import ONNX_FILE
+from apparel.interruption import Terminated, termination_raised
 from apparel.records import Evaluation
 from apparel.rundir import RunDirectory
 from apparel.settings import Recipe, Settings
@@ -49,30 +51,94 @@ def run(
         ApparelError: a step failed; the run directory says "failed".
         KeyboardInterrupt: Ctrl-C; the run directory says "interrupted".
     """
-    try:
+
+    def begin() -> "ApparelClassifier":
         from apparel.classifier import ApparelClassifier  # noqa: PLC0415  # seconds
 
         classifier = ApparelClassifier(**asdict(settings), data_dir=data_dir, run_dir=directory)
-        _all_steps(classifier, directory, source, data_dir, save_path)
-    except BaseException as error:
-        with suppress(OSError):  # a full disk must not hide what went wrong
-            interrupted = isinstance(error, KeyboardInterrupt)
-            directory.write_status("interrupted" if interrupted else "failed")
-        raise
-    directory.write_status("complete")
-    display.wait_for_windows()
+        classifier.import_data(source).prepare_data().create_model().setup_model()
+        classifier.run_training()
+        return classifier
+
+    _to_the_end(begin, directory, data_dir, save_path)
 
 
-def _all_steps(
-    classifier: "ApparelClassifier",
+def resume(
+    path: Path,
+    *,
+    source: str | None = None,
+    data_dir: Path | None = None,
+) -> None:
+    """Go on with a run that was broken off, wherever that was, to its end.
+
+    Args:
+        path: its run directory.
+        source: where the images are, if not where they were.
+        data_dir: a folder with the data set's files; by default the one that the run was given.
+
+    Raises:
+        ModelFileError: it is no run directory, or nothing can go on from what is there.
+        ApparelError: a step failed, or another process is at work on it.
+        KeyboardInterrupt: Ctrl-C; the run directory says "interrupted".
+        Terminated: SIGTERM, likewise.
+    """
+    directory = RunDirectory.resume(path)
+    asked = directory.request
+    data_dir = data_dir or _path(asked.get("data_dir"))
+
+    def go_on() -> "ApparelClassifier":
+        from apparel.classifier import ApparelClassifier  # noqa: PLC0415  # seconds
+
+        return ApparelClassifier.resume(directory, source=source, data_dir=data_dir)
+
+    _to_the_end(go_on, directory, data_dir, _path(asked.get("save")))
+
+
+def request(
+    settings: Settings, *, source: str, data_dir: Path | None, save_path: Path | None
+) -> dict[str, object]:
+    """What a run directory records of what is asked for, before anything is done."""
+    return {
+        "settings": asdict(settings),
+        "source": source,
+        "data_dir": str(data_dir) if data_dir else None,
+        "save": str(save_path) if save_path else None,
+    }
+
+
+def _path(name: object) -> Path | None:
+    """A path that a run directory has recorded."""
+    return Path(str(name)) if name else None
+
+
+def _to_the_end(
+    train: "Callable[[], ApparelClassifier]",
     directory: RunDirectory,
-    source: str,
     data_dir: Path | None,
     save_path: Path | None,
 ) -> None:
-    """Every step, in order."""
-    classifier.import_data(source).prepare_data().create_model().setup_model()
-    classifier.run_training()
+    """Train or go on, do what follows, and leave a run directory that says how it ended."""
+    with directory.lock(), termination_raised():
+        try:
+            _after_training(train(), directory, data_dir, save_path)
+        except BaseException as error:
+            with suppress(OSError):  # a full disk must not hide what went wrong
+                stopped = isinstance(error, KeyboardInterrupt | Terminated)
+                directory.write_status("interrupted" if stopped else "failed")
+            if directory.can_resume:
+                print(f"Go on with: apparel resume {directory.path}", file=sys.stderr)
+            raise
+        directory.write_status("complete")
+    display.wait_for_windows()
+
+
+def _after_training(
+    classifier: "ApparelClassifier",
+    directory: RunDirectory,
+    data_dir: Path | None,
+    save_path: Path | None,
+) -> None:
+    """Every step that follows training, in order."""
     evaluation = classifier.test_model()
     classifier.explain_results()
     n_images = len(evaluation.true)
@@ -83,6 +149,7 @@ def _all_steps(
     if save_path:
         classifier.export_model(save_path)
     print(f"\nTest result on {n_images:,} images\n{text.metric_lines(evaluation)}")
+    print(f"SHA-256 of the weights  {directory.settings()['weights_sha256']}")
     print(f"Run directory: {directory.path}")
 
 

@@ -5,7 +5,7 @@ import argparse
 from apparel._version import __version__
 from apparel.arguments.base import Parser
 from apparel.arguments.looks import add_check, add_compare, add_evaluate, add_further_looks
-from apparel.arguments.training import add_run
+from apparel.arguments.training import add_resume, add_run
 from apparel.arguments.use import add_export, add_predict, add_serve
 
 __all__ = ["parser"]
@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
         prog="apparel",
         description="Turn labelled small images into a trained, tested, explained classifier.",
         epilog="Exit codes: 0 done, 1 failed, or checked and not clean, 2 wrong usage, 3 bad input "
-        "data, 4 bad model file, 5 could not get the data, 130 interrupted.",
+        "data, 4 bad model file, 5 could not get the data, 130 interrupted, 143 terminated.",
     )
     top.add_argument("--version", action="version", version=f"apparel {__version__}")
     common = Parser(add_help=False)
@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
         title="commands", dest="command", required=True, metavar="COMMAND"
     )
     add_run(commands, common)
+    add_resume(commands, common)
     add_evaluate(commands, common)
     add_compare(commands, common)
     add_check(commands, common)

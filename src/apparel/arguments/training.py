@@ -1,13 +1,14 @@
 """The arguments of training."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from apparel import recipes
 from apparel.arguments.base import SHOWN, Commands, Parser, add_data, add_image_choice
 from apparel.errors import ApparelError
 from apparel.formats import SUFFIXES
-from apparel.settings import DTYPES, Settings, parse_budget
+from apparel.settings import DTYPES, Settings, parse_time
 
 _MODEL_HELP = (
     "architecture: the small cnn, fast (better in a fraction of the time), best (the most "
@@ -42,6 +43,19 @@ def add_run(commands: Commands, common: Parser) -> None:
     )
 
 
+def add_resume(commands: Commands, common: Parser) -> None:
+    """Add `apparel resume`."""
+    command = commands.add_parser(
+        "resume",
+        parents=[common],
+        help="go on with a run that was broken off",
+        description="Go on with a run that was broken off, from its last checkpoint to its end. "
+        "The result is the same, bit for bit, as if nothing had happened.",
+    )
+    command.add_argument("run", type=Path, metavar="RUN", help="the directory of the run")
+    add_data(command, default=None, shown="(default: where they were)")
+
+
 def _add_training(command: argparse.ArgumentParser) -> None:
     """Add what decides which model is trained on which images, and how."""
     default = Settings()
@@ -52,7 +66,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     add("--epochs", type=int, metavar="N", help=f"passes over the images {_of_model('epochs')}")
     add(
         "--budget",
-        type=_budget,
+        type=_time("budget"),
         metavar="TIME",
         help="train for so long instead, for example 60s, 10m or 1h",
     )
@@ -111,6 +125,13 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         help="train also on images that are among the test images as well, and report the accuracy "
         "with and without these",
     )
+    add(
+        "--checkpoint-every",
+        type=_time("checkpoint_every"),
+        metavar="TIME",
+        help="keep the state of training this often as well, for example 30s (default: after "
+        "every epoch)",
+    )
 
 
 def _of_model(setting: str) -> str:
@@ -119,9 +140,13 @@ def _of_model(setting: str) -> str:
     return f"(default: {values})"
 
 
-def _budget(text: str) -> float:
-    """Read `--budget`; what is wrong with it is argparse's to say."""
-    try:
-        return parse_budget(text)
-    except ApparelError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+def _time(name: str) -> Callable[[str], float]:
+    """Read an argument that is a time; what is wrong with it is argparse's to say."""
+
+    def read(text: str) -> float:
+        try:
+            return parse_time(name, text)
+        except ApparelError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return read

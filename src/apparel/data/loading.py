@@ -1,12 +1,15 @@
 """From the name or path of a source to a Dataset."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from apparel.data.assembly import LabelledImages, Split, assemble, join
+from apparel.data.bounds import shown
 from apparel.data.fashion_mnist import load_fashion_mnist
 from apparel.data.folder import read_folder
 from apparel.data.idx import find_idx, read_idx
@@ -14,7 +17,7 @@ from apparel.data.limit import limit_images
 from apparel.data.npz import labelled_arrays, read_npz
 from apparel.data.table import find_tables, read_table, read_tables
 from apparel.errors import DataError, UsageError
-from apparel.records import Dataset
+from apparel.records import ARRAYS, Dataset
 
 # A name, a path, or arrays.
 Source: TypeAlias = str | os.PathLike[str] | tuple[Any, Any]
@@ -66,9 +69,10 @@ def load(
         dataset = LOADERS[os.fspath(source)](data_dir)
     else:
         path = _existing(source)
-        found = _read(path, image_size=image_size)
-        _check_readable(path, found, max_bad)
-        dataset = assemble(found, source=os.fspath(path), test_split=test_split, seed=seed)
+        with _room_for(path):
+            found = _read(path, image_size=image_size)
+            _check_readable(path, found, max_bad)
+            dataset = assemble(found, source=os.fspath(path), test_split=test_split, seed=seed)
     return dataset if limit is None else limit_images(dataset, limit, seed)
 
 
@@ -106,8 +110,24 @@ def _from_pairs(source: tuple[Any, Any], *, test_split: float, seed: int) -> Dat
         labelled_arrays(np.asarray(images), np.asarray(labels), "", split)
         for split, (images, labels) in zip(splits, pairs, strict=True)
     ]
-    found = join(parts, splits=splits, source="arrays")
-    return assemble(found, source="arrays", test_split=test_split, seed=seed, keep_order=True)
+    found = join(parts, splits=splits, source=ARRAYS)
+    return assemble(found, source=ARRAYS, test_split=test_split, seed=seed, keep_order=True)
+
+
+@contextmanager
+def _room_for(path: Path) -> Iterator[None]:
+    """Say what does not fit into memory.
+
+    Raises:
+        DataError: in place of a MemoryError.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise DataError(
+            f"{path} does not fit into this machine's memory. Expected was a set that does, or a "
+            "folder of image files, which may be larger. Close other programs, or use fewer images."
+        ) from error
 
 
 def _existing(source: str | os.PathLike[str]) -> Path:
@@ -138,6 +158,11 @@ def _read(path: Path, *, image_size: int | None) -> LabelledImages:
         if tables := find_tables(path):
             return read_tables(path, tables, image_size=image_size, cache=cache)
         return read_folder(path, image_size=image_size, cache=cache)
+    if not path.is_file():  # opening a pipe would wait for somebody to write
+        raise DataError(
+            f"{path} is a pipe, a device or a socket, but expected was a folder or a file. Give "
+            "the path of one."
+        )
     if path.suffix == ".npz":
         return read_npz(path)
     if path.suffix in {".csv", ".parquet"}:
@@ -160,6 +185,6 @@ def _check_readable(path: Path, found: LabelledImages, max_bad: float) -> None:
         name, why = next(iter(found.unreadable.items()))
         raise DataError(
             f"{n_bad:,} of {n_bad + len(found.labels):,} files in {path} ({share:.1%}) cannot be "
-            f"read, and at most {max_bad:.1%} may be bad. The first one, {name}: {why} List them "
-            "all with `apparel check`, or allow more with --max-bad."
+            f"read, and at most {max_bad:.1%} may be bad. The first one, {shown(name)}: {why} List "
+            "them all with `apparel check`, or allow more with --max-bad."
         )

@@ -11,7 +11,15 @@ from apparel.records.comparison import (
     PairComparison,
     TestedRun,
 )
-from apparel.records.data import Dataset, Files, ImageList, Splits, source_name, without_folders
+from apparel.records.data import (
+    ARRAYS,
+    Dataset,
+    Files,
+    ImageList,
+    Splits,
+    source_name,
+    without_folders,
+)
 from apparel.records.duplicates import Duplicates
 from apparel.records.evaluation import (
     UNCALIBRATED,
@@ -35,6 +43,7 @@ from apparel.records.training import History
 from apparel.records.unusual import Unusual
 
 __all__ = [
+    "ARRAYS",
     "SIGNIFICANCE",
     "UNCALIBRATED",
     "Abstention",

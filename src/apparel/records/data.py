@@ -17,6 +17,10 @@ if TYPE_CHECKING:  # the command's --help has no time to load NumPy
     from apparel.images import ImageArray
 
 
+# What data from arrays call their source.
+ARRAYS = "arrays"
+
+
 def source_name(source: str) -> str:
     """The name of a source without the folders that lead to it.
 
