@@ -3,6 +3,7 @@
 # make check  style, types, and every test with warnings as errors and a coverage floor
 # make lint   style and types alone
 # make stress load, overload and attack a server of this machine (a quarter of an hour)
+# make torture kill runs, damage checkpoints, attack with files (an hour and more; goes on where it was)
 # make bench  accuracy and time against plain Keras and scikit-learn (hours)
 
 BIN := .venv/bin
@@ -10,7 +11,7 @@ RUN_SETUP := .venv/.run-installed
 TEST_SETUP := .venv/.test-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run test check lint docs notebook stress bench clean
+.PHONY: run test check lint docs notebook stress torture bench clean
 
 run: $(RUN_SETUP)
 	$(BIN)/apparel run $(ARGS)
@@ -44,6 +45,10 @@ bench: $(TEST_SETUP)
 stress: $(TEST_SETUP)
 	[ -n "$(MODEL)" ] || [ -d .stress ] || $(BIN)/apparel run --epochs 2 --run-dir .stress
 	$(BIN)/python -m benchmarks.serving $(or $(MODEL),.stress)
+
+# Kill runs and go on with them, damage checkpoints, open hostile and mutated files.
+torture: $(TEST_SETUP)
+	$(BIN)/python -m benchmarks.torture $(PARTS)
 
 clean:
 	rm -rf .venv .stress .mypy_cache .pytest_cache .ruff_cache .coverage

@@ -45,9 +45,11 @@ RULES: dict[str, set[str]] = {
     "pipeline": {"backend", "images"},
     "twin": {"backend", "fused"},
     "train": FOUNDATIONS
-    | {"augment", "averaging", "checkpointing", "checkpoints", "early_stopping", "epoch_log",
-       "interruption", "listeners", "muon", "pipeline", "progress", "pruning", "schedule",
-       "stateful", "twin"},
+    | {"checkpointing", "checkpoints", "interruption", "listeners", "muon", "pipeline", "pruning",
+       "training_parts", "twin"},
+    "training_parts": FOUNDATIONS
+    | {"augment", "averaging", "early_stopping", "epoch_log", "listeners", "progress", "pruning",
+       "schedule", "stateful"},
     "budget": FOUNDATIONS | {"models", "train"},
     "inference": FOUNDATIONS | {"pipeline"},
     "gradients": {"backend"},

@@ -1,6 +1,7 @@
 """`apparel run`, killed and resumed, by real commands on real data."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -14,11 +15,13 @@ import pytest
 from benchmarks.torture.kills import result
 
 from apparel import checkpoints, models
+from apparel.arguments import parser
 from apparel.classifier import ApparelClassifier
 from apparel.errors import ApparelError, DataError, ModelFileError, UsageError
 from apparel.rundir import RunDirectory
 from tests.conftest import run_command
 
+PAGE = (Path(__file__).parent.parent / "docs" / "resume.md").read_text(encoding="utf-8")
 OPTIONS = ["--limit", "600", "--epochs", "4", "--seed", "3", "--batch-size", "32",
            "--checkpoint-every", "0.1s"]  # fmt: skip
 
@@ -148,6 +151,24 @@ def test_the_class_goes_on_as_well(expected, broken_off, capsys):
     assert metrics == (expected[0] / "metrics.json").read_text()
 
 
+def test_the_examples_of_the_page(killed, tmp_path):
+    shell, python = (
+        re.search(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)[1] for kind in ("sh", "python")
+    )
+    run, _, resume = shell.splitlines()
+    for line in (run, resume):
+        program, *arguments = line.split()
+        assert program == "apparel"
+        assert "runs/coats" in arguments
+        parser().parse_args(arguments)
+    shutil.copytree(killed, tmp_path / "runs" / "coats")
+    done = subprocess.run(
+        [sys.executable, "-c", python], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Accuracy" in done.stdout
+
+
 def test_other_images_are_refused(broken_off):
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (700, 28, 28), dtype=np.uint8)
@@ -220,7 +241,7 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_run_and_loses_nothing(brok
     assert done.returncode == 1
     *_, hint, message = done.stderr.splitlines()
     assert hint == "Go on with: apparel resume run"
-    assert message.startswith("apparel: run/checkpoints/0000")
+    assert message.startswith(f"apparel: {broken_off / 'checkpoints' / '0000'}")
     assert message.endswith(".safetensors: File too large")
     assert {path.name for path in (broken_off / "checkpoints").iterdir()} == there
     assert json.loads((broken_off / "settings.json").read_text())["status"] == "failed"

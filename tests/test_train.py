@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from apparel import data, models, prepare, progress, train
+from apparel import data, models, prepare, progress, train, training_parts
 from apparel.augment import TrainingBatches
 from apparel.backend import NumberFormat
 from apparel.images import StoredImages
@@ -149,7 +149,7 @@ def test_ctrl_c_keeps_weights_and_finished_epochs(
             if progress == pytest.approx(12 / 45):
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "epoch_reporter", lambda _: Interrupting(sys.stderr))
+    monkeypatch.setattr(training_parts, "epoch_reporter", lambda _: Interrupting(sys.stderr))
     model, history = trained(splits, epochs=5)
     assert history.interrupted
     assert history.epochs == 1
@@ -230,7 +230,7 @@ def test_time_ends_training_in_the_middle_of_an_epoch(
         def set_aside(self, seconds: float) -> None:
             self.aside.append(seconds)
 
-    monkeypatch.setattr(train, "TimeCourse", FakeTime)
+    monkeypatch.setattr(training_parts, "TimeCourse", FakeTime)
     settings = Settings(model_name="fast", width=8, batch_size=60, budget=20)
     plan = Plan(
         model_name="fast", width=8, images_per_second=1, passes=1, seconds=13,

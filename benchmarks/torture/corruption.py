@@ -11,22 +11,21 @@ def corrupted(path: Path, kind: str, random: Generator) -> None:
     """Damage a file in place.
 
     Args:
-        path: the file, of at least two bytes.
+        path: the file; not all zeros.
         kind: one of `CORRUPTIONS`.
         random: chooses where.
     """
     content = bytearray(path.read_bytes())
-    place = int(random.integers(len(content)))
+    # Where it is not zero already, so that zeros change it.
+    place = int(random.choice([k for k, byte in enumerate(content) if byte]))
     match kind:
         case "flip":
             content[place] ^= 1 << int(random.integers(8))
         case "cut":
             del content[place:]
         case "zero":
-            # A block that was never written; made so that it was not zero before.
-            content[place] |= 1
+            # A block that was never written.
             end = min(place + int(random.integers(1, 4097)), len(content))
-            path.write_bytes(content)
             content[place:end] = bytes(end - place)
         case "append":
             content += random.bytes(int(random.integers(1, 513)))

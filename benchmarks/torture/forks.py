@@ -1,4 +1,4 @@
-"""Run the command in a process that has imported everything already, and kill it."""
+"""Work in a copy of this process, which has imported everything already, and kill it."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from numpy.random import Generator
 
-from apparel import checkpoints, cli, files
+from apparel import checkpoints, files
 
 # Nothing that is tried here takes longer.
 LONGEST = 300.0
@@ -32,19 +32,19 @@ class Ended:
     seconds: float
 
 
-def run_command(
-    arguments: list[str],
+def run(
+    work: Callable[[], int],
     log: Path,
     *,
     kill_after: float | None = None,
     kill_in_save: Generator | None = None,
 ) -> Ended:
-    """Run `apparel` in a copy of this process.
+    """Do something in a copy of this process.
 
     TensorFlow may be imported here, but must not have computed anything.
 
     Args:
-        arguments: of the command.
+        work: what to do; its result is the exit code.
         log: gets its output.
         kill_after: seconds until SIGKILL.
         kill_in_save: draws the system call of a checkpoint's save at which it kills itself.
@@ -52,7 +52,7 @@ def run_command(
     start = time.perf_counter()
     child = os.fork()
     if child == 0:
-        _become(arguments, log, kill_in_save)
+        _become(work, log, kill_in_save)
     descriptor = os.pidfd_open(child)
     try:
         waiting = LONGEST if kill_after is None else kill_after
@@ -64,8 +64,8 @@ def run_command(
     return Ended(os.waitstatus_to_exitcode(status), time.perf_counter() - start)
 
 
-def _become(arguments: list[str], log: Path, kill_in_save: Generator | None) -> None:
-    """Be the command, and end."""
+def _become(work: Callable[[], int], log: Path, kill_in_save: Generator | None) -> None:
+    """Do the work, and end."""
     code = 70
     try:
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -73,7 +73,7 @@ def _become(arguments: list[str], log: Path, kill_in_save: Generator | None) -> 
         os.dup2(descriptor, 2)
         if kill_in_save is not None:
             _die_in_save(kill_in_save)
-        code = cli.main(arguments)
+        code = work()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 71
     except BaseException:  # noqa: BLE001  # whatever it is, the log shall have it

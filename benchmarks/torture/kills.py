@@ -3,25 +3,31 @@
 import csv
 import json
 import shutil
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
 
-from benchmarks.torture.forks import Ended, run_command
+from apparel import backend, cli
+from apparel.classifier import ApparelClassifier
+from benchmarks.torture.forks import Ended, run
 
 KILLED = -9
-# What is trained, and the share of the kills that it gets. Small, as each is run many times.
-SCENARIOS: dict[str, list[str]] = {
-    "cnn": ["--model", "cnn", "--epochs", "3", "--batch-size", "64"],
-    "cnn, patience": ["--model", "cnn", "--epochs", "4", "--patience", "1"],
-    "cnn, averaging": ["--model", "cnn", "--epochs", "2", "--weight-averaging", "0.7"],
-    "fast": ["--model", "fast", "--width", "16", "--epochs", "6", "--batch-size", "32"],
-    "best": ["--model", "best", "--width", "16", "--epochs", "14", "--batch-size", "64"],
-    "budget": ["--model", "fast", "--width", "16", "--budget", "12s", "--batch-size", "32"],
+# What is trained. Small, as each is trained many times; to the end of its test, or of the command.
+SCENARIOS: dict[str, dict[str, object]] = {
+    "whole command": {"model": "fast", "width": 16, "epochs": 4, "batch_size": 32},
+    "cnn": {"model_name": "cnn", "epochs": 3, "batch_size": 64},
+    "cnn, patience": {"model_name": "cnn", "epochs": 4, "patience": 1},
+    "cnn, averaging": {"model_name": "cnn", "epochs": 2, "weight_averaging": 0.7},
+    "fast": {"model_name": "fast", "width": 16, "epochs": 6, "batch_size": 32},
+    "best": {"model_name": "best", "width": 16, "epochs": 14, "batch_size": 64},
+    "budget": {"model_name": "fast", "width": 16, "budget": "12s", "batch_size": 32},
 }
-COMMON = ["--limit", "600", "--seed", "7", "--checkpoint-every", "0.3s"]
+WHOLE = "whole command"
+COMMON = {"limit": 600, "seed": 7, "checkpoint_every": "0.3s"}
 
 
 @dataclass(frozen=True)
@@ -50,17 +56,15 @@ class Tally:
         in_save: of these, within the save of a checkpoint.
         runs: that were finished afterwards.
         same: of these, with the result of the one that nobody killed.
-        resumed_from: how often a process went on from a checkpoint.
     """
 
     kills: int = 0
     in_save: int = 0
     runs: int = 0
     same: int = 0
-    resumed_from: int = 0
 
 
-def torture(scenario: str, kills: int, work: Path, *, seed: int, data_dir: Path | None) -> Tally:
+def torture(scenario: str, kills: int, work: Path, *, seed: int) -> dict[str, object]:
     """Kill runs of one scenario until there were so many kills, and finish each of them.
 
     Args:
@@ -68,24 +72,29 @@ def torture(scenario: str, kills: int, work: Path, *, seed: int, data_dir: Path 
         kills: at least so many.
         work: an empty folder.
         seed: of the moments.
-        data_dir: a folder with the data set's files.
     """
     random = np.random.default_rng(seed)
-    options = [*COMMON, *SCENARIOS[scenario], *(["--data-dir", str(data_dir)] if data_dir else [])]
-    reference, seconds = _reference(options, work, budget="--budget" in options)
+    options = {**COMMON, **SCENARIOS[scenario]}
+    # Nothing may have computed here: its copies could not compute then.
+    backend.load_keras()
+
+    def train(folder: Path) -> Callable[[], int]:
+        return lambda: _work(options, folder, whole=scenario == WHOLE)
+
+    reference, seconds = _reference(train, work, budget="budget" in options)
     tally = Tally()
     while tally.kills < kills:
         folder = work / "run"
         shutil.rmtree(folder, ignore_errors=True)
         if (work / "begun").exists():
             shutil.copytree(work / "begun", folder)
-        _kill_and_finish(options, folder, tally, random, seconds=seconds, log=work / "log")
+        _kill_and_finish(train(folder), tally, random, seconds=seconds, log=work / "log")
         tally.runs += 1
         same = result(folder) == reference
         tally.same += same
         if not same:
-            shutil.copytree(folder, work / f"differs-{tally.runs}", dirs_exist_ok=True)
-    return tally
+            print(f"differs: {result(folder)}\n    from {reference}", file=sys.stderr)
+    return {**asdict(tally), "holds": tally.same == tally.runs}
 
 
 def result(folder: Path) -> Result:
@@ -99,7 +108,9 @@ def result(folder: Path) -> Result:
     return Result(settings["weights_sha256"], rows, metrics, settings["test_looks"])
 
 
-def _reference(options: list[str], work: Path, *, budget: bool) -> tuple[Result, float]:
+def _reference(
+    train: Callable[[Path], Callable[[], int]], work: Path, *, budget: bool
+) -> tuple[Result, float]:
     """A run that nobody kills, and the seconds it takes.
 
     No two runs with a budget are alike, as they follow the clock. Once one goes on from a
@@ -107,16 +118,15 @@ def _reference(options: list[str], work: Path, *, budget: bool) -> tuple[Result,
     """
     folder, log = work / "reference", work / "reference.log"
     if budget:
-        _need(run_command(_command(options, folder), log, kill_after=9), KILLED, log)
+        _need(run(train(folder), log, kill_after=9), KILLED, log)
         shutil.copytree(folder, work / "begun")
-    ended = run_command(_command(options, folder), log)
+    ended = run(train(folder), log)
     _need(ended, 0, log)
     return result(folder), ended.seconds
 
 
 def _kill_and_finish(
-    options: list[str],
-    folder: Path,
+    train: Callable[[], int],
     tally: Tally,
     random: Generator,
     *,
@@ -127,8 +137,8 @@ def _kill_and_finish(
     for _ in range(int(random.integers(1, 6))):
         in_save = random.random() < 0.4  # noqa: PLR2004  # more than the third that must be
         moment = float(random.uniform(0, seconds))
-        ended = run_command(
-            _command(options, folder),
+        ended = run(
+            train,
             log,
             kill_after=None if in_save else moment,
             kill_in_save=random if in_save else None,
@@ -138,8 +148,7 @@ def _kill_and_finish(
         _need(ended, KILLED, log)
         tally.kills += 1
         tally.in_save += in_save
-    tally.resumed_from += any((folder / "checkpoints").glob("*.safetensors"))
-    _need(run_command(_command(options, folder), log), 0, log)
+    _need(run(train, log), 0, log)
 
 
 def _need(ended: Ended, code: int, log: Path) -> None:
@@ -153,13 +162,20 @@ def _need(ended: Ended, code: int, log: Path) -> None:
         raise RuntimeError(f"exit code {ended.code} instead of {code}:\n{said}")
 
 
-def _command(options: list[str], folder: Path) -> list[str]:
-    """Begin, or go on."""
-    if (folder / "settings.json").exists():
-        return ["resume", str(folder)]
-    return ["run", *options, "--run-dir", str(folder)]
-
-
-def as_record(tally: Tally) -> dict[str, int]:
-    """For a file of results."""
-    return asdict(tally)
+def _work(options: Mapping[str, object], folder: Path, *, whole: bool) -> int:
+    """Begin, or go on, to the end; gives the exit code."""
+    begun = (folder / "settings.json").exists()
+    if whole:
+        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        begin = ["run", *arguments, "--run-dir", str(folder)]
+        return cli.main(["resume", str(folder)] if begun else begin)
+    if begun:
+        classifier = ApparelClassifier.resume(folder)
+    else:
+        classifier = ApparelClassifier(**options, run_dir=folder)  # type: ignore[arg-type]
+        classifier.import_data().prepare_data().create_model().setup_model().run_training()
+    classifier.test_model()
+    run_directory = classifier._run  # noqa: SLF001  # as the command does
+    if run_directory:
+        run_directory.write_status("complete")
+    return 0

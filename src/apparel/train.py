@@ -8,29 +8,21 @@ from typing import Any
 import numpy as np
 
 from apparel import backend, pipeline
-from apparel.augment import TrainingBatches
-from apparel.averaging import WeightAverage
 from apparel.backend import NumberFormat
 from apparel.checkpointing import CheckpointKeeper, ModelState
 from apparel.checkpoints import CheckpointFolder
-from apparel.early_stopping import EarlyStopping
-from apparel.epoch_log import EpochLog
 from apparel.images import take
 from apparel.interruption import signals_held
-from apparel.listeners import Listener, keras_callback
+from apparel.listeners import keras_callback
 from apparel.muon import muon
-from apparel.progress import epoch_reporter
-from apparel.pruning import LossFeedback, LossReader, recording
+from apparel.pruning import recording
 from apparel.recipes import HEAD, STEM, recipe_of
 from apparel.records import History, Splits
-from apparel.schedule import Course, StepCourse, TimeCourse, TriangularSchedule
 from apparel.settings import Plan, Recipe, Settings
-from apparel.stateful import Stateful
+from apparel.training_parts import TrainingParts, training_parts
 from apparel.twin import copy_optimizer, copy_variables, training_optimizer, training_twin
 
 ADAM_LR_RATIO = 0.25
-# Keras's fit wants a number of epochs; where time ends training, one that is never reached.
-MOST_EPOCHS = 1_000_000
 # Steps, and seconds with them, that the machine's speed is measured by.
 LEAST_STEPS = 6
 MEASURING_SECONDS = 3.0
@@ -103,72 +95,44 @@ def fit(
         Terminated: somebody ended the process by SIGTERM; a checkpoint was written before.
     """
     recipe = recipe_of(settings, plan)
-    steps = _steps(len(splits.training), recipe)
-    course = _course(recipe, plan, steps)
     twin = _compiled_twin(model, recipe, number_format, _batch_size(splits, recipe))
-    feedback = LossFeedback(len(splits.training)) if recipe.prune else None
     backend.seed_everything(settings.seed)
-    epochs = None if plan else recipe.epochs
-    batches = _batches(splits, recipe, settings.seed, course, feedback)
-    log = EpochLog(course, batches, epoch_reporter(epochs), epochs)
-    average = WeightAverage(course, share=recipe.weight_averaging)
-    stopping = EarlyStopping(recipe.patience) if recipe.patience is not None else None
-    listeners: list[Listener | None] = [
-        log,
-        LossReader(feedback, course) if feedback else None,
-        TriangularSchedule(course, recipe.learning_rate)
-        if recipe.schedule == "triangular"
-        else None,
-        average if recipe.weight_averaging else None,
-        stopping,
-    ]
-    parts: dict[str, Stateful | None] = {
-        "course": course,
-        "batches": batches,
-        "losses": feedback,
-        "average": average,
-        "stopping": stopping,
-    }
+    parts = training_parts(splits, settings, recipe, plan)
     interrupted = False
     try:
         with signals_held() as request:
             keeper = CheckpointKeeper(
                 ModelState(twin),
-                {name: part for name, part in parts.items() if part},
-                log,
+                parts.stateful,
+                parts.log,
                 request,
                 folder=checkpoints,
                 every=settings.checkpoint_every,
-                steps=steps,
+                steps=parts.steps,
             )
             keeper.begin()
-            twin.stop_training = log.is_over or (stopping is not None and stopping.is_over)
             _run(
                 twin,
-                batches,
-                log,
-                steps=steps,
-                epochs=epochs or MOST_EPOCHS,
+                parts,
                 validation_data=_validation(splits, recipe),
-                callbacks=[keras_callback([part for part in (*listeners, keeper) if part])],
+                callbacks=[keras_callback([*parts.listeners, keeper])],
             )
     except KeyboardInterrupt:
         interrupted = True
     finally:
-        if feedback:
-            feedback.close()
-        log.close()
-    if stopping:
-        stopping.bring_back(twin)
+        parts.close()
+    if parts.stopping:
+        parts.stopping.bring_back(twin)
     copy_variables(twin, model)
     if recipe.optimizer == "adam":
         copy_optimizer(twin.optimizer, model)
+    measures = parts.log.measures
     return History(
-        history={name: tuple(log.measures[name]) for name in sorted(log.measures, key=_order)},
-        seconds=tuple(log.seconds),
+        history={name: tuple(measures[name]) for name in sorted(measures, key=_order)},
+        seconds=tuple(parts.log.seconds),
         dtype=number_format.policy,
         interrupted=interrupted,
-        restored_epoch=stopping.best_epoch if stopping else None,
+        restored_epoch=parts.stopping.best_epoch if parts.stopping else None,
         harder=recipe.prune > 0,
     )
 
@@ -234,34 +198,22 @@ def _make_variables(model: Any, batch_size: int) -> None:
     model.reset_metrics()
 
 
-def _run(
-    twin: Any,
-    batches: TrainingBatches,
-    log: EpochLog,
-    *,
-    steps: int,
-    epochs: int,
-    **told: Any,
-) -> None:
+def _run(twin: Any, parts: TrainingParts, **told: Any) -> None:
     """Train from where the log is to the end; first, the rest of an epoch that has begun."""
-    told |= {"shuffle": False, "verbose": 0}
+    log, steps = parts.log, parts.steps
+    twin.stop_training = parts.is_over
     if log.step and not twin.stop_training:
         rest = steps - log.step
-        twin.fit(
-            pipeline.drawn(islice(batches, rest)),
-            initial_epoch=log.epoch,
-            epochs=log.epoch + 1,
-            steps_per_epoch=rest,
-            **told,
-        )
-    if log.epoch < epochs and not twin.stop_training:
-        twin.fit(
-            pipeline.drawn(batches),
-            initial_epoch=log.epoch,
-            epochs=epochs,
-            steps_per_epoch=steps,
-            **told,
-        )
+        begun = pipeline.drawn(islice(parts.batches, rest))
+        _fit(twin, begun, log.epoch, epochs=log.epoch + 1, steps_per_epoch=rest, **told)
+    if log.epoch < parts.epochs and not twin.stop_training:
+        drawn = pipeline.drawn(parts.batches)
+        _fit(twin, drawn, log.epoch, epochs=parts.epochs, steps_per_epoch=steps, **told)
+
+
+def _fit(twin: Any, batches: Any, epoch: int, **told: Any) -> None:
+    """Call Keras's `fit`, to begin with an epoch that is counted from 0."""
+    twin.fit(batches, initial_epoch=epoch, shuffle=False, verbose=0, **told)
 
 
 def _validation(splits: Splits, recipe: Recipe) -> Any:
@@ -273,30 +225,6 @@ def _validation(splits: Splits, recipe: Recipe) -> Any:
     return pipeline.batched(images, labels, batch_size=recipe.batch_size)
 
 
-def _batches(
-    splits: Splits, recipe: Recipe, seed: int, course: Course, feedback: LossFeedback | None
-) -> TrainingBatches:
-    """The batches of the images that are trained on."""
-    return TrainingBatches(
-        take(splits.train_images, splits.training),
-        splits.train_labels[splits.training],
-        recipe,
-        seed=seed,
-        course=course,
-        feedback=feedback,
-        class_weights=splits.class_weights,
-    )
-
-
-def _course(recipe: Recipe, plan: Plan | None, steps: int) -> Course:
-    """How far training goes: so many epochs, or as long as a plan says."""
-    if plan is None:
-        return StepCourse(recipe.epochs * steps)
-    course = TimeCourse(plan.seconds, plan.passes * steps)
-    course.set_aside(plan.validation_seconds)
-    return course
-
-
 def _batch_size(splits: Splits, recipe: Recipe) -> int:
     """Images in a step, where every batch is whole."""
     return min(recipe.batch_size, len(splits.training))
@@ -305,13 +233,3 @@ def _batch_size(splits: Splits, recipe: Recipe) -> int:
 def _order(measure: str) -> tuple[bool, bool]:
     """Sort key: training before validation, and the loss before the other measures."""
     return measure.startswith("val_"), not measure.endswith("loss")
-
-
-def _steps(n_images: int, recipe: Recipe) -> int:
-    """Training steps in an epoch, as if no image were skipped.
-
-    Without pruning, the last one of an epoch may be smaller.
-    """
-    if recipe.prune:
-        return max(n_images // recipe.batch_size, 1)
-    return -(-n_images // recipe.batch_size)
