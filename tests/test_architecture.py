@@ -94,7 +94,8 @@ RULES: dict[str, set[str]] = {
     "results": FOUNDATIONS,
     "begun": {"backend", "errors", "settings"},
     "run_folder": {"errors", "files", "formats", "results"},
-    "rundir": FOUNDATIONS | {"begun", "checkpoints", "results", "run_folder"},
+    "run_state": FOUNDATIONS | {"begun", "checkpoints", "run_folder"},
+    "rundir": FOUNDATIONS | {"results", "run_state"},
     "compare": {"errors", "intervals", "records"},
     "estimator": FOUNDATIONS
     | {"begun", "budget", "calibration", "checkpoints", "data", "inference", "models", "prepare",
@@ -102,9 +103,9 @@ RULES: dict[str, set[str]] = {
     "data_steps": FOUNDATIONS
     | {"data", "estimator", "image_table", "prepare", "run_folder", "rundir", "screening", "text"},
     "classifier": FOUNDATIONS
-    | {"data", "data_steps", "display", "estimator", "evaluate", "explain", "export",
-       "glossary", "inference", "models", "novelty", "plots", "prepare", "run_folder", "rundir",
-       "saliency", "text", "train"},
+    | {"begun", "data", "data_steps", "display", "estimator", "evaluate", "explain", "export",
+       "glossary", "inference", "models", "novelty", "plots", "prepare", "run_folder",
+       "rundir", "saliency", "text", "train"},
     "gather": FOUNDATIONS
     | {"data", "evaluate", "explain", "export", "inference", "models", "prepare", "results",
        "run_folder", "rundir", "saliency", "screening"},

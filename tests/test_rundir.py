@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from apparel import evaluate, novelty, run_folder, rundir
+from apparel import evaluate, novelty, run_folder, run_state
 from apparel.backend import NumberFormat
 from apparel.errors import ModelFileError, UsageError
 from apparel.recipes import RECIPES
@@ -118,8 +118,8 @@ def test_of_two_runs_that_want_one_folder_one_gets_it(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="is not empty"):
         create(tmp_path / "run")
     # And if the second looked before the first had claimed it:
-    monkeypatch.setattr(rundir, "check_room", lambda *_, **__: None)
-    monkeypatch.setattr(rundir.Path, "exists", lambda _: False)
+    monkeypatch.setattr(run_state, "check_room", lambda *_, **__: None)
+    monkeypatch.setattr(run_state.Path, "exists", lambda _: False)
     with pytest.raises(UsageError, match="run cannot be written: File exists"):
         create(tmp_path / "run")
     monkeypatch.undo()
@@ -158,10 +158,10 @@ def test_a_folder_that_takes_no_file_is_named(tmp_path, monkeypatch):
         raise OSError(30, "Read-only file system")
 
     write_settings(create(tmp_path / "old"))
-    monkeypatch.setattr(rundir.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(run_state.tempfile, "TemporaryFile", refuse)
     with pytest.raises(UsageError, match="old cannot be written: Read-only file system"):
         create(tmp_path / "old", overwrite=True)
-    monkeypatch.setattr(rundir.Path, "open", refuse)
+    monkeypatch.setattr(run_state.Path, "open", refuse)
     with pytest.raises(UsageError, match="new cannot be written: Read-only file system"):
         create(tmp_path / "new")
 

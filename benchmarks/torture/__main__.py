@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from apparel import backend
+from apparel.begun import versions
 from apparel.files import write_text
-from apparel.rundir import versions
 from benchmarks.torture import checkpoint_damage, kills
 
 RESULTS = Path(__file__).parent.parent / "results"

@@ -1,5 +1,7 @@
 """How a training was begun that was broken off."""
 
+import importlib.metadata
+import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -7,6 +9,9 @@ from typing import Any
 from apparel.backend import NumberFormat
 from apparel.errors import DataError, ModelFileError
 from apparel.settings import Plan, Recipe
+
+PACKAGES = ("apparel", "keras", "tensorflow", "tensorflow-cpu", "torch", "jax", "numpy",
+            "scipy", "scikit-learn", "onnx", "onnxruntime")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,3 +88,17 @@ class Begun:
             return ""
         listed = ", ".join(f"{n} was {then.get(n, 'none')}, is {now.get(n, 'none')}" for n in names)
         return f"Not as it was when training began, so the last bits may differ: {listed}"
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that decide what training computes."""
+    found = {name: version for name in PACKAGES if (version := _version(name))}
+    return {"python": platform.python_version(), **found}
+
+
+def _version(distribution: str) -> str | None:
+    """The installed version of a distribution, if it is there."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None

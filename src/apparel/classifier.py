@@ -31,6 +31,7 @@ from apparel import (
     text,
     train,
 )
+from apparel.begun import versions
 from apparel.data import Source
 from apparel.data_steps import DataSteps
 from apparel.errors import UsageError
@@ -48,7 +49,7 @@ from apparel.records import (
     Splits,
 )
 from apparel.run_folder import MODEL_FILE
-from apparel.rundir import RunDirectory, versions
+from apparel.rundir import RunDirectory
 from apparel.settings import Settings, whole_number
 
 
