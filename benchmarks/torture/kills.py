@@ -90,7 +90,7 @@ def torture(scenario: str, kills: int, work: Path, *, seed: int) -> dict[str, ob
         shutil.rmtree(folder, ignore_errors=True)
         if (work / "begun").exists():
             shutil.copytree(work / "begun", folder)
-        _kill_and_finish(train(folder), tally, random, seconds=seconds, log=work / "log")
+        _kill_and_finish(train(folder), folder, tally, random, seconds=seconds, log=work / "log")
         tally.runs += 1
         same = result(folder) == reference
         tally.same += same
@@ -131,6 +131,7 @@ def _reference(
 
 def _kill_and_finish(
     train: Callable[[], int],
+    folder: Path,
     tally: Tally,
     random: Generator,
     *,
@@ -152,7 +153,17 @@ def _kill_and_finish(
         _need(ended, KILLED, log)
         tally.kills += 1
         tally.in_save += in_save
+        if _is_complete(folder):  # killed with nothing left to do
+            return
     _need(run(train, log), 0, log)
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether a run says that it is."""
+    path = folder / "settings.json"
+    if not path.exists():
+        return False
+    return bool(json.loads(path.read_text(encoding="utf-8"))["status"] == "complete")
 
 
 def _need(ended: Ended, code: int, log: Path) -> None:
