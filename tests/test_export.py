@@ -119,7 +119,7 @@ def test_a_keras_file_that_would_run_code_is_refused(tmp_path):
     path = tmp_path / "unsafe.keras"
     layers = [keras.layers.Input((2,)), keras.layers.Lambda(lambda x: x + 1)]
     keras.Sequential(layers).save(path)
-    with pytest.raises(ModelFileError, match="is not a model that Keras can open"):
+    with pytest.raises(ModelFileError, match="Lambda"):
         export.load_keras_model(path)
 
 

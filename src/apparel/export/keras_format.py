@@ -1,5 +1,6 @@
 """`.keras`: Keras's own file, with standard layers only."""
 
+import copy
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel import backend
+from apparel import backend, keras_file
 from apparel.errors import ModelFileError
 from apparel.export.format import PROBABILITIES, Network, Run
 
@@ -55,23 +56,32 @@ def model_run(model: Any) -> Run:
 
 
 def load_keras_model(path: str | os.PathLike[str]) -> Any:
-    """Open a `.keras` file in Keras's safe mode.
+    """Examine a `.keras` file, and build its model from what was found.
+
+    Keras makes the layers, of a configuration in which all is known; it never reads the file. The
+    optimiser begins anew.
 
     Returns:
         The `keras.Model`.
 
     Raises:
-        ModelFileError: it is missing, broken, or no Keras model.
+        ModelFileError: it is missing, broken, or has what apparel does not open.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ModelFileError(f"there is no model file {path}. Give a .keras file of a run.")
+    found = keras_file.read(path)
     keras = backend.load_keras()
+    kinds = {keras_file.SEQUENTIAL: keras.Sequential, keras_file.FUNCTIONAL: keras.Model}
     try:
-        return keras.models.load_model(path, safe_mode=True)
-    except Exception as error:  # a broken file fails anywhere inside Keras
+        # Keras changes what it is given.
+        model = kinds[found.kind].from_config(copy.deepcopy(found.config))
+        layers = {layer.name: layer for layer in model.layers}
+        for name, arrays in found.weights.items():
+            layers[name].load_own_variables({str(k): array for k, array in enumerate(arrays)})
+        if found.compile_config:
+            model.compile_from_config(copy.deepcopy(found.compile_config))
+    except Exception as error:  # whatever does not fit fails anywhere inside Keras
         reason = str(error).partition("\n")[0]
         raise ModelFileError(
             f"{path} is not a model that Keras can open ({reason}). "
             "Give a .keras file that apparel or Keras 3 saved."
         ) from error
+    return model
