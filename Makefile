@@ -49,6 +49,7 @@ stress: $(TEST_SETUP)
 # Kill runs and go on with them, damage checkpoints, open hostile and mutated files.
 torture: $(TEST_SETUP)
 	$(BIN)/python -m benchmarks.torture $(PARTS)
+	[ -n "$(PARTS)" ] || $(BIN)/python -m benchmarks.torture.fuzz --mutants 100000
 
 clean:
 	rm -rf .venv .stress .mypy_cache .pytest_cache .ruff_cache .coverage

@@ -7,12 +7,14 @@ import logging
 import multiprocessing
 import os
 import socket
+import struct
 import sys
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from apparel import backend
@@ -510,3 +512,93 @@ def test_load_reports_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "sudo apt-get update && sudo apt-get install dataset-fashion-mnist" in message
     assert "--data-dir FOLDER" in message
     assert message.count("train-images-idx3-ubyte.gz") == 2
+
+
+@pytest.fixture
+def small_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A Keras that reads four small files from an empty home, and a source that has them."""
+    arrays = [np.arange(40, dtype=np.uint8).reshape(10, 2, 2), np.arange(10, dtype=np.uint8)]
+    arrays += [array[:5] for array in arrays]
+    contents = {}
+    for file, array in zip(fashion_mnist.FILES, arrays, strict=True):
+        contents[file.name] = struct.pack(f">{1 + array.ndim}I", 0x800 + array.ndim, *array.shape)
+        contents[file.name] += array.tobytes()
+        (tmp_path / file.name).write_bytes(gzip.compress(contents[file.name]))
+    known = tuple(
+        KnownFile(name, len(content), hashlib.sha256(content).hexdigest())
+        for name, content in contents.items()
+    )
+    monkeypatch.setattr(fashion_mnist, "FILES", known)
+    monkeypatch.setattr(fashion_mnist, "find_sources", lambda *_: [named(tmp_path)])
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    return arrays
+
+
+def test_what_is_read_is_what_was_checked(small_set) -> None:
+    np.testing.assert_array_equal(fashion_mnist.load_images("train")[..., 0], small_set[0])
+    np.testing.assert_array_equal(fashion_mnist.load_images("test")[..., 0], small_set[2])
+
+
+@pytest.mark.parametrize(
+    ("times", "change"),
+    [
+        (1, lambda path: path.write_bytes(gzip.compress(bytes(path.stat().st_size)))),
+        (1, lambda path: path.write_bytes(path.read_bytes()[:-9])),
+        (1, lambda path: path.unlink()),
+        (2, lambda path: path.write_bytes(path.read_bytes()[:-9])),
+    ],
+)
+def test_a_file_that_changes_after_the_check_is_fetched_once_more(
+    small_set, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, times, change
+) -> None:
+    real, changed = fashion_mnist.read_idx_file, []
+
+    def read(path: Path, kind: str):
+        if len(changed) < times:
+            changed.append(path)
+            change(path)
+        return real(path, kind)
+
+    monkeypatch.setattr(fashion_mnist, "read_idx_file", read)
+    if times == 1:
+        found = fashion_mnist.load_images("train")
+        np.testing.assert_array_equal(found[..., 0], small_set[0])
+        assert "changed in" in caplog.text
+        return
+    with pytest.raises(DataUnavailableError, match="test this machine's disk and memory") as caught:
+        fashion_mnist.load_images("train")
+    assert caught.value.exit_code == 5
+
+
+def test_what_keras_gives_is_compared_with_what_was_checked(
+    small_set, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One bit of one pixel, however it came about."""
+    keras = backend.load_keras()
+    monkeypatch.setattr(keras.src.backend.config, "_KERAS_DIR", os.environ["KERAS_HOME"])
+    flipped = small_set[2].copy()
+    flipped[3, 1, 1] ^= 16
+    train_images, train_labels, test_images, test_labels = small_set
+    answers = [
+        ((train_images, train_labels), (flipped, test_labels)),
+        ((train_images, train_labels), (test_images, test_labels)),
+        EOFError("Compressed file ended before the end-of-stream marker was reached"),
+        Exception("URL fetch failure on https://host.invalid"),
+    ]
+
+    def answer():
+        given = answers.pop(0)
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    monkeypatch.setattr(keras.datasets.fashion_mnist, "load_data", answer)
+    made = fashion_mnist.load_fashion_mnist()
+    np.testing.assert_array_equal(made.test_images[..., 0], test_images)
+    assert "t10k-images-idx3-ubyte.gz: other content than was checked" in caplog.text
+    with pytest.raises(DataUnavailableError, match="URL fetch failure"):
+        fashion_mnist.load_fashion_mnist()
+    answers.append(ZeroDivisionError())  # a mistake of ours is no broken file
+    with pytest.raises(ZeroDivisionError):
+        fashion_mnist.load_fashion_mnist()

@@ -7,13 +7,14 @@ import sys
 import tempfile
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFile, ImageOps
 
-from apparel.decode import BadImageError, decode, inspect, opening, read
+from apparel.decode import BadImageError, cost, decode, inspect, opening, read
 from apparel.errors import DataError
 
 SMALL = (12, 10, 3)  # sides of different length, so that no swap goes unseen
@@ -593,6 +594,184 @@ def test_what_pillow_logs_is_not_printed():
     assert (done.stdout, done.stderr) == (b"refused\n", b"")
 
 
+# -- files made to take time or memory ----------------------------------------------------
+
+
+def with_chunks(kind, body, times):
+    """A PNG file with a chunk many times before its pixels."""
+    at = FILES["png"].index(b"IDAT") - 4
+    return FILES["png"][:at] + chunk(kind, body) * times + FILES["png"][at:]
+
+
+def with_markers(content, times):
+    """A JPEG file with something many times at its beginning."""
+    return FILES["jpg"][:2] + content * times + FILES["jpg"][2:]
+
+
+def with_extensions(content, times):
+    """A GIF file with something many times before its pixels."""
+    at = FILES["gif"].index(b",", 13 + 3 * 16)
+    return FILES["gif"][:at] + content * times + FILES["gif"][at:]
+
+
+FLOODS = {
+    "text in png": with_chunks(b"tEXt", b"a\0b", 30_000),
+    "nothing in png": with_chunks(b"prVt", b"", 30_000),
+    "no pixels in png": with_chunks(b"IDAT", b"", 30_000),
+    "markers in jpg": with_markers(b"\xff\xe5\0\2", 100_000),
+    "comments in jpg": with_markers(b"\xff\xfe\0\2", 100_000),
+    "filling in jpg": with_markers(b"\xff", 400_000),
+    "comments in gif": with_extensions(b"!\xfe\1a\0", 80_000),
+    "a comment in gif": with_extensions(b"!\xfe" + b"\1a" * 200_000 + b"\0", 1),
+    "junk in gif": with_extensions(b"\0", 400_000),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_file_of_countless_parts_is_refused(name, tmp_path):
+    assert "more parts than any image" in why(FLOODS[name])
+    path = tmp_path / "flood"
+    path.write_bytes(FLOODS[name])
+    assert "more parts than any image" in why(path)
+
+
+def costly(form, mode, size, **options):
+    """An image whose file is small, and its pixels many."""
+    image = Image.new(mode, size)
+    if mode == "P":
+        image.putpalette([1, 2, 3] * 256)
+    return encoded(image, form, **options)
+
+
+COSTLY = {
+    "colour": ("PNG", "RGB", (33_010, 1001), {}),
+    "turned": ("PNG", "RGB", (16_636, 1001), {"exif": exif(6)}),
+    "transparent": ("PNG", "RGBA", (16_636, 1001), {}),
+    "a palette": ("GIF", "P", (26_491, 1001), {}),
+    "lossy": ("WEBP", "RGB", (8_351, 1001), {"method": 0}),
+    "lossless": ("WEBP", "RGBA", (6_686, 1001), {"lossless": True, "method": 0}),
+    "rows": ("PNG", "L", (1, 2_064_888), {}),
+    "scans": ("JPEG", "RGB", (22_108, 1001), {"progressive": True, "subsampling": 0}),
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_what_decoding_would_take_is_known_before_it_is_decoded(name, monkeypatch):
+    form, mode, (width, height), options = COSTLY[name]
+    content = costly(form, mode, (width, height), **options)
+    sizes = loaded_sizes(monkeypatch)
+    message = why(content)
+    assert f"pixels would take {134:,}" in message
+    assert "bytes of memory, and at most 134,217,728 are spent on an image" in message
+    assert sizes == []
+    smaller = costly(form, mode, (width, height - 1), **options)
+    assert read(smaller, SMALL).shape == SMALL
+
+
+def test_so_much_memory_is_taken(tmp_path):
+    """Each kind of image near its limit, in a process of its own."""
+    for name, (form, mode, (width, height), options) in COSTLY.items():
+        (tmp_path / name).write_bytes(costly(form, mode, (width, height - 1), **options))
+    code = (
+        "import re, sys\nfrom pathlib import Path\nfrom apparel.decode import decode\n"
+        "def peak(): return int(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status')"
+        ".read_text())[1])\n"
+        "decode(sys.argv[1], (28, 28))\nbefore = peak()\n"
+        "decode(sys.argv[2], (28, 28))\nprint(peak() - before)\n"
+    )
+    (tmp_path / "small").write_bytes(FILES["png"])
+    for name in COSTLY:
+        run = [sys.executable, "-c", code, tmp_path / "small", tmp_path / name]
+        done = subprocess.run(run, capture_output=True, text=True, check=True)
+        assert int(done.stdout) * 1024 < 150e6, name
+
+
+def test_transparency_is_the_same_in_strips(monkeypatch):
+    for name, content in FILES.items():
+        whole = read(content, SMALL)
+        monkeypatch.setattr(cost, "_STRIP_PIXELS", 30)
+        np.testing.assert_array_equal(read(content, SMALL), whole, err_msg=name)
+        monkeypatch.undo()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16", "CMYK", "1"])
+def test_every_mode_is_the_same_in_strips(mode, monkeypatch):
+    image = Image.fromarray(RANDOM.integers(0, 256, (30, 20, 4), dtype=np.uint8))
+    if mode == "I;16":
+        image = Image.fromarray(RANDOM.integers(0, 65536, (30, 20), dtype=np.uint16))
+    elif mode == "P":
+        image = image.convert("RGB").quantize(40)
+    elif mode == "CMYK":
+        image = Image.fromarray(np.asarray(image), "CMYK")
+    else:
+        image = image.convert(mode)
+    options = {"transparency": bytes(range(0, 240, 6))} if mode == "P" else {}
+    content = encoded(image, "TIFF" if mode == "CMYK" else "PNG", **options)
+    whole = read(content, (30, 20, 3))
+    monkeypatch.setattr(cost, "_STRIP_PIXELS", 130)
+    np.testing.assert_array_equal(read(content, (30, 20, 3)), whole)
+
+
+def test_a_jpeg_of_countless_scans_is_refused():
+    content = encoded(Image.new("L", (2000, 2000)), "JPEG", progressive=True)
+    scan = content[content.rindex(b"\xff\xda") : -2]
+    n_scans = content.count(b"\xff\xda")
+    most = cost.MOST_SCANNED // 2000**2
+    for extra, refused in ((most - n_scans, False), (most - n_scans + 1, True)):
+        repeated = content[:-2] + scan * extra + content[-2:]
+        if refused:
+            assert f"its 4,000,000 pixels come in {most + 1} scans, and" in why(repeated)
+        else:
+            assert read(repeated, SMALL).shape == SMALL
+
+
+def tiled(side):
+    """A TIFF file of 12 x 10 pixels in a tile of another size, packed."""
+    pixels = zlib.compress(bytes(side * side))
+    tags = [(256, 12), (257, 10), (258, 8), (259, 8), (262, 1), (277, 1), (322, side), (323, side),
+            (324, 8 + 2 + 12 * 10 + 4), (325, len(pixels))]  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + pixels
+
+
+def test_a_small_tiff_in_a_huge_tile_is_refused():
+    np.testing.assert_array_equal(read(tiled(16), (10, 12, 1)), np.zeros((10, 12, 1)))
+    assert read(tiled(4096), (10, 12, 1)).shape == (10, 12, 1)
+    assert "of memory, and at most 134,217,728 are spent" in why(tiled(11600))
+
+
+def test_a_large_bmp_of_runs_is_refused():
+    """Pillow fills a line that ends early pixel by pixel."""
+    plain = bytearray(encoded(Image.new("L", (1000, 1100)), "BMP"))
+    begins = int.from_bytes(plain[10:14], "little")
+    plain[30:34] = struct.pack("<I", 1)
+    message = why(bytes(plain[:begins]) + b"\0\0" * 1100)
+    assert "its 1,100,000 pixels are stored as runs, and at most 1,048,576 are read" in message
+
+
+ROOMY = {
+    "text in png": with_chunks(b"tEXt", b"a\0" + b"b" * 1000, 1500),
+    "markers in jpg": with_markers(b"\xff\xe5\xff\xff" + b"x" * 65533, 30),
+    "a comment in gif": with_extensions(b"!\xfe" + (b"\xff" + b"a" * 255) * 4000 + b"\0", 1),
+}
+
+
+@pytest.mark.parametrize("name", ROOMY)
+def test_an_image_with_much_beside_its_pixels_is_read(name):
+    kind = name.rpartition(" ")[2]
+    np.testing.assert_array_equal(read(ROOMY[name], SMALL), read(FILES[kind], SMALL))
+
+
+def test_an_image_of_many_short_runs_is_read():
+    """BMP's runs are read one by one, and are no parts."""
+    plain = bytearray(encoded(Image.new("L", (100, 100)), "BMP"))
+    begins = int.from_bytes(plain[10:14], "little")
+    runs = b"".join(bytes((1, value)) for value in range(100)) + b"\0\0"
+    plain[30:34] = struct.pack("<I", 1)
+    image = read(bytes(plain[:begins]) + runs * 100 + b"\0\1", (100, 100, 1))
+    np.testing.assert_array_equal(image[..., 0], np.tile(np.arange(100), (100, 1)))
+
+
 # -- odd files and names ---------------------------------------------------------------
 
 
@@ -687,3 +866,14 @@ def test_decoding_loads_nothing_heavy():
 
 def test_the_error_is_one_of_data():
     assert issubclass(BadImageError, DataError)
+
+
+def test_several_threads_that_decode_tiff_leave_standard_error_as_it_was():
+    buffer = io.BytesIO()
+    Image.new("L", (300, 300)).save(buffer, "TIFF")
+    content = buffer.getvalue()
+    before = os.fstat(2)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: decode(content, (28, 28)), range(400)))
+    after = os.fstat(2)
+    assert (after.st_dev, after.st_ino) == (before.st_dev, before.st_ino)

@@ -1,6 +1,7 @@
 import errno
 import hashlib
 import io
+import json
 import logging
 import mmap
 import os
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from apparel import decode as decode_module
 from apparel.data import decoding
 from apparel.data.decoded import decode_encoded, decode_files
 from apparel.data.npy import ImageWriter
@@ -421,7 +423,28 @@ def test_a_damaged_cache_is_made_anew(folder, cache, known, kind, damage, caplog
     assert len(files_in(cache)) == 2
 
 
-@pytest.mark.parametrize("content", [b"\xff", b"[]", b"{}", b'{"listing": {}, "sha256": "0"}'])
+def listing(**content):
+    """A listing whose hash is right, whatever is in it."""
+    written = json.dumps(content)
+    return json.dumps(
+        {"sha256": hashlib.sha256(written.encode()).hexdigest(), "listing": content}
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff",
+        b"[]",
+        b"{}",
+        b'{"listing": {}, "sha256": "0"}',
+        b"[" * 100_000,
+        listing(),
+        listing(images="0" * 64, shape=[1, 2, 3], sizes=[], problems={}),
+        listing(images=7, shape=[1, 2, 3, 1], sizes=[], problems={}),
+        listing(images="0" * 64, shape=[1, 2, 3, 1], sizes=[], problems={"x": "why"}),
+    ],
+)
 def test_a_listing_of_another_kind_is_made_anew(folder, cache, known, content, caplog):
     paths, first = known
     (path,) = (cache / "listings").iterdir()
@@ -430,6 +453,39 @@ def test_a_listing_of_another_kind_is_made_anew(folder, cache, known, content, c
     same(first, look(folder, cache, paths))
     assert len(caplog.records) == 1
     assert path.read_bytes() == whole
+
+
+def test_a_listing_leads_to_no_file_outside_of_the_cache(folder, cache, known, caplog):
+    paths, first = known
+    precious = cache.with_name("precious.npy")
+    precious.write_bytes(b"not to be removed")
+    (path,) = (cache / "listings").iterdir()
+    path.write_bytes(listing(images="../../precious", shape=[1, 2, 3, 1], sizes=[], problems={}))
+    same(first, look(folder, cache, paths))
+    assert precious.exists()
+    assert "names images that no cache has" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["images", "listings"])
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES])
+def test_a_file_of_the_cache_that_cannot_be_read_is_made_anew(
+    folder, cache, known, kind, code, monkeypatch, caplog
+):
+    paths, first = known
+    (path,) = (cache / kind).iterdir()
+    real, failed = Path.open, []
+
+    def fail_once(self, *how, **options):
+        if self == path and not failed:
+            failed.append(self)
+            raise OSError(code, os.strerror(code))
+        return real(self, *how, **options)
+
+    monkeypatch.setattr(Path, "open", fail_once)
+    same(first, look(folder, cache, paths))
+    assert failed
+    (record,) = caplog.records
+    assert f"cannot be read ({os.strerror(code)}). It is made anew." in record.getMessage()
 
 
 @pytest.mark.parametrize("kind", ["images", "listings"])
@@ -456,14 +512,26 @@ def test_missing_images_are_made_anew_without_a_word(folder, cache, known, caplo
 def test_problems_that_may_pass_are_not_remembered(folder, cache, monkeypatch):
     paths = save(folder, noise(3, 6, 5))
 
-    def open_or_fail(path, mode):
+    def open_or_fail(path, mode, buffering):
         if path == str(paths[1]):
             raise OSError(errno.EIO, "Input/output error")
-        return Path(path).open(mode)
+        return Path(path).open(mode, buffering)
 
     monkeypatch.setattr(opening, "open", open_or_fail, raising=False)
     (why,) = look(folder, cache, paths).problems.values()
     assert why.startswith(f"{paths[1].name} cannot be read (Input/output error).")
+    monkeypatch.undo()
+    assert look(folder, cache, paths).problems == {}
+
+
+def test_too_little_memory_for_once_is_not_remembered(folder, cache, monkeypatch):
+    paths = save(folder, noise(3, 6, 5))
+
+    def fail(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(decode_module, "fitted", fail)
+    assert len(look(folder, cache, paths).problems) == 3
     monkeypatch.undo()
     assert look(folder, cache, paths).problems == {}
 
@@ -522,6 +590,7 @@ def test_encoded_images_are_read_like_files(folder, cache, bytes_at_once, fewest
 SCRIPT = """
 import hashlib, signal, sys, time
 from pathlib import Path
+from apparel import decode as decode_module
 from apparel.data import decoding
 from apparel.data.decoded import decode_files
 from apparel.decode import tasks

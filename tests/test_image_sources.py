@@ -1,6 +1,8 @@
 """Paths as people name them."""
 
 import io
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -62,3 +64,36 @@ def test_a_path_that_does_not_exist_is_named(tmp_path):
     touch(tmp_path, "a.png")
     with pytest.raises(DataError, match=r"there is no file or folder .*missing\.png"):
         find_images([tmp_path / "a.png", tmp_path / "missing.png"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x" * 300, "x" * 300 + "*", "a\0b", "a\0b*", "deep/" * 900 + "*", "x" * 5000,
+        "bell\x07\x1b[2J", "bell\x07*", os.fsdecode(b"latin\xe9"), os.fsdecode(b"latin\xe9*"),
+        "two\nlines*", "[" * 200, "\0" * 5000, "[ab]*" * 5000, "**/" * 30 + "x",
+    ],
+)  # fmt: skip
+def test_a_name_that_no_file_can_have_is_refused_on_one_line(tmp_path, name):
+    with pytest.raises(DataError) as refused:
+        find_images([f"{tmp_path}/{name}"])
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 3000
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    def denied(_path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(DataError, match=r"the folder .* cannot be read \(Permission denied\)"):
+        find_images([tmp_path])
+
+
+def test_standard_input_without_an_end_does_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(image_sources, "MAX_FILE_BYTES", 1000)
+    endless = io.BytesIO(b"x" * 5000)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(endless))
+    ((name, content),) = find_images(["-"])
+    assert name == "-"
+    assert len(content) == 1001

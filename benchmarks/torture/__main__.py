@@ -1,6 +1,7 @@
 """`python -m benchmarks.torture`: kill, corrupt and attack, and write down what came of it.
 
-Goes on where it was broken off: what is done stands in the file of results.
+Goes on where it was broken off: what is done stands in the file of results. Mutated files are a
+program of their own, `python -m benchmarks.torture.fuzz`, with results of its own.
 """
 
 import argparse
@@ -16,11 +17,11 @@ from pathlib import Path
 from apparel import backend
 from apparel.begun import versions
 from apparel.files import write_text
-from benchmarks.torture import checkpoint_damage, kills
+from benchmarks.torture import checkpoint_damage, data_damage, kills, model_files
 
 RESULTS = Path(__file__).parent.parent / "results"
 # Of each part: how many, in full.
-N_KILLS, N_CORRUPTIONS, N_CLEAN = 50, 2000, 500
+N_KILLS, N_CORRUPTIONS, N_CLEAN, N_FLIPS, N_CUTS, N_HONEST = 50, 2000, 500, 1000, 100, 200
 
 
 def main() -> int:
@@ -60,6 +61,9 @@ def _parts(n_kills: int) -> dict[str, Callable[[], dict[str, object]]]:
     return {
         **{f"kills: {scenario}": killing(scenario) for scenario in kills.SCENARIOS},
         "checkpoints": lambda: checkpoint_damage.torture(N_CORRUPTIONS, N_CLEAN),
+        "data files": lambda: data_damage.torture(N_FLIPS, N_CUTS),
+        "hostile models": model_files.hostile_files,
+        "honest models": lambda: model_files.honest_files(N_HONEST),
     }
 
 

@@ -4,6 +4,7 @@ Images are put in the order of their digests. So the same images give the same D
 splits and the same training whatever they were stored as.
 """
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ Split: TypeAlias = Literal["train", "validation", "test"]
 # As floating-point numbers and with the copies that training makes, ten times as much.
 LARGEST_IN_MEMORY = 1 << 28
 FEWEST_CLASSES, MOST_CLASSES = 2, 1000
+# Letters of a class's name, as exported models may have.
+LONGEST_NAME = 1000
+# Kinds of characters that a class's name cannot have: control characters, halves of characters as
+# in names of files that are not UTF-8, and ends of lines.
+UNSHOWN = {"Cc", "Cs", "Zl", "Zp"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,15 +140,11 @@ def _class_names(source: str, labels: Sequence[str]) -> tuple[str, ...]:
     """Sort the classes.
 
     Raises:
-        DataError: a label has stray spaces, or there are too few or too many classes.
+        DataError: a label is no name, or there are too few or too many classes.
     """
     names = set(labels)
     for name in names:
-        if not name or name != name.strip():
-            raise DataError(
-                f"{source} has the label {name!r} with stray spaces or nothing in it; expected was "
-                f"{name.strip() or 'a name'!r}. Correct the label."
-            )
+        _check_name(source, name)
     if len(names) < FEWEST_CLASSES:
         raise DataError(
             f"{source} has images of {len(names)} class{'' if names else 'es'} "
@@ -156,6 +158,28 @@ def _class_names(source: str, labels: Sequence[str]) -> tuple[str, ...]:
         )
     numbers = all(name.isdecimal() and name.isascii() for name in names)
     return tuple(sorted(names, key=lambda name: (int(name), name) if numbers else (0, name)))
+
+
+def _check_name(source: str, name: str) -> None:
+    """Refuse a label that is no name of a class.
+
+    Raises:
+        DataError: it has stray spaces, is too long, or cannot be shown on one line.
+    """
+    if len(name) > LONGEST_NAME:
+        raise DataError(
+            f"{source} has a label of {len(name):,} letters, {name[:20]!r}...; expected were at "
+            f"most {LONGEST_NAME:,}. Shorten the label."
+        )
+    if not name or name != name.strip():
+        raise DataError(
+            f"{source} has the label {name!r} with stray spaces or nothing in it; expected was "
+            f"{name.strip() or 'a name'!r}. Correct the label."
+        )
+    if any(unicodedata.category(letter) in UNSHOWN for letter in name):
+        raise DataError(
+            f"{source} has the label {name!a} with characters that no line can show. Rename it."
+        )
 
 
 def _with_test_images(

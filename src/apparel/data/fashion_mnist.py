@@ -6,8 +6,10 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +19,13 @@ from apparel.data.apt import apt_source
 from apparel.data.arrays import from_arrays
 from apparel.data.assembly import Split
 from apparel.data.cache import LOGGER, ensure_cached
-from apparel.data.idx import read_idx_file
+from apparel.data.idx import idx_sha256, read_idx_file
 from apparel.data.known_files import KnownFile
 from apparel.data.sources import Source, folder_source, keras_source
+from apparel.errors import DataUnavailableError
 from apparel.records import Dataset
+
+Arrays: TypeAlias = Sequence[NDArray[np.uint8]]
 
 FASHION_MNIST_LABELS = (
     "T-shirt/top",
@@ -64,6 +69,9 @@ CACHE_SUBFOLDER = Path("datasets", "fashion-mnist")
 DATA_DIR_VARIABLE = "APPAREL_DATA_DIR"
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+# Files that change between the check and the reading are fetched once more, and no oftener: then
+# the disk or the memory is broken.
+ATTEMPTS = 2
 # Where keras.datasets.fashion_mnist.load_data() downloads from.
 KERAS_ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 
@@ -85,12 +93,8 @@ def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Datase
     keras = backend.load_keras()
     # Keras publishes no name for it. Rebuilding it here could part from Keras unnoticed.
     home = Path(keras.src.backend.config.keras_home()).expanduser()
-    cache = keras_cache(home)
-    ensure_cached(
-        cache, FILES, find_sources(home, cache, data_dir), title="Fashion-MNIST", remedy=_remedy()
-    )
-    (train_images, train_labels), (test_images, test_labels) = (
-        keras.datasets.fashion_mnist.load_data()
+    train_images, train_labels, test_images, test_labels = _load_known(
+        home, FILES, lambda _cache: _by_keras(keras), data_dir
     )
     return from_arrays(
         train_images,
@@ -116,13 +120,70 @@ def load_images(split: Split, data_dir: str | os.PathLike[str] | None = None) ->
         DataUnavailableError: no source has the file; the message says why, for each.
         ApparelError: Keras's cache cannot be written, for example because the disk is full.
     """
-    home = keras_home()
-    cache = keras_cache(home)
     file = FILES[0 if split == "train" else 2]
-    ensure_cached(
-        cache, [file], find_sources(home, cache, data_dir), title="Fashion-MNIST", remedy=_remedy()
+    (images,) = _load_known(
+        keras_home(), [file], lambda cache: [read_idx_file(cache / file.name, "images")], data_dir
     )
-    return read_idx_file(cache / file.name, "images")[..., np.newaxis]
+    return images[..., np.newaxis]
+
+
+def _load_known(
+    home: Path,
+    files: Sequence[KnownFile],
+    read: Callable[[Path], Arrays],
+    data_dir: str | os.PathLike[str] | None,
+) -> Arrays:
+    """Fill the cache, read arrays from it, and believe them only if they are the known ones.
+
+    Args:
+        home: Keras's home.
+        files: what is read.
+        read: takes the folder and gives what each of the files holds.
+        data_dir: as for `load_fashion_mnist`.
+
+    Raises:
+        DataUnavailableError: no source has the files, or they change whenever they are read.
+    """
+    cache = keras_cache(home)
+    places = find_sources(home, cache, data_dir)
+    for _ in range(ATTEMPTS):
+        ensure_cached(cache, files, places, title="Fashion-MNIST", remedy=_remedy())
+        try:
+            arrays = read(cache)
+        except (EOFError, OSError, ValueError, zlib.error) as error:
+            why = " ".join(str(error).split())
+        else:
+            wrong = [
+                file.name
+                for file, array in zip(files, arrays, strict=True)
+                if idx_sha256(array) != file.sha256
+            ]
+            if not wrong:
+                return arrays
+            why = f"{', '.join(wrong)}: other content than was checked"
+        LOGGER.warning("Fashion-MNIST changed in %s while it was read (%s).", cache, why)
+    raise DataUnavailableError(
+        f"Fashion-MNIST could not be read from {cache}: its files were right when they were "
+        f"checked, and not when they were read ({why}). Expected was that they stay the same. Try "
+        "again; if it happens once more, test this machine's disk and memory."
+    )
+
+
+def _by_keras(keras: Any) -> Arrays:
+    """What Keras makes of its cache, in the order of `FILES`.
+
+    Raises:
+        OSError: a file is gone, and Keras cannot download it.
+    """
+    try:
+        (train_images, train_labels), (test_images, test_labels) = (
+            keras.datasets.fashion_mnist.load_data()
+        )
+    except Exception as error:
+        if type(error) is not Exception:  # the one that Keras makes of urllib's
+            raise
+        raise OSError(str(error)) from error
+    return train_images, train_labels, test_images, test_labels
 
 
 def keras_home() -> Path:

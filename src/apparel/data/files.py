@@ -40,7 +40,7 @@ def read_files(
     unreadable = {**left_out, **{names[i]: why for i, why in found.problems.items()}}
     if not len(found.positions):
         raise DataError(
-            f"none of the {len(names):,} files in {root} can be read as an image. "
+            f"none of the {len(names) + len(left_out):,} files in {root} can be read as an image. "
             f"The first one: {next(iter(unreadable.values()))}"
         )
     return LabelledImages(

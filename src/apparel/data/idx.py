@@ -5,6 +5,7 @@ MNIST, EMNIST and KMNIST come in it.
 """
 
 import gzip
+import hashlib
 import math
 import re
 import struct
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apparel.data.assembly import LabelledImages, Split, join
+from apparel.data.bounds import check_growth
 from apparel.errors import DataError
 
 Kind: TypeAlias = Literal["images", "labels"]
@@ -28,6 +30,8 @@ _DIMENSIONS: dict[Kind, int] = {"images": 3, "labels": 1}
 # The code of unsigned bytes, in the third byte of the header; the fourth is the dimensions.
 _UNSIGNED_BYTES = 0x08
 CHUNK = 1 << 20
+# One object for each, where a string for each label would take fifty bytes.
+_NUMBERS = [str(number) for number in range(256)]
 
 
 def find_idx(folder: Path) -> dict[tuple[Split, Kind], Path]:
@@ -90,7 +94,7 @@ def _read_split(images_path: Path, labels_path: Path) -> LabelledImages:
     n, height, width = images.shape
     return LabelledImages(
         images=images[..., np.newaxis],
-        labels=[str(number) for number in labels],
+        labels=[_NUMBERS[number] for number in labels.tolist()],
         splits=None,
         names=[f"{images_path.name}#{i}" for i in range(n)],
         unreadable={},
@@ -108,7 +112,7 @@ def read_idx_file(path: Path, kind: Kind) -> NDArray[np.uint8]:
         DataError: it is no such file, is cut, or goes on after its end.
     """
     n_dimensions = _DIMENSIONS[kind]
-    magic = _UNSIGNED_BYTES << 8 | n_dimensions
+    magic = _magic(n_dimensions)
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             header = file.read(4 + 4 * n_dimensions)
@@ -122,10 +126,32 @@ def read_idx_file(path: Path, kind: Kind) -> NDArray[np.uint8]:
                 )
             if 0 in shape:
                 raise DataError(f"{path} holds no {kind}: its shape is {tuple(shape)}.")
-            content = _read_exactly(file, math.prod(shape), path)
+            size = math.prod(shape)
+            check_growth(path, size, n_images=shape[0] if kind == "images" else 0)
+            content = _read_exactly(file, size, path)
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}). Get it once more.") from error
     return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def idx_sha256(array: NDArray[np.uint8]) -> str:
+    """Hash an array as the content of its file, which begins with a header.
+
+    Args:
+        array: of any shape.
+
+    Returns:
+        SHA-256 in hexadecimal.
+    """
+    header = struct.pack(f">{1 + array.ndim}I", _magic(array.ndim), *array.shape)
+    digest = hashlib.sha256(header)
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _magic(n_dimensions: int) -> int:
+    """The number with which a file of bytes begins."""
+    return _UNSIGNED_BYTES << 8 | n_dimensions
 
 
 def _read_exactly(file: BinaryIO | gzip.GzipFile, size: int, path: Path) -> bytearray:

@@ -7,6 +7,7 @@ https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 import hashlib
 import mmap
 import os
+from io import FileIO
 from pathlib import Path
 from typing import TypeAlias
 
@@ -114,24 +115,23 @@ def open_images(path: Path, shape: Shape, *, sha256: str | None = None) -> NDArr
         OSError: it cannot be read.
     """
     n_bytes = HEADER_BYTES + int(np.prod(shape, dtype=np.int64))
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
         found = os.fstat(file.fileno()).st_size
         if found != n_bytes:
             raise DamagedFileError(f"has {found:,} bytes, but expected were {n_bytes:,}")
-        if sha256 is not None and _content_hash(path, shape) != sha256:
+        if sha256 is not None and _content_hash(file, shape) != sha256:
             raise DamagedFileError("has another content than its name says")
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return np.ndarray(shape, np.uint8, buffer=mapped, offset=HEADER_BYTES)
 
 
-def _content_hash(path: Path, shape: Shape) -> str:
-    """Hash pixels and shape, without keeping them."""
+def _content_hash(file: FileIO, shape: Shape) -> str:
+    """Hash pixels and shape of the very file that is mapped, without keeping them."""
     digest, block = hashlib.sha256(), memoryview(bytearray(BLOCK_BYTES))
-    with path.open("rb", buffering=0) as file:
-        if file.read(HEADER_BYTES) != _header(shape):
-            raise DamagedFileError(f"has another shape than {shape}")
-        while n_read := file.readinto(block):
-            digest.update(block[:n_read])
+    if file.read(HEADER_BYTES) != _header(shape):
+        raise DamagedFileError(f"has another shape than {shape}")
+    while n_read := file.readinto(block):
+        digest.update(block[:n_read])
     digest.update(_header(shape))
     return digest.hexdigest()
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -24,12 +25,15 @@ from PIL import Image
 
 from apparel.data.npy import DamagedFileError, ImageWriter, Shape, open_images
 from apparel.decode import RULE_VERSION
+from apparel.decode.cost import LIMITS
 from apparel.errors import ApparelError
 from apparel.files import write_text
 
 LOGGER = logging.getLogger("apparel")
 # To be raised when the files of the cache change, or what decides on the size of images.
 FORMAT_VERSION = 1
+# What images are called: the hash is the name of a file, and must not lead to another folder.
+_HASH = re.compile("[0-9a-f]{64}")
 
 _T = TypeVar("_T")
 
@@ -61,7 +65,8 @@ def fingerprint(
         names: of the files, which stay when all are moved together.
         image_size: height and width that are asked for.
     """
-    rule = [FORMAT_VERSION, RULE_VERSION, PIL.__version__, Image.MAX_IMAGE_PIXELS, image_size]
+    limits = (Image.MAX_IMAGE_PIXELS, *LIMITS)
+    rule = [FORMAT_VERSION, RULE_VERSION, PIL.__version__, limits, image_size]
     digest = hashlib.sha256(json.dumps(rule).encode())
     for path, name in zip(paths, names, strict=True):
         try:
@@ -89,7 +94,7 @@ class PixelCache:
             The listing and its pixels, or None where there are none.
 
         Raises:
-            ApparelError: a file cannot be read or removed.
+            ApparelError: a damaged file cannot be removed.
         """
         listing = self._read(self._listing_path(key), _read_listing)
         if listing is None:
@@ -163,16 +168,19 @@ class PixelCache:
             ) from error
 
     def _read(self, path: Path, read: Callable[[Path], _T]) -> _T | None:
-        """Read a file; None where it is missing or damaged."""
-        with self.explained():
-            try:
-                return read(path)
-            except FileNotFoundError:
-                return None
-            except DamagedFileError as damage:
-                LOGGER.warning("%s %s. It is removed, and made anew.", path, damage)
+        """Read a file; None where it is missing, damaged or cannot be read."""
+        try:
+            return read(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:  # a bad sector, for example: what is written next takes its place
+            LOGGER.warning("%s cannot be read (%s). It is made anew.", path, error.strerror)
+            return None
+        except DamagedFileError as damage:
+            LOGGER.warning("%s %s. It is removed, and made anew.", path, damage)
+            with self.explained():
                 path.unlink(missing_ok=True)
-                return None
+            return None
 
     def _listing_path(self, key: str) -> Path:
         return self._folder / "listings" / f"{key}.json"
@@ -207,12 +215,15 @@ def _read_listing(path: Path) -> Listing:
         content = stored["listing"]
         if _hash(content) != stored["sha256"]:
             raise DamagedFileError("has another content than was written")
-    except (ValueError, KeyError, TypeError) as error:
+        n_images, height, width, channels = map(int, content["shape"])
+        if not _HASH.fullmatch(content["images"]):
+            raise DamagedFileError("names images that no cache has")
+        problems = {int(position): str(why) for position, why in content["problems"].items()}
+        return Listing(
+            images=content["images"],
+            shape=(n_images, height, width, channels),
+            sizes=content["sizes"],
+            problems=problems,
+        )
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise DamagedFileError("is no listing of images") from error
-    n_images, height, width, channels = content["shape"]
-    return Listing(
-        images=content["images"],
-        shape=(n_images, height, width, channels),
-        sizes=content["sizes"],
-        problems={int(position): why for position, why in content["problems"].items()},
-    )

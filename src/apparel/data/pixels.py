@@ -1,5 +1,6 @@
 """Arrays of other people's making → uint8 pixels and labels as text."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from apparel.errors import DataError
 
 MAX_PIXEL = 255
 _GREY, _COLOUR = 3, 4
+# Of floating-point numbers that are rounded: a copy of all would take eight bytes a pixel.
+_VALUES_AT_ONCE = 1 << 20
 
 
 def as_pixels(values: NDArray[Any], what: str) -> NDArray[np.uint8]:
@@ -36,15 +39,24 @@ def as_pixels(values: NDArray[Any], what: str) -> NDArray[np.uint8]:
     if not whole and not np.issubdtype(values.dtype, np.floating):
         raise DataError(f"{what} must hold numbers, but holds {values.dtype}. Convert it first.")
     top = MAX_PIXEL if whole else 1
-    low, high = values.min(), values.max()
+    with np.errstate(invalid="ignore"):  # of numbers that are none, which are told below
+        low, high = values.min(), values.max()
     if not (low >= 0 and high <= top):  # also true for NaN
         raise DataError(
             f"{what} holds {values.dtype} from {low} to {high}, but pixels must lie in 0 to {top}. "
             "Give whole numbers of 0 to 255, or floating-point numbers of 0 to 1."
         )
-    scaled = values if whole else np.rint(values * MAX_PIXEL)
-    pixels = scaled.astype(np.uint8)
+    pixels = values.astype(np.uint8) if whole else _rounded(values)
     return pixels[..., np.newaxis] if values.ndim == _GREY else pixels
+
+
+def _rounded(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Round numbers of 0 to 1 to 256 levels, some images at a time."""
+    pixels = np.empty(values.shape, np.uint8)
+    step = max(_VALUES_AT_ONCE // values[0].size, 1)
+    for start in range(0, len(values), step):
+        pixels[start : start + step] = np.rint(values[start : start + step] * MAX_PIXEL)
+    return pixels
 
 
 def as_labels(values: NDArray[Any], what: str, *, n_images: int) -> list[str]:
@@ -68,4 +80,11 @@ def as_labels(values: NDArray[Any], what: str, *, n_images: int) -> list[str]:
         raise DataError(
             f"{what} must hold whole numbers or text, but holds {flat.dtype}. Convert it first."
         )
+    if flat.dtype.kind == "U" and flat.dtype.itemsize:
+        letters = flat.astype(flat.dtype.newbyteorder("=")).view(np.uint32)
+        if letters.max() > sys.maxunicode:  # of which Python makes no text, and says so oddly
+            raise DataError(
+                f"{what} holds {letters.max():,} as a letter, and text has letters up to "
+                f"{sys.maxunicode:,}. Write it again."
+            )
     return [str(label) for label in flat.tolist()]

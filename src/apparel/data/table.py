@@ -2,25 +2,36 @@
 
 import csv
 import math
+import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from apparel.data.assembly import LabelledImages, Split, join
+from apparel.data.bounds import reason
+from apparel.data.bounds import shown as shown_of
 from apparel.data.files import read_files
 from apparel.data.folder import SPLITS
 from apparel.data.parquet import read_parquet
 from apparel.errors import DataError
 
 _PIXEL = re.compile(r"\D*\d+(x\d+)?", re.IGNORECASE)  # pixel1, px_1, 1x1
-_MOST_SHOWN = 6
+_MOST_SHOWN, _LONGEST_SHOWN = 6, 60
+# Letters of a line: a million pixels have room. A file of one line would fill the memory.
+LONGEST_LINE = 1 << 22
+# The columns of the tables that apparel writes, which list files wherever they are.
+OWN_COLUMNS = ["path", "label", "split", "digest"]
+LEADS_OUT = "leads out of the data set's folder. Put the table into a folder that holds all images."
 SUFFIXES = (".csv", ".parquet")
 
 
-def read_table(path: Path, *, image_size: int | None, cache: Path) -> LabelledImages:
+def read_table(
+    path: Path, *, image_size: int | None, cache: Path, folder: Path | None = None
+) -> LabelledImages:
     """Read a table.
 
     Args:
@@ -29,6 +40,7 @@ def read_table(path: Path, *, image_size: int | None, cache: Path) -> LabelledIm
             first, then a column for each pixel, row by row.
         image_size: height and width of images in files; None for what fits them.
         cache: where decoded images are kept.
+        folder: of the data set, outside of which no file is read; None for the table's own.
 
     Raises:
         DataError: it is no such table.
@@ -37,14 +49,47 @@ def read_table(path: Path, *, image_size: int | None, cache: Path) -> LabelledIm
         return read_parquet(path, image_size=image_size, cache=cache)
     columns = _columns(path)
     if {"path", "label"} <= set(columns):
-        return _read_paths(path, image_size=image_size, cache=cache)
+        anywhere = columns == OWN_COLUMNS
+        is_inside = _Inside(path.parent, None if anywhere else folder or path.parent)
+        return _read_paths(path, is_inside, image_size=image_size, cache=cache)
     if columns[:1] == ["label"] and len(columns) > 1 and all(map(_PIXEL.fullmatch, columns[1:])):
         return _read_pixels(path, columns)
-    shown = ", ".join(columns[:_MOST_SHOWN]) + (", ..." if len(columns) > _MOST_SHOWN else "")
+    shown = ", ".join(map(shown_of, columns[:_MOST_SHOWN])) + (
+        ", ..." if len(columns) > _MOST_SHOWN else ""
+    )
     raise DataError(
         f"{path} should have the columns path and label (and perhaps split), or label and then a "
         f"column for each pixel, but has: {shown or 'none'}. Name them in the first line."
     )
+
+
+@contextmanager
+def _lines(path: Path) -> Iterator[Iterator[str]]:
+    """Give the lines of a table.
+
+    Yields:
+        The lines, with their ends.
+
+    Raises:
+        DataError: the file cannot be read, is not in UTF-8, or has a line that is too long.
+    """
+
+    def bounded() -> Iterator[str]:
+        while line := file.readline(LONGEST_LINE + 1):
+            if len(line) > LONGEST_LINE:
+                raise DataError(
+                    f"{path} has a line of more than {LONGEST_LINE:,} letters, which no table of "
+                    "images has. Write it with a line for each image."
+                )
+            yield line
+
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield bounded()
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"{path} cannot be read as a table in UTF-8 ({reason(error)}). Save it in UTF-8."
+        ) from error
 
 
 def _columns(path: Path) -> list[str]:
@@ -53,45 +98,75 @@ def _columns(path: Path) -> list[str]:
     Raises:
         DataError: the file cannot be read.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return next(csv.reader(file), [])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a table in UTF-8 ({error}).") from error
+    with _lines(path) as lines:
+        return next(csv.reader(lines), [])
 
 
-def _read_paths(path: Path, *, image_size: int | None, cache: Path) -> LabelledImages:
+def _read_paths(
+    path: Path, is_inside: "_Inside", *, image_size: int | None, cache: Path
+) -> LabelledImages:
     """Read the image files that a table lists.
 
+    Files outside of the data set are left out and named, unless apparel wrote the table.
+
     Raises:
-        DataError: a row lacks a value, a path is listed twice, or a split has an unknown name.
+        DataError: a row lacks a value, or a split has an unknown name.
     """
     names, labels, splits = [], [], []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            for row in reader:
-                if not row["path"] or not row["label"]:
-                    raise DataError(
-                        f"line {reader.line_num} of {path} lacks a path or a label. Complete it or "
-                        "take it out."
-                    )
-                names.append(row["path"])
-                labels.append(row["label"])
-                splits.append(row.get("split") or "")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a table in UTF-8 ({error}).") from error
-    if not names:
+    left_out: dict[str, str] = {}
+    same: dict[str, str] = {}  # a label that many rows have is kept once
+    with _lines(path) as lines:
+        reader = csv.DictReader(lines)
+        for row in reader:
+            if not row["path"] or not row["label"]:
+                raise DataError(
+                    f"line {reader.line_num} of {path} lacks a path or a label. Complete it or "
+                    "take it out."
+                )
+            if not is_inside(row["path"]):
+                left_out[row["path"]] = f"{shown_of(row['path'])} {LEADS_OUT}"
+                continue
+            names.append(row["path"])
+            labels.append(same.setdefault(row["label"], row["label"]))
+            splits.append(row.get("split") or "")
+    if not names and not left_out:
         raise DataError(f"{path} names its columns, but lists no image. Add a line for each.")
     return read_files(
         path.parent,
         names,
         labels=labels,
         splits=_checked_splits(path, splits),
-        left_out={},
+        left_out=left_out,
         image_size=image_size,
         cache=cache,
     )
+
+
+class _Inside:
+    """Tells whether a name in a table leads to a file in a folder."""
+
+    def __init__(self, base: Path, folder: Path | None) -> None:
+        """Choose the folder.
+
+        Args:
+            base: that names are relative to.
+            folder: None where files may be anywhere.
+        """
+        self._base = os.path.realpath(base)
+        self._begins = "" if folder is None else os.path.join(os.path.realpath(folder), "")  # noqa: PTH118  # ends in a separator
+        self._real: dict[str, str] = {}  # many files are in few folders
+
+    def __call__(self, name: str) -> bool:
+        folder, file = os.path.split(os.path.join(self._base, name))  # noqa: PTH118  # millions of files
+        try:
+            if folder not in self._real:
+                self._real[folder] = os.path.realpath(folder)
+            full = os.path.join(self._real[folder], file)  # noqa: PTH118  # as above
+            if os.path.islink(full):  # noqa: PTH114  # as above
+                full = os.path.realpath(full)
+        except ValueError:  # no name that a file can have, as is told where it is opened
+            return True
+        return full.startswith(self._begins)
 
 
 def _checked_splits(path: Path, splits: Sequence[str]) -> list[Split] | None:
@@ -106,8 +181,9 @@ def _checked_splits(path: Path, splits: Sequence[str]) -> list[Split] | None:
     unknown = sorted(name for name in given if name.lower() not in SPLITS)
     if unknown:
         raise DataError(
-            f"{path} has {unknown[0] or 'nothing'!r} in its column split; expected were train, "
-            "validation (or val, valid) and test, in every row or in none."
+            f"{path} has {unknown[0][:_LONGEST_SHOWN] or 'nothing'!r} in its column split; "
+            "expected were train, validation (or val, valid) and test, in every row or in none. "
+            "Correct it."
         )
     return [SPLITS[name.lower()] for name in splits]
 
@@ -126,24 +202,27 @@ def _read_pixels(path: Path, columns: Sequence[str]) -> LabelledImages:
             f"{path} has {n_pixels:,} columns of pixels, which make no square image: expected was "
             "a square number for grey images, or three times one for coloured ones."
         )
-    row = [("label", "U100"), ("pixels", np.uint8, (n_pixels,))]
+    row = [("label", object), ("pixels", np.uint8, (n_pixels,))]
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _lines(path) as lines:
             warnings.simplefilter("ignore")  # of an empty table, which is told below
             read = np.loadtxt(
-                path, row, delimiter=",", skiprows=1, quotechar='"', encoding="utf-8-sig", ndmin=1
+                lines, row, delimiter=",", skiprows=1, comments=None, quotechar='"', ndmin=1
             )
-    except (OSError, ValueError, OverflowError) as error:
-        reason = str(error).partition("\n")[0]
+    except DataError:
+        raise
+    except (ValueError, OverflowError) as error:
+        why = reason(str(error).partition("\n")[0])
         raise DataError(
             f"{path} should hold a label and {n_pixels:,} whole numbers of 0 to 255 in each line, "
-            f"but {reason}."
+            f"but {why}. Correct the line."
         ) from error
     if not len(read):
         raise DataError(f"{path} names its columns, but holds no image. Add a line for each.")
+    same: dict[str, str] = {}  # a label that many rows have is kept once
     return LabelledImages(
         images=read["pixels"].reshape(-1, side, side, channels),
-        labels=read["label"].tolist(),
+        labels=[same.setdefault(label, label) for label in read["label"].tolist()],
         splits=None,
         names=[f"{path.name}#{i}" for i in range(len(read))],
         unreadable={},
@@ -183,5 +262,5 @@ def read_tables(
     Raises:
         DataError: a table is broken, or two do not fit together.
     """
-    parts = [read_table(path, image_size=image_size, cache=cache) for path in tables]
+    parts = [read_table(path, image_size=image_size, cache=cache, folder=folder) for path in tables]
     return join(parts, splits=tuple(tables.values()), source=str(folder))

@@ -2,12 +2,13 @@
 
 import io
 import logging
+import math
 import os
 import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, TypeAlias
+from typing import TypeAlias
 
 from PIL import (
     BmpImagePlugin,
@@ -21,6 +22,7 @@ from PIL import (
 )
 from PIL.ImageFile import ImageFile
 
+from apparel.decode.cost import TooCostlyError
 from apparel.errors import DataError
 
 # Pillow decodes dozens of formats; some run other programs or have known holes.
@@ -38,9 +40,14 @@ FORMATS = tuple(
 # What as many pixels as Pillow's limit take with 8 bytes each, and some more.
 MAX_FILE_BYTES = 1 << 30
 
+# A header of thousands of tiny parts takes Pillow longer than a large image. Of BMP, which has no
+# parts, runs of pixels are read one by one.
+FEWEST_READS, BYTES_A_READ, MOST_READS = 1 << 12, 64, 1 << 19
+
 Source: TypeAlias = str | os.PathLike[str] | bytes
 
 _SHOWN_BYTES = 12
+_LONGEST_SHOWN = 1000
 
 # Where a program configures no logging, Python prints errors that Pillow logs.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -53,12 +60,14 @@ class BadImageError(DataError):
 @contextmanager
 def opened(source: Source, name: str | None) -> Iterator[ImageFile]:
     """Open an image whose pixels are safe to decode; what goes wrong inside is a BadImageError."""
-    shown = _one_line(name or ("the image" if isinstance(source, bytes) else os.fsdecode(source)))
+    shown = one_line(name or ("the image" if isinstance(source, bytes) else os.fsdecode(source)))
     begin = b""
     try:
         with _stream(source, shown) as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on odd metadata; the limit of pixels is checked below
             begin = stream.read(_SHOWN_BYTES)
+            if begin.startswith(b"BM"):
+                stream.reads_left = math.inf
             with Image.open(stream, formats=FORMATS) as image:
                 _check(image, shown)
                 yield image
@@ -66,6 +75,50 @@ def opened(source: Source, name: str | None) -> Iterator[ImageFile]:
         raise
     except Exception as error:  # Pillow meets broken files with errors of any kind
         raise BadImageError(_message(error, shown, begin)) from error
+
+
+class _TooManyPartsError(Exception):
+    """A file is read in more parts than an image has."""
+
+    def __init__(self) -> None:
+        super().__init__("it has more parts than any image")
+
+
+class _CountedFile(io.BufferedReader):
+    """A file whose reads are counted.
+
+    Attributes:
+        n_bytes: that it has.
+        reads_left: how often it may still be read.
+    """
+
+    n_bytes: int = 0
+    reads_left: float = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read, or refuse to go on."""
+        self.reads_left -= 1
+        if self.reads_left < 0:
+            raise _TooManyPartsError
+        return _read_file(self, size)
+
+
+class _CountedBytes(io.BytesIO):
+    """The same for what is in a file."""
+
+    n_bytes: int = 0
+    reads_left: float = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read, or refuse to go on."""
+        self.reads_left -= 1
+        if self.reads_left < 0:
+            raise _TooManyPartsError
+        return _read_bytes(self, size)
+
+
+# Faster than `super()`: a JPEG's header is read byte by byte.
+_read_file, _read_bytes = io.BufferedReader.read, io.BytesIO.read
 
 
 def _message(error: Exception, shown: str, begin: bytes) -> str:
@@ -80,16 +133,18 @@ def _message(error: Exception, shown: str, begin: bytes) -> str:
         )
     if isinstance(error, Image.DecompressionBombError):
         return _too_large(shown)
+    if isinstance(error, TooCostlyError):
+        return f"{shown} is too large to open safely: {error}. Save it smaller, or leave it out."
     if isinstance(error, OSError) and error.strerror:  # the system's, not Pillow's
         return f"{shown} cannot be read ({error.strerror}). Allow reading it, or leave it out."
-    reason = _one_line(" ".join(str(error).split()) or type(error).__name__)
+    reason = one_line(" ".join(str(error).split()) or type(error).__name__)
     return (
         f"{shown} cannot be read as an image: expected was a whole image file, but it is damaged "
         f"or cut off ({reason}). Copy or save it again, or leave it out."
     )
 
 
-def _stream(source: Source, shown: str) -> BinaryIO:
+def _stream(source: Source, shown: str) -> _CountedFile | _CountedBytes:
     """Open a file, or give bytes the form of one.
 
     Raises:
@@ -113,7 +168,14 @@ def _stream(source: Source, shown: str) -> BinaryIO:
             f"{shown} is too large to open safely: it has {n_bytes:,} bytes, but at most "
             f"{MAX_FILE_BYTES:,} are read. Save the image smaller, or leave it out."
         )
-    return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")  # noqa: PTH123  # as above
+    stream = (
+        _CountedBytes(source)
+        if isinstance(source, bytes)
+        else _CountedFile(open(source, "rb", buffering=0))  # noqa: PTH123, SIM115  # as above
+    )
+    stream.n_bytes = n_bytes
+    stream.reads_left = min(FEWEST_READS + n_bytes // BYTES_A_READ, MOST_READS)
+    return stream
 
 
 def _kind(mode: int) -> str:
@@ -147,8 +209,9 @@ def _too_large(shown: str) -> str:
     )
 
 
-def _one_line(text: str) -> str:
-    """Escape what would break a line or cannot be printed."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def one_line(text: str) -> str:
+    """Escape what would break a line or cannot be printed, and leave out what is endless."""
+    text = text[: _LONGEST_SHOWN + 1]
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

@@ -2,11 +2,14 @@
 
 import os
 import sys
+import threading
 
 import numpy as np
 from PIL import ExifTags, Image
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
+
+from apparel.decode.cost import check_cost, may_be_costly, strip_rows
 
 # A JPEG is decoded at a reduced scale that leaves at least so many pixels for one.
 SPARE_SCALE = 2
@@ -24,6 +27,7 @@ _TURNS: dict[object, Image.Transpose] = {
 }
 _SIDEWAYS: set[object] = {5, 6, 7, 8}
 STDERR = 2
+_redirecting = threading.Lock()
 
 
 def orientation_of(image: ImageFile) -> object:
@@ -70,9 +74,12 @@ def fitted(image: ImageFile, size: tuple[int, int]) -> tuple[Image.Image, tuple[
     if sides != size:
         height, width = (SPARE_SCALE * side for side in inner)
         image.draft(None, (height, width) if orientation in _SIDEWAYS else (width, height))
+    turned = orientation in _TURNS and not isinstance(image, TiffImageFile)
+    if may_be_costly(image, sides):
+        check_cost(image, sides, flat_mode=_flat_mode(image), turned=turned)
     _load(image)
     flat = _flattened(image)
-    if orientation in _TURNS and not isinstance(image, TiffImageFile):
+    if turned:
         flat = flat.transpose(_TURNS[orientation])
     return _padded(flat, inner, size), sides
 
@@ -82,14 +89,16 @@ def _load(image: ImageFile) -> None:
     if image.format != TiffImageFile.format or sys.__stderr__ is None:
         image.load()
         return
-    kept = os.dup(STDERR)
-    try:
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  # as above
-            os.dup2(nowhere.fileno(), STDERR)
-        image.load()
-    finally:
-        os.dup2(kept, STDERR)
-        os.close(kept)
+    # Two threads at once would each keep what the other has put there, and restore it.
+    with _redirecting:
+        kept = os.dup(STDERR)
+        try:
+            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  # as above
+                os.dup2(nowhere.fileno(), STDERR)
+            image.load()
+        finally:
+            os.dup2(kept, STDERR)
+            os.close(kept)
 
 
 def _inner(sides: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
@@ -112,11 +121,30 @@ def _padded(image: Image.Image, inner: tuple[int, int], size: tuple[int, int]) -
     return whole
 
 
+def _flat_mode(image: Image.Image) -> str:
+    """The mode that an image has once it is opaque."""
+    is_grey = image.mode in _GREY_MODES or image.mode.startswith(_SIXTEEN_BITS)
+    return "L" if is_grey else "RGB"
+
+
 def _flattened(image: Image.Image) -> Image.Image:
     """Lay an image over white, and convert it to "L" or "RGB" as it is stored."""
+    mode, rows = _flat_mode(image), strip_rows(image)
+    if image.mode == mode and not image.has_transparency_data:
+        return image
+    if image.height <= rows:
+        return _opaque(image, mode)
+    whole = Image.new(mode, image.size)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        whole.paste(_opaque(strip, mode), (0, top))
+    return whole
+
+
+def _opaque(image: Image.Image, mode: str) -> Image.Image:
+    """Lay an image, or a strip of it, over white."""
     if image.mode.startswith(_SIXTEEN_BITS):
         return _eight_bits(image)
-    mode = "L" if image.mode in _GREY_MODES else "RGB"
     if image.has_transparency_data:
         if image.mode == "La":
             image = image.convert("LA")

@@ -124,7 +124,7 @@ def _processes(n: int) -> Iterator[Callable[[Read, Task], "Future[Chunk]"]]:
 
     def start(read: Read, task: Task) -> Future[Chunk]:
         try:
-            with _fresh_start():
+            with fresh_start():
                 return pool.submit(read, task)
         except BrokenProcessPool as error:
             failed: Future[Chunk] = Future()
@@ -142,7 +142,7 @@ def _processes(n: int) -> Iterator[Callable[[Read, Task], "Future[Chunk]"]]:
 
 
 @contextmanager
-def _fresh_start() -> Iterator[None]:
+def fresh_start() -> Iterator[None]:
     """Start processes that do not run this program's main module, and leave Ctrl-C to this one."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")  # has no file, so there is nothing to run

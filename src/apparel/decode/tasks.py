@@ -91,7 +91,8 @@ def read_task(task: Task) -> Chunk:
                 pixels.append(image.pixels)
         except BadImageError as error:
             problems[position] = str(error)
-            passing |= getattr(error.__cause__, "errno", None) in PASSING
+            cause = error.__cause__
+            passing |= getattr(cause, "errno", None) in PASSING or isinstance(cause, MemoryError)
         else:
             positions.append(position)
             sizes.append(seen)

@@ -1,0 +1,1 @@
+"""A small fuzzer, guided by the lines that its mutants reach."""
