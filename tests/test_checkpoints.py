@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from benchmarks.torture import crash
+from benchmarks.torture import checkpoint_damage, crash
 from benchmarks.torture.corruption import CORRUPTIONS, corrupted
 from safetensors.numpy import load_file
 
@@ -183,3 +183,11 @@ def test_the_power_failure_would_show_a_sync_that_is_missing(folder, left_out):
             )
         )
     assert not all(whole)
+
+
+def test_damage_by_chance_is_found_and_nothing_else():
+    found = checkpoint_damage.torture(120, 30, seed=1)
+    assert found == {
+        "corruptions": 120, "found": 120, "rolled_back": 120, "clean": 30, "false_alarms": 0,
+        "holds": True,
+    }  # fmt: skip
