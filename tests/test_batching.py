@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -31,15 +32,17 @@ def images(*pixels):
     return np.array(pixels, np.uint8)[:, None]
 
 
-def run(steps, *, capacity=8, seconds=10.0):
+def soon(seconds=10.0):
+    return time.monotonic() + seconds
+
+
+def run(steps, *, capacity=8):
     """Run `steps(batcher, model)` in an event loop."""
     model = SlowModel()
 
     async def main():
         with ThreadPoolExecutor(1) as executor:
-            batcher = Batcher(
-                model.answer, executor, capacity=capacity, seconds=seconds, note_batch=sizes.append
-            )
+            batcher = Batcher(model.answer, executor, capacity=capacity, note_batch=sizes.append)
             try:
                 return await steps(batcher, model)
             finally:
@@ -54,18 +57,18 @@ def run(steps, *, capacity=8, seconds=10.0):
 def test_a_lone_request_is_answered_at_once():
     async def steps(batcher, model):
         model.may_go.set()
-        return await batcher.answer(images(3, 4))
+        return await batcher.answer(images(3, 4), soon())
 
     found, model = run(steps)
     assert found == [3, 4]
     assert model.batches == [[3, 4]]
 
 
-async def begun(batcher, *requests):
+async def begun(batcher, *requests, seconds=10.0):
     """Send requests, the first of which the model is at."""
     tasks = []
     for request in requests:
-        tasks.append(asyncio.create_task(batcher.answer(images(*request))))
+        tasks.append(asyncio.create_task(batcher.answer(images(*request), soon(seconds))))
         await asyncio.sleep(0.01)
     return tasks
 
@@ -100,7 +103,7 @@ def test_a_full_queue_turns_requests_away_at_once():
         tasks = await begun(batcher, [1], [2, 3, 4], [5, 6, 7])
         assert not batcher.is_full
         with pytest.raises(HttpError) as caught:
-            await batcher.answer(images(8, 9, 10))
+            await batcher.answer(images(8, 9, 10), soon())
         assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "1"})
         tasks += await begun(batcher, [8, 9])
         assert batcher.is_full
@@ -113,16 +116,32 @@ def test_a_full_queue_turns_requests_away_at_once():
 
 def test_what_has_waited_too_long_is_dropped_before_it_costs_anything():
     async def steps(batcher, model):
-        tasks = await begun(batcher, [1], [2])
+        tasks = await begun(batcher, [1])
+        tasks += await begun(batcher, [2], seconds=0.08)
         await asyncio.sleep(0.1)
         tasks += await begun(batcher, [3])
         model.may_go.set()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
-    found, model = run(steps, seconds=0.08)
+    found, model = run(steps)
     assert [found[0], found[2]] == [[1], [3]]
     assert found[1].status == 503
     assert model.batches == [[1], [3]]
+
+
+def test_nobody_waits_beyond_the_deadline_for_a_batch_that_runs():
+    async def steps(batcher, model):
+        begin = time.monotonic()
+        with pytest.raises(HttpError) as caught:
+            await batcher.answer(images(1), soon(0.1))
+        assert caught.value.status == 503
+        assert time.monotonic() - begin < 5
+        model.may_go.set()
+        return await batcher.answer(images(2), soon())
+
+    found, model = run(steps)
+    assert found == [2]
+    assert model.batches == [[1], [2]]
 
 
 def test_a_client_that_has_gone_costs_nothing():
@@ -144,7 +163,7 @@ def test_a_batch_that_fails_fails_alone():
         tasks = await begun(batcher, [1], [255], [2])
         model.may_go.set()
         found = await asyncio.gather(*tasks, return_exceptions=True)
-        return [*found, await batcher.answer(images(4))]
+        return [*found, await batcher.answer(images(4), soon())]
 
     found, _ = run(steps)
     assert found[0] == [1]

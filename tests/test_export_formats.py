@@ -20,7 +20,7 @@ from apparel.formats import INT8_FORMATS, SUFFIXES
 from apparel.records import Splits
 
 # Names as folders may have them: quotes, angle brackets, other scripts, bytes that are no UTF-8.
-NAMES = ('a "quoted" & <b>', "bëe — 蜂\n", "c\udcff\\")
+NAMES = ('a "quoted" & <b>', "bëe — 蜂", "c\\n\\")
 DEPLOYED = ("onnx", "litert", "saved_model", "openvino")
 GREY, RGB = (8, 9, 1), (10, 8, 3)
 

@@ -17,7 +17,8 @@ from onnx import helper
 
 from apparel import onnx_file
 from apparel.errors import ModelFileError
-from apparel.onnx_file import wire
+from apparel.export import facts
+from apparel.onnx_file import description, wire
 from tests.test_onnx_file import SHAPE, constants, small, write
 
 F32 = np.float32
@@ -540,6 +541,23 @@ GRAPHS = {
     "an attribute of no type": (attribute_changed(lambda a: a[0].ClearField("type")), "unknown"),
     "an attribute of a function": (
         attribute_changed(lambda a: setattr(a[0], "ref_attr_name", "x")), "a reference to"),
+    "some images alone": (
+        beside(op("Slice", "x", "low", "high", "first"), low=np.array([0]), high=np.array([5]),
+               first=np.array([0])), "for any number of images, expected one that grows"),
+    "the first image": (beside(op("Gather", "x", "low"), low=np.array(0)), "expected one that"),
+    "a sum of all images": (
+        beside(op("ReduceSum", "x", "first", keepdims=1), first=np.array([0])),
+        "for any number of images"),
+    "products of images with each other": (
+        beside(op("Flatten", "x", output="v"), op("Gemm", "v", "v", transA=1)),
+        "for any number of images"),
+    "a share among all images": (beside(op("Softmax", "x", axis=0)), "along which the images are"),
+    "a share among all images, from behind": (
+        beside(op("LogSoftmax", "x", axis=-4)), "along which the images are"),
+    "images behind images": (beside(op("Concat", "x", "x", axis=0)), "along which the images are"),
+    "the number of images": (
+        beside(op("Shape", "x", output="v"), op("Cast", "v", to=T.FLOAT)),
+        "for any number of images"),
     "a Constant of nothing": (beside(op("Constant")), "has no value"),
     "a Constant of a list": (beside(op("Constant", value_ints=[1])), "unknown attribute"),
 }  # fmt: skip
@@ -661,6 +679,13 @@ DESCRIPTIONS = {
     "no names": (told("class_names", "[]"), "expected a list of"),
     "10,001 names": (told("class_names", json.dumps(["a"] * 10_001)), "expected a list of 1 to"),
     "a long name": (told("class_names", json.dumps(["a" * 1001, "b", "c"])), "at most 1,000"),
+    "an empty name": (told("class_names", '["a", "", "c"]'), "expected a name that can be shown"),
+    "a name of spaces": (told("class_names", '["a", " ", "c"]'), "expected a name that can"),
+    **{f"a name with {letter!a}": (told("class_names", json.dumps(["a", f"b{letter}", "c"])),
+                                   "expected a name that can be shown")
+       for letter in "\n\x1b\x00\x85\u2028\ud800"},
+    "a name twice": (told("class_names", '["a", "b", "a"]'), "expected each once"),
+    "facts of a later form": (told("apparel", '{"version": "9", "format": 2}'), "in form 2"),
     "a million lists": (told("class_names", "[" + "[]," * 10**6 + "[]]"), "3,000,004 characters"),
     "deep lists": (told("class_names", "[" * 500_000), "expected JSON"),
     "a number of 100,000 digits": (told("img_shape", "[8, 9, " + "1" * 100_000 + "]"), "img_shape"),
@@ -672,7 +697,8 @@ DESCRIPTIONS = {
     **{f"a threshold of {value}": (told("threshold", value), "threshold is|expected JSON")
        for value in ("1.5", "-1", "NaN", "Infinity", "true", '"0.5"', "[1]", "x", "")},
     **{f"a novelty threshold of {value}": (told("novelty_threshold", value), "novelty_threshold is")
-       for value in ("null", "0", "-1", "NaN", "Infinity", "true", '"1"', "x")},
+       for value in ("null", "0", "-1", "NaN", "Infinity", "true", '"1"', "x",
+                     "1e-60", "1e39", "1" + "0" * 400)},
     "novelty without threshold": (told("novelty_threshold", None), "but its description says"),
     "five million letters": (told("note", "x" * 5_000_000), "take more than 4,194,304 bytes"),
     "metadata twice": (
@@ -766,9 +792,19 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
         onnx_file.read_model(path)
 
 
+def test_a_file_of_a_later_form_asks_for_an_update(tmp_path):
+    proto = told("apparel", '{"version": "9", "format": 2}')
+    message = refuse(write(tmp_path, proto), "in form 2")
+    assert message.endswith("Update: pip install -U apparel")
+
+
+def test_exports_have_the_form_that_is_read():
+    assert facts.FORMAT == description.MAX_FORMAT
+
+
 def test_the_small_model_itself_is_read(tmp_path):
     """So that what is refused here is refused for what was done to it."""
-    _, facts = onnx_file.read_model(write(tmp_path, WHOLE))
-    assert facts.inputs["images"] == (T.UINT8, ("batch", *SHAPE))
+    _, metadata = onnx_file.read_model(write(tmp_path, WHOLE))
+    assert metadata["img_shape"] == json.dumps(SHAPE)
     for proto in (beside(op("Relu", "x")), in_constant(tensor([3], T.UINT8, raw_data=b"abc"))):
         onnx_file.read_model(write(tmp_path, proto))

@@ -642,6 +642,51 @@ def test_a_threshold_that_is_no_confidence_is_refused(onnx_file, tmp_path, fact)
         opened(copy_with(onnx_file, tmp_path, {"threshold": fact}))
 
 
+def test_what_a_file_tells_for_people_is_left_out_where_it_makes_no_sense(tmp_path):
+    accuracy = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 10}
+    png = {"label": NAMES[0], "png": "AAAA"}
+    made = MadeModel(tmp_path / "m.onnx", class_names=NAMES, accuracy=accuracy, examples=[
+        png, {"label": "dog", "png": "AAAA"}, {"label": NAMES[0], "png": "ä"}])  # fmt: skip
+    found = opened(made.path).facts
+    assert found.accuracy == accuracy
+    assert found.examples == ((NAMES[0], "AAAA"),)
+    for key, value in (("value", float("nan")), ("n", 10**400), ("low", 10**400)):
+        told = {**accuracy, key: value}
+        made = MadeModel(tmp_path / "n.onnx", accuracy=told, dataset={"source": "\ud800"})
+        found = opened(made.path).facts
+        assert (found.accuracy, found.dataset) == (None, "")
+
+
+def test_a_number_that_is_too_large_for_json_is_no_accuracy(onnx_file, tmp_path):
+    told = '{"value": 0.9, "low": 0.8, "high": 1, "n": 1e999}'
+    assert opened(copy_with(onnx_file, tmp_path, {"accuracy": told})).facts.accuracy is None
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_model_whose_answers_are_no_numbers_is_refused(tmp_path, monkeypatch, exact):
+    monkeypatch.setattr(engine, "_openvino_is_faster", lambda: True)
+    path = MadeModel(tmp_path / "m.onnx", novelty_threshold=1.0).path
+    proto = onnx.load(path)
+    (weights,) = (tensor for tensor in proto.graph.initializer if tensor.name == "weights")
+    broken = onnx.numpy_helper.to_array(weights).copy()
+    broken[0, 0] = np.nan
+    weights.CopyFrom(onnx.numpy_helper.from_array(broken, "weights"))
+    onnx.save(proto, path)
+    predictor = Predictor(path, exact=exact)
+    images = np.ones((2, *predictor.img_shape), np.uint8)
+    with pytest.raises(ModelFileError, match="its answers are no numbers"):
+        predictor.predict_proba(images)
+    with pytest.raises(ModelFileError, match="its answers are no numbers"):
+        predictor.describe(images, ["a", "b"])
+
+
+def test_a_score_far_above_a_tiny_threshold_is_finite(tmp_path):
+    made = MadeModel(tmp_path / "m.onnx", novelty_threshold=2.0**-126)
+    (found,) = opened(made.path).describe(made.images(1) | 255, ["a"])
+    assert found.is_unlike
+    assert np.isfinite(found.novelty)
+
+
 # -- OpenVINO ----------------------------------------------------------------------------
 
 
@@ -681,3 +726,12 @@ def test_exact_answers_come_from_onnx_runtime(made, faster):
     assert exact.runtime.startswith("ONNX Runtime")
     images = made.images(5)
     np.testing.assert_allclose(exact.predict_proba(images), made.probabilities(images), atol=1e-6)
+
+
+def test_an_openvino_that_cannot_be_imported_is_done_without(made, monkeypatch):
+    def broken():
+        raise ImportError("a library is missing")
+
+    monkeypatch.setattr(engine, "_openvino_is_faster", lambda: True)
+    monkeypatch.setattr(engine, "load_openvino", broken)
+    assert Predictor(made.path).runtime.startswith("ONNX Runtime")

@@ -113,4 +113,4 @@ def test_each_image_that_was_read_is_explained(made, tmp_path, capsys):
     assert n_failed == 1
     (picture,) = (tmp_path / "why").iterdir()
     assert picture.name.startswith("00001-a-")
-    assert "Written:" in capsys.readouterr().out
+    assert f"Written: {tmp_path / 'why'}, 1 explanations\n" in capsys.readouterr().out

@@ -133,3 +133,21 @@ def test_a_name_that_is_not_utf8_is_written(tmp_path, suffix):
         assert json.loads(path.read_text("utf-8"))["file"] == "a\udcff.png"
     else:
         assert b"a\xff.png" in path.read_bytes()
+
+
+def test_a_class_that_is_called_as_a_column_has_a_column_of_its_own(tmp_path):
+    names = ("error", "probability of error", "label", "ant")
+    columns = ["file", "label", "confidence", "error", "probability of probability of error",
+               "probability of error", "probability of label", "ant"]  # fmt: skip
+    row = np.array([0.5, 0.25, 0.125, 0.125], np.float32)
+    answer = Prediction(name="a", probabilities=row, class_names=names)
+    for suffix in (".csv", ".parquet"):
+        with writing(tmp_path / f"o{suffix}", names, has_novelty=False) as more:
+            more([answer])
+    with (tmp_path / "o.csv").open(encoding="utf-8", newline="") as file:
+        header, values = csv.reader(file)
+    assert header == columns
+    assert values == ["a", "error", "0.5", "", "0.5", "0.25", "0.125", "0.125"]
+    table = pq.read_table(tmp_path / "o.parquet")
+    assert table.column_names == columns
+    assert table["probability of label"].to_pylist() == [0.125]

@@ -1,13 +1,16 @@
 """The server as its clients see it, over real connections."""
 
+import http.client
 import json
 import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 
 import numpy as np
 import pytest
+from benchmarks.serving.hostile import slow_readers
 from benchmarks.serving.server import HOST, form, png, serving
 
 from apparel.predict import load
@@ -108,7 +111,7 @@ MALFORMED = {
     "nothing": b"",
     "no JSON": b"{",
     "NaN": b'{"inputs": NaN}',
-    "deep": b"[" * 100_000,
+    "deep": b"[" * 10_000,
     "a list": b"[]",
     "no inputs": b"{}",
     "two inputs": {"inputs": [{}, {}]},
@@ -141,6 +144,9 @@ MALFORMED = {
     "outputs are null": {"outputs": None},
     "id is a number": {"id": 1},
     "id is null": {"id": None},
+    "a size of many digits": {"shape": [1, 8, 9, int("9" * 4299)]},
+    "images of many digits": {"shape": [int("9" * 4299), 8, 9, 1]},
+    "a long type": {"datatype": "x" * 1000},
 }
 
 
@@ -155,9 +161,10 @@ def test_malformed_requests_are_refused_with_a_reason(server, made, what):
     answer = server.ask("/v2/models/m/infer", body)
     assert answer.status == 400
     assert answer.json["error"].startswith("The request is no inference request: ")
+    assert len(answer.body) < 400
 
 
-@pytest.mark.parametrize("length", ["-1", "x", "99999", "1" * 100, "²"])
+@pytest.mark.parametrize("length", ["-1", "x", "99999", "1" * 100, "0" * 5000, "²"])
 def test_a_length_that_makes_no_sense_is_refused(server, made, length):
     body = json.dumps({"inputs": [tensor(made.images(1))]}).encode()
     answer = server.ask(
@@ -172,6 +179,21 @@ def test_too_many_images_at_once_are_too_large(server, made):
     answer = server.infer({"inputs": [tensor(made.images(65))]})
     assert answer.status == 413
     assert "may have 64 images, but this one has 65" in answer.json["error"]
+
+
+@pytest.mark.parametrize("part", ["[]", "{}", "0", "{}, []"])
+def test_json_of_more_parts_than_images_need_is_not_read(server, part):
+    body = b'{"inputs":[' + b",".join([part.encode()] * 30_000) + b"]}"
+    answer = server.ask("/v2/models/m/infer", body)
+    assert answer.status == 413
+    assert "this one has far more" in answer.json["error"]
+
+
+def test_as_many_images_as_are_allowed_may_be_nested_and_pretty(server, made):
+    images = made.images(64)
+    request = {"inputs": [tensor(images, data=images.tolist())]}
+    answer = server.ask("/v2/models/m/infer", json.dumps(request, indent=8).encode())
+    assert answer.status == 200
 
 
 # -- image files ---------------------------------------------------------------------------
@@ -233,6 +255,27 @@ def test_what_is_no_image_is_refused(server, body, kind, status, why):
         assert why in answer.json["error"]
     else:
         assert "is no image" in answer.json["predictions"][0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("charset", "name"),
+    [
+        ("undefined", "a.png"), ("idna", "xn--" + "a" * 99), ("unicode_escape", r"\ud800.png"),
+        ("raw_unicode_escape", r"\ud800.png"), ("utf-7", "+2AA-.png"), ("latin-1", "a.png"),
+    ],
+)  # fmt: skip
+def test_a_form_in_another_encoding_is_refused(server, charset, name):
+    body, kind = form((name, b"no image"))
+    answer = server.ask("/predict", body, Content_Type=f"{kind}; charset={charset}")
+    assert answer.status == 400
+    assert "charset must be utf-8" in answer.json["error"]
+    assert server.tracebacks() == 0
+
+
+def test_a_form_may_say_that_it_is_utf_8(server):
+    body, kind = form(("ä.png", b"no image"))
+    answer = server.ask("/predict", body, Content_Type=f'{kind}; charset="UTF-8"')
+    assert answer.json["predictions"][0]["name"] == "ä.png"
 
 
 def test_a_flag_is_true_or_false(server):
@@ -323,7 +366,9 @@ def test_with_a_token_only_health_and_page_are_open(made, tmp_path):
             answer = served.ask(path)
             assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
             assert served.ask(path, Authorization="Bearer secre").status == 401
-        assert served.ask("/model", Authorization="Bearer secret").status == 200
+            assert served.ask(path, Authorization="Basic secret").status == 401
+        for scheme in ("Bearer", "bearer", "BEARER"):
+            assert served.ask("/model", Authorization=f"{scheme} secret").status == 200
         assert served.ask("/model", Authorization="Bearer secret", Host="example.org").status == 200
         assert not any(name in served.ask("/openapi.json").body.decode() for name in NAMES)
         assert "secret" not in json.dumps(served.log())
@@ -404,6 +449,67 @@ def test_slow_requests_and_idle_connections_are_cut(made, tmp_path):
                 assert 0.4 < time.monotonic() - start < 3
 
 
+LONG_HEADS = {
+    "many headers": b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"a:\r\n" * 20_000,
+    "a header": b"GET / HTTP/1.1\r\nHost: localhost\r\na: " + b"a" * 1_000_000,
+    "an address": b"GET /" + b"a" * 100_000,
+    "trailers": b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n" + b"a:\r\n" * 20_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", LONG_HEADS)
+def test_a_head_that_is_too_long_is_refused(server, what):
+    with socket.create_connection((HOST, server.port), timeout=10) as connection:
+        with suppress(ConnectionError):
+            connection.sendall(LONG_HEADS[what])
+        assert connection.recv(1000).startswith(b"HTTP/1.1 431")
+        assert server.tracebacks() == 0
+
+
+def test_a_long_head_that_is_allowed_is_answered(server):
+    head = b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n" + b"a: a\r\n" * 10_000 + b"\r\n"
+    with socket.create_connection((HOST, server.port), timeout=10) as connection:
+        connection.sendall(head)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def _answers(port, sent):
+    """All that comes back until the connection ends."""
+    with socket.create_connection((HOST, port), timeout=10) as connection:
+        connection.sendall(sent)
+        with suppress(ConnectionError):
+            return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    return b""
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_of_requests_sent_together_the_first_is_answered(server, refused):
+    request = b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    if refused:
+        request = b"POST /v2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+    assert _answers(server.port, request * 800).count(b"HTTP/1.1 ") == 1
+    assert server.tracebacks() == 0
+
+
+def test_requests_one_after_the_other_share_a_connection(server):
+    connection = http.client.HTTPConnection(HOST, server.port, timeout=10)
+    with closing(connection):
+        for _ in range(5):
+            connection.request("GET", "/page.js")
+            place = connection.sock.getsockname()
+            answer = connection.getresponse()
+            assert (answer.status, len(answer.read()) > 0) == (200, True)
+            assert connection.sock.getsockname() == place
+
+
+def test_a_client_that_takes_no_answers_is_cut(made, tmp_path):
+    with serving(made.path, tmp_path, "--read-timeout", "0.5") as served:
+        found = slow_readers(served, connections=2, seconds=12)
+        assert found["not_cut"] == 0
+        assert served.descriptors() < 100
+
+
 def test_too_many_connections_are_turned_away(made, tmp_path):
     with serving(made.path, tmp_path, "--max-connections", "3") as served:
         kept = [socket.create_connection((HOST, served.port), timeout=10) for _ in range(3)]
@@ -423,6 +529,29 @@ def test_a_public_address_needs_a_token(made, tmp_path):
     done = run_command("serve", made.path, "--host", everywhere, cwd=tmp_path)
     assert done.returncode == 2
     assert "--insecure" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--port", "70000"), "no port 70000"),
+        (("--port", "-1"), "no port -1"),
+        (("--host", "a..b"), "a..b is no address of this machine"),
+        (("--token", ""), "the token is empty"),
+        (("--token", "a b"), "the token is empty, or has spaces"),
+        (("--token", "ä"), "letters that a header cannot have"),
+        (("--allow-origin", "*"), "* is no origin"),
+        (("--allow-origin", "https://example.org/page"), "without a path"),
+        (("--allow-origin", "https://example.org/"), "without a path"),
+        (("--allow-origin", "https://Example.org"), "in small letters"),
+        (("--allow-origin", "example.org"), "is no origin"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(made, tmp_path, options, why):
+    done = run_command("serve", made.path, *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert why in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -458,6 +587,13 @@ def test_requests_are_counted_and_logged(made, tmp_path):
     assert {"time", "level", "method", "ms", "bytes", "client"} <= requests[0].keys()
 
 
+def test_what_others_log_is_json_too(made, tmp_path):
+    with serving(made.path, tmp_path) as served:
+        served.ask("/predict", b"--edgeless", Content_Type="multipart/form-data; boundary=edge")
+        warned = [line for line in served.log() if line["level"] == "warning"]
+    assert "Did not find CR" in warned[0]["event"]
+
+
 def test_sigterm_says_not_ready_answers_and_ends(made, tmp_path):
     with serving(made.path, tmp_path) as served:
         served.process.send_signal(signal.SIGTERM)
@@ -468,3 +604,43 @@ def test_sigterm_says_not_ready_answers_and_ends(made, tmp_path):
         assert served.infer({"inputs": [tensor(made.images(1))]}).status == 200
         assert served.process.wait(10) == 0
         assert time.monotonic() - begin < 10
+
+
+BEGUN = (
+    b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+    b"Content-Length: 1000\r\n\r\nabc"
+)
+
+
+def test_an_upload_that_does_not_end_is_refused_at_the_end(made, tmp_path):
+    with serving(made.path, tmp_path, "--read-timeout", "60") as served:
+        with socket.create_connection((HOST, served.port), timeout=10) as connection:
+            connection.sendall(BEGUN)
+            time.sleep(0.2)
+            served.process.send_signal(signal.SIGTERM)
+            begin = time.monotonic()
+            answer = connection.recv(1000)
+            while part := connection.recv(1000):
+                answer += part
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"about to end" in answer
+        assert served.process.wait(10) == 0
+        assert time.monotonic() - begin < 9.5
+        assert served.tracebacks() == 0
+        assert served.log()[-1]["event"] == "ended"
+
+
+@pytest.mark.parametrize("after", [0.3, 3.5])
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_at_once(made, tmp_path, after, which):
+    with serving(made.path, tmp_path, "--read-timeout", "60") as served:
+        with socket.create_connection((HOST, served.port), timeout=10) as connection:
+            connection.sendall(BEGUN)
+            time.sleep(0.2)
+            served.process.send_signal(which)
+            time.sleep(after)
+            begin = time.monotonic()
+            served.process.send_signal(which)
+            served.process.wait(10)
+            assert time.monotonic() - begin < 1
+        assert served.tracebacks() == 0

@@ -39,6 +39,7 @@ def test_too_much_is_turned_away_and_the_rest_answered(made, request_bytes, tmp_
         found = load.overload(served, request_bytes, factor=4, seconds=2)
         assert (found["others"], found["lost"]) == (0, 0)
         assert found["answered_share_of_peak"] > 0
+        assert found["refused"] > 0
         assert served.tracebacks() == 0
 
 
@@ -80,3 +81,9 @@ def test_large_bodies_take_no_memory(server, chunked):
 def test_slow_connections_are_cut_and_others_answered(server, request_bytes):
     found = hostile.slow_connections(server, request_bytes, connections=30, seconds=3)
     assert (found["not_cut"], found["others"]) == (0, 0)
+
+
+def test_clients_that_take_no_answers_are_cut(server):
+    found = hostile.slow_readers(server, connections=4, seconds=12)
+    assert found["not_cut"] == 0
+    assert server.tracebacks() == 0

@@ -67,6 +67,9 @@ def stress(start: Start, sizes: Sizes, name: str) -> Measured:
         found["slow_connections"] = hostile.slow_connections(
             server, as_file, connections=sizes.slow, seconds=14
         )
+        found["slow_readers"] = hostile.slow_readers(
+            server, connections=min(sizes.slow, 50), seconds=25
+        )
         for chunked in (False, True):
             found[f"large_bodies_{'chunked' if chunked else 'declared'}"] = hostile.large_bodies(
                 server, bodies=sizes.bodies, chunked=chunked
@@ -85,6 +88,7 @@ def stress(start: Start, sizes: Sizes, name: str) -> Measured:
 AT_LEAST = {
     "requests a second": ("peak_png", "per_second", 300),
     "of the peak at four times as much": ("overload", "answered_share_of_peak", 0.9),
+    "requests refused at four times as much": ("overload", "refused", 1),
 }
 AT_MOST = {
     "ms for 99 % of the answers": ("peak_png", "p99_ms", 50),
@@ -104,6 +108,7 @@ AT_MOST = {
     "MB for large bodies": ("large_bodies_declared", "rise_mb", 20),
     "MB for large chunked bodies": ("large_bodies_chunked", "rise_mb", 20),
     "slow connections that stay": ("slow_connections", "not_cut", 0),
+    "slow readers that stay": ("slow_readers", "not_cut", 0),
     "times as slow beside slow connections": ("slow_connections", "p99_ratio", 2),
     "MB resident": ("memory", "resident_mb", 200),
 }

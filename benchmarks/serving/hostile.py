@@ -19,6 +19,8 @@ Measured = dict[str, Any]
 SEED = 0
 BODY = 100 << 20
 CHUNK = 1 << 16
+# Requests of a slow reader at once: their answers fill what the system keeps for a connection.
+MANY = 800
 HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
 
 _BEGINNINGS = (
@@ -117,7 +119,8 @@ async def _send_body(port: int, *, chunked: bool) -> str:
     except (OSError, TimeoutError):
         answer = b""
     finally:
-        writer.close()
+        writer.transport.abort()  # what is not sent yet would outlive the loop
+        await asyncio.sleep(0)
     return answer[9:12].decode() if answer else "none"
 
 
@@ -170,6 +173,45 @@ async def _drip(port: int, k: int) -> float | None:
         return time.perf_counter() - begin
     finally:
         writer.close()
+    return None
+
+
+def slow_readers(server: Server, *, connections: int, seconds: float) -> Measured:
+    """Ask for much on each connection and take nothing: some at once, some request by request."""
+    lasted = uvloop.run(_read_nothing(server.port, connections, seconds))
+    return {
+        "slow_readers": connections,
+        "not_cut": lasted.count(None),
+        "longest_s": round(max(one or 0.0 for one in lasted), 1),
+    }
+
+
+async def _read_nothing(port: int, connections: int, seconds: float) -> list[float | None]:
+    return await asyncio.gather(
+        *(asyncio.to_thread(_ask_only, port, seconds, k % 2 == 0) for k in range(connections))
+    )
+
+
+def _ask_only(port: int, seconds: float, at_once: bool) -> float | None:
+    """Ask and read nothing; the seconds until the server cuts the connection, None if it does not.
+
+    How much arrives without being read is bounded, so that the server has to keep the rest.
+    """
+    asked = b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
+        connection.connect((HOST, port))
+        connection.setblocking(False)
+        begin = time.perf_counter()
+        while time.perf_counter() - begin < seconds:
+            try:
+                # What is sent to a connection that was cut fails.
+                connection.send(asked * MANY if at_once else asked)
+            except BlockingIOError:
+                pass
+            except OSError:
+                return time.perf_counter() - begin
+            time.sleep(0.01)  # the system keeps megabytes before the server has to
     return None
 
 

@@ -60,6 +60,7 @@ def overload(server: Server, request: bytes, *, factor: float, seconds: float) -
         "offered_per_second": round(factor * most, 1),
         "sent_per_second": round(sum(answers.counts.values()) / answers.elapsed, 1),
         "answered_share_of_peak": round(answers.rate() / most, 3),
+        "refused": answers.counts[BUSY],
         "busy_p50_ms": round(answers.percentile(50, BUSY), 2),
         "busy_p99_ms": round(answers.percentile(99, BUSY), 2),
         "busy_max_ms": round(answers.percentile(100, BUSY), 2),

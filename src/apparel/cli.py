@@ -207,7 +207,7 @@ def _serve(parsed: argparse.Namespace) -> None:
             port=parsed.port,
             allowed_hosts=parsed.allow_host,
             allowed_origins=parsed.allow_origin,
-            token=parsed.token or os.environ.get("APPAREL_TOKEN"),
+            token=os.environ.get("APPAREL_TOKEN") if parsed.token is None else parsed.token,
             insecure=parsed.insecure,
         ),
         Limits(

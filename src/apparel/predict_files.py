@@ -84,9 +84,10 @@ def predict_files(
             shown = [a for a in answers if isinstance(a, FailedImage)] if output else answers
             if shown:
                 print(text.prediction_rows(shown, top=top, threshold=sure_from))
-    for written, what in ((output, "images"), (explain, "explanations")):
-        if written:
-            print(f"Written: {written}, {notes.n_images:,} {what}")
+    if output:
+        print(f"Written: {output}, {notes.n_images:,} images")
+    if explained:
+        print(f"Written: {explain}, {explained.n_written:,} explanations")
     if notes.lines():
         print(notes.lines())
     return notes.n_failed

@@ -33,7 +33,8 @@ def writing(path: Path, class_names: Sequence[str], *, has_novelty: bool) -> Ite
     """Write predictions to a file: whole, or not at all.
 
     Each image has a row: file, label, confidence, novelty where the model tells it, error, then the
-    probability of each class. An image that could not be read has an error and nothing else.
+    probability of each class; that of a class which is called as another column is called
+    "probability of" it. An image that could not be read has an error and nothing else.
 
     Args:
         path: ends in .csv, .jsonl or .parquet; an existing file is replaced.
@@ -76,11 +77,22 @@ def _probabilities(answer: Answer, k: int) -> list[float | None]:
     return [None] * k if isinstance(answer, FailedImage) else answer.probabilities.tolist()
 
 
+def _class_columns(columns: Sequence[str], class_names: Sequence[str]) -> list[str]:
+    """What the columns of the classes are called, each in another way than all others."""
+    found = []
+    for name in class_names:
+        column = name
+        while column in columns or (column != name and column in class_names):
+            column = f"probability of {column}"
+        found.append(column)
+    return found
+
+
 @contextmanager
 def _csv(path: Path, columns: Sequence[str], class_names: Sequence[str]) -> Iterator[Write]:
     with path.open("w", encoding="utf-8", newline="", errors="surrogateescape") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*columns, *class_names])
+        writer.writerow([*columns, *_class_columns(columns, class_names)])
 
         def write(answers: Sequence[Answer]) -> None:
             for answer in answers:
@@ -122,7 +134,7 @@ def _parquet(path: Path, columns: Sequence[str], class_names: Sequence[str]) -> 
     text = {"file", "label", "error"}
     schema = pa.schema(
         [(name, pa.string() if name in text else pa.float32()) for name in columns]
-        + [(name, pa.float32()) for name in class_names]
+        + [(name, pa.float32()) for name in _class_columns(columns, class_names)]
     )
     with pq.ParquetWriter(os.fspath(path), schema) as writer:
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from apparel.errors import UsageError
-from apparel.files import atomic_path
+from apparel.files import PARTIAL, atomic_path
 from apparel.formats import OPENVINO_WEIGHTS
 
 # What tells a SavedModel.
@@ -101,7 +101,9 @@ def _beside(target: Path) -> Iterator[Path]:
     """A folder of our own on the same disk, for as long as the block runs."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.parent) as folder:
+        with tempfile.TemporaryDirectory(
+            prefix=f".{target.stem[:32]}-", suffix=PARTIAL, dir=target.parent
+        ) as folder:
             yield Path(folder)
     except OSError as error:
         if error.errno is not None:  # without a number, a name would replace the message

@@ -17,8 +17,6 @@ The weights themselves are not looked at. Needs the standard library only.
 
 import os
 import stat
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,7 +26,7 @@ from apparel.onnx_file.problems import MalformedError, ProblemError, shown
 from apparel.onnx_file.tensors import FLOAT
 from apparel.onnx_file.wire import Message
 
-__all__ = ["MAX_FILE", "MAX_IR", "MAX_OPSET", "MIN_IR", "MIN_OPSET", "OnnxFacts", "read_model"]
+__all__ = ["MAX_FILE", "MAX_IR", "MAX_OPSET", "MIN_IR", "MIN_OPSET", "read_model"]
 
 MAX_FILE = 512 << 20
 # From the first operator set whose shapes are as in today's to the last of ONNX 1.21, with which
@@ -45,26 +43,7 @@ MAX_VERSION = 1_000
 _ONE_MODEL = "Give an .onnx file or a run."
 
 
-@dataclass(frozen=True, kw_only=True)
-class OnnxFacts:
-    """What an ONNX file says of itself and of its graph.
-
-    Attributes:
-        metadata: names → values, each JSON where apparel wrote it.
-        opset: the version of the default operator set.
-        ir_version: the version of the file format.
-        inputs: names → ONNX's number of the type, and the shape: sizes, and names of free sizes.
-        outputs: likewise.
-    """
-
-    metadata: Mapping[str, str]
-    opset: int
-    ir_version: int
-    inputs: Mapping[str, tuple[int, tuple[int | str, ...]]]
-    outputs: Mapping[str, tuple[int, tuple[int | str, ...]]]
-
-
-def read_model(path: str | os.PathLike[str]) -> tuple[bytes, OnnxFacts]:
+def read_model(path: str | os.PathLike[str]) -> tuple[bytes, dict[str, str]]:
     """Read a model file and examine it.
 
     Args:
@@ -72,7 +51,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[bytes, OnnxFacts]:
 
     Returns:
         The bytes that were examined, for a runtime, which must not read the file once more; and
-        what they say.
+        their metadata: names → values, each JSON where apparel wrote it.
 
     Raises:
         ModelFileError: it is missing, no such file, damaged, or has what apparel's files never
@@ -140,8 +119,8 @@ def _read_open(file: BinaryIO, path: Path) -> bytes:
     return content
 
 
-def _examine(content: bytes) -> OnnxFacts:
-    """Refuse what apparel's files do not have.
+def _examine(content: bytes) -> dict[str, str]:
+    """Refuse what apparel's files do not have, and give the metadata.
 
     Raises:
         ProblemError: it has something of the kind.
@@ -149,7 +128,7 @@ def _examine(content: bytes) -> OnnxFacts:
     if content[4:8] in OTHER_FORMATS:
         raise MalformedError(f"bytes 4 to 7 are {shown(content[4:8])}, as in another format")
     model = wire.parse(content, schema.MODEL, "the model")
-    opset, ir_version = _versions(model)
+    _check_versions(model)
     if "graph" not in model:
         raise MalformedError("it has no graph")
     inputs = _declared(model["graph"]["input"])
@@ -163,13 +142,11 @@ def _examine(content: bytes) -> OnnxFacts:
             found = tensors.get(name)
             if found is None or found[:2] != (FLOAT, (n, *shape[1:])):
                 raise ProblemError(f"it says to give {name} as {shown(shape)}, and gives {found}")
-    return OnnxFacts(
-        metadata=metadata, opset=opset, ir_version=ir_version, inputs=inputs, outputs=outputs
-    )
+    return metadata
 
 
-def _versions(model: Message) -> tuple[int, int]:
-    """The operator set and the file format."""
+def _check_versions(model: Message) -> None:
+    """Refuse operator sets and file formats that nobody has tried."""
     found: dict[str, int] = {}
     for entry in model["opset_import"]:
         domain = entry.get("domain", "")
@@ -192,7 +169,6 @@ def _versions(model: Message) -> tuple[int, int]:
             f"it has operator set {opset} in format {ir_version}, expected {MIN_OPSET} to "
             f"{MAX_OPSET} in {MIN_IR} to {MAX_IR}"
         )
-    return opset, ir_version
 
 
 def _declared(messages: list[Message]) -> dict[str, tuple[int, tuple[int | str, ...]]]:

@@ -1,6 +1,7 @@
 """What a file says of itself, against what its graph takes and gives."""
 
 import json
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,12 @@ MAX_SIDE = 1 << 10
 MAX_CLASSES = 10_000
 # Letters of a class name, which is the name of a folder.
 MAX_NAME = 1_000
+# Kinds of characters that no line can show: control characters, halves of characters, line ends.
+UNSHOWN = {"Cc", "Cs", "Zl", "Zp"}
+# Numbers that are neither 0 nor infinite in float32.
+MIN_FLOAT, MAX_FLOAT = 2.0**-126, 2.0**127
+# Of the facts themselves, as `export.facts` counts.
+MAX_FORMAT = 1
 # Characters of JSON that are read here; at worst Python takes some twenty times as many bytes.
 MAX_JSON = 1 << 20
 # Inputs or outputs that a message names.
@@ -56,14 +63,17 @@ def check(metadata: Mapping[str, str], inputs: Declared, outputs: Declared) -> t
     Raises:
         ProblemError: it lacks its description, or differs from it.
     """
+    _check_format(_read(metadata, "apparel"))
     n_classes = _class_count(metadata)
     img_shape = _img_shape(metadata)
     _check_share(_read(metadata, "threshold"))
     wanted: dict[str, tuple[int, ...]] = {PROBABILITIES: (n_classes,)}
     if "novelty_threshold" in metadata:
         novelty = _read(metadata, "novelty_threshold")
-        if not _is_number(novelty) or not 0 < novelty < float("inf"):
-            raise ProblemError(f"its novelty_threshold is {shown(novelty)}, expected above 0")
+        if not _is_number(novelty) or not MIN_FLOAT <= novelty <= MAX_FLOAT:
+            raise ProblemError(
+                f"its novelty_threshold is {shown(novelty)}, expected a float32 above 0"
+            )
         wanted[NOVELTY] = ()
     _check_same(inputs, {IMAGES: img_shape}, UINT8, "takes")
     _check_same(outputs, wanted, FLOAT, "gives")
@@ -120,7 +130,22 @@ def _class_count(metadata: Mapping[str, str]) -> int:
             f"its class_names are {shown(names)}, expected a list of 1 to {MAX_CLASSES:,} names of "
             f"at most {MAX_NAME:,} letters"
         )
+    for name in names:
+        if not name.strip() or any(unicodedata.category(letter) in UNSHOWN for letter in name):
+            raise ProblemError(f"it has a class {shown(name)}, expected a name that can be shown")
+    if len(set(names)) < len(names):
+        raise ProblemError(f"its class_names are {shown(names)}, expected each once")
     return len(names)
+
+
+def _check_format(told: Any) -> None:
+    """Refuse facts of a later form, which may mean something else."""
+    form = told.get("format") if isinstance(told, dict) else None
+    if isinstance(form, int | float) and form > MAX_FORMAT:
+        raise ProblemError(
+            f"it describes itself in form {shown(form)}, and this apparel reads form {MAX_FORMAT}",
+            remedy="Update: pip install -U apparel",
+        )
 
 
 def _img_shape(metadata: Mapping[str, str]) -> tuple[int, int, int]:

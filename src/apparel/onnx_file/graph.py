@@ -5,6 +5,10 @@ layers. A tensor may have the same shape for both, or a first size in proportion
 same others; anything else is refused. As no rule turns more images into a smaller tensor, what is
 found holds for any number up to these.
 
+Each image has its place along the first size, and its answer depends on no other's. So what has
+that size is never put together, cut or summed along it, and nothing but sizes may be computed of
+the number of images.
+
 The bounds are on the sum over all tensors that the nodes give, as if none were ever freed or
 shared. A runtime needs less, and what its kernels take besides: some times the largest tensor.
 """
@@ -13,6 +17,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from apparel.onnx_file import layers, shaping
 from apparel.onnx_file.calls import Call
 from apparel.onnx_file.operators import OPERATORS, Operator
 from apparel.onnx_file.problems import MalformedError, ProblemError, shown
@@ -29,6 +34,8 @@ WORK_PER_PIXEL, MIN_WORK = 1 << 22, 1 << 28
 # Bytes that are the same for any number of images, for each byte of the file: int8 weights become
 # float32. And multiplications, if a constant has to be computed.
 FIXED_PER_BYTE = 8
+# What puts values along an axis together.
+ALONG = (layers.along_axis, shaping.concat)
 # ONNX's number of an attribute's type → the field that holds its value.
 _PAYLOADS = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
 
@@ -72,6 +79,7 @@ def follow(
         calls = [_call(node, known) for known in both]
         outputs = [_output(node, call) for call in calls]
         _check_growth(node, *(output.shape for output in outputs))
+        _check_apart(node, calls, outputs)
         meters["bytes"].add(node.name, [output.n_bytes for output in outputs])
         meters["multiplications"].add(node.name, [call.work for call in calls])
         for known, output in zip(both, outputs, strict=True):
@@ -159,6 +167,26 @@ def _check_growth(node: _Node, first: tuple[int, ...], second: tuple[int, ...]) 
             f"{node.name} gives a tensor of {first} for {BATCHES[0]} images and of {second} for "
             f"{BATCHES[1]}, expected only the first size to grow, in proportion"
         )
+
+
+def _check_apart(node: _Node, calls: list[Call], outputs: list[Tensor]) -> None:
+    """Refuse a node by which an image's answer could depend on other images, or on their number."""
+    first, second = (call.inputs for call in calls)
+    grows = any(a != b for a, b in zip(first, second, strict=True))
+    if not grows:
+        return
+    if outputs[0] == outputs[1] and outputs[0].values is None:
+        raise ProblemError(
+            f"{node.name} gives a tensor of {outputs[0].shape} for any number of images, expected "
+            "one that grows with them"
+        )
+    rank = len(outputs[0].shape)
+    if node.operator.rule in ALONG and outputs[0].shape != outputs[1].shape:
+        axis = node.attributes.get("axis", -1)
+        if axis % rank == 0:
+            raise ProblemError(
+                f"{node.name} has the axis {axis}, along which the images are, expected another"
+            )
 
 
 class _Meter:

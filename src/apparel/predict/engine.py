@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from apparel import backend
 from apparel.errors import ModelFileError
-from apparel.runtimes import load_openvino
+from apparel.runtimes import load_onnxruntime, load_openvino
 
 PROBABILITIES, NOVELTY, IMAGES = "probabilities", "novelty", "images"
 
@@ -46,7 +46,7 @@ def open_engine(content: bytes, *, name: str, exact: bool, batch_size: int) -> E
     Raises:
         ModelFileError: the runtime cannot open it.
     """
-    kind = OnnxRuntime if exact or not _openvino_is_faster() else OpenVino
+    kind = OpenVino if not exact and _openvino_is_faster() and _openvino_is_whole() else OnnxRuntime
     try:
         return kind(content, batch_size)
     except Exception as error:  # the runtimes' errors share no base class
@@ -61,8 +61,7 @@ class OnnxRuntime:
     """ONNX Runtime on the processor, in float32."""
 
     def __init__(self, content: bytes, batch_size: int) -> None:  # noqa: ARG002  # any is as good
-        import onnxruntime  # noqa: PLC0415  # only once the file has been examined
-
+        onnxruntime = load_onnxruntime()
         self.name = f"ONNX Runtime {onnxruntime.__version__}, float32"
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # failures arrive as exceptions
@@ -131,3 +130,12 @@ def _openvino_is_faster() -> bool:
     return bool(backend.BFLOAT16_FLAGS & backend.processor_flags()) and (
         importlib.util.find_spec("openvino") is not None
     )
+
+
+def _openvino_is_whole() -> bool:
+    """Whether OpenVINO, which is installed, can be imported."""
+    try:
+        load_openvino()
+    except (ImportError, OSError):
+        return False
+    return True

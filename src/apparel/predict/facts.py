@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -58,7 +58,7 @@ def read_facts(metadata: Mapping[str, str], *, name: str) -> ModelFacts:
         class_names = tuple(str(label) for label in json.loads(metadata["class_names"]))
         threshold = _between(0, 1, metadata.get("threshold"))
         novelty_threshold = _between(0, math.inf, metadata.get("novelty_threshold"))
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except _ABSENT as error:
         raise ModelFileError(
             f"{name} is an ONNX model, but not one that apparel wrote: it does not name its "
             "classes and image size. Write one with: apparel export RUN --format onnx"
@@ -71,7 +71,7 @@ def read_facts(metadata: Mapping[str, str], *, name: str) -> ModelFacts:
         novelty_threshold=novelty_threshold,
         dataset=_source(metadata),
         accuracy=_accuracy(metadata),
-        examples=_examples(metadata),
+        examples=_examples(metadata, class_names),
     )
 
 
@@ -105,7 +105,8 @@ def _takes_photos(metadata: Mapping[str, str]) -> bool:
 def _source(metadata: Mapping[str, str]) -> str:
     """The name of the data that a model was trained on."""
     with suppress(*_ABSENT):
-        return str(json.loads(metadata["dataset"])["source"] or "")
+        source = str(json.loads(metadata["dataset"])["source"] or "")
+        return source if source.isprintable() else ""
     return ""
 
 
@@ -114,16 +115,21 @@ def _accuracy(metadata: Mapping[str, str]) -> dict[str, float] | None:
     with suppress(*_ABSENT):
         known = json.loads(metadata["accuracy"])
         shares = {key: float(known[key]) for key in ("value", "low", "high")}
-        return {**shares, "n": int(known["n"])}
+        n_images = int(known["n"])
+        if all(map(math.isfinite, (*shares.values(), n_images))):
+            return {**shares, "n": n_images}
     return None
 
 
-def _examples(metadata: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Images to try."""
+def _examples(
+    metadata: Mapping[str, str], class_names: Collection[str]
+) -> tuple[tuple[str, str], ...]:
+    """Images to try, of classes that there are."""
     with suppress(*_ABSENT):
         known = json.loads(metadata["examples"])
-        return tuple((str(example["label"]), str(example["png"])) for example in known)
+        found = tuple((str(example["label"]), str(example["png"])) for example in known)
+        return tuple((label, png) for label, png in found if label in class_names and png.isascii())
     return ()
 
 
-_ABSENT = (KeyError, TypeError, ValueError, RecursionError)
+_ABSENT = (KeyError, TypeError, ValueError, OverflowError, RecursionError)

@@ -3,7 +3,6 @@
 import math
 import os
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +65,8 @@ class Predictor:
             ModelFileError: as in `load`.
         """
         self.path = _model_file(Path(path))
-        content, described = onnx_file.read_model(self.path)
-        self.facts = read_facts(described.metadata, name=os.fspath(self.path))
+        content, metadata = onnx_file.read_model(self.path)
+        self.facts = read_facts(metadata, name=os.fspath(self.path))
         self.class_names = self.facts.class_names
         self.img_shape = self.facts.img_shape
         self.takes_photos = self.facts.takes_photos
@@ -104,6 +103,7 @@ class Predictor:
 
         Raises:
             DataError: the images have another type or shape.
+            ModelFileError: the answers are no numbers.
         """
         pixels = self._as_pixels(np.asarray(images))
         return np.concatenate([part[0] for part in self._run(pixels, [PROBABILITIES])])
@@ -174,12 +174,15 @@ class Predictor:
 
         Returns:
             One prediction an image, in order.
+
+        Raises:
+            ModelFileError: the answers are no numbers.
         """
         outputs = [PROBABILITIES, *([NOVELTY] if self.tells_novelty else [])]
         parts = self._run(self._as_pixels(images), outputs)
         rows, *scores = (np.concatenate(found) for found in zip(*parts, strict=True))
         limit = self.facts.novelty_threshold
-        novelty = (scores[0] / limit).tolist() if limit else [None] * len(names)
+        novelty = _in_multiples(scores[0], limit).tolist() if limit else [None] * len(names)
         return [
             Prediction(
                 name=name,
@@ -240,10 +243,26 @@ class Predictor:
     def _run(
         self, images: NDArray[np.uint8], outputs: list[str]
     ) -> Iterator[list[NDArray[np.float32]]]:
-        """Give outputs of the model, some images at a time."""
-        starts = range(0, len(images), self._step)
-        batches = (images[start : start + self._step] for start in starts)
-        return map(partial(self._engine.run, outputs=outputs), batches)
+        """Give outputs of the model, some images at a time.
+
+        Raises:
+            ModelFileError: they are no numbers.
+        """
+        for start in range(0, len(images), self._step):
+            found = self._engine.run(images[start : start + self._step], outputs)
+            if not all(np.isfinite(values).all() for values in found):
+                raise ModelFileError(
+                    f"{self.path} is damaged: its answers are no numbers. "
+                    "Write it again with: apparel export RUN --format onnx"
+                )
+            yield found
+
+
+def _in_multiples(scores: NDArray[np.float32], limit: float) -> NDArray[np.float32]:
+    """Scores as multiples of a threshold, all finite."""
+    with np.errstate(over="ignore"):
+        multiples = scores / np.float32(limit)
+    return np.asarray(np.minimum(multiples, np.finfo(np.float32).max), np.float32)
 
 
 def _model_file(path: Path) -> Path:

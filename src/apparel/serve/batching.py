@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel.serve.problems import busy
+from apparel.serve.problems import HttpError, busy
 
 # Larger batches answer hardly more images a second, and their requests wait longer.
 LARGEST_BATCH = 64
@@ -39,7 +39,6 @@ class Batcher(Generic[Answer_]):
 
     Attributes:
         n_waiting: images that wait for their turn.
-        n_in_flight: requests that have no answer yet.
     """
 
     def __init__(
@@ -48,7 +47,6 @@ class Batcher(Generic[Answer_]):
         executor: Executor,
         *,
         capacity: int,
-        seconds: float,
         note_batch: Callable[[int], None],
     ) -> None:
         """Begin with nothing to do.
@@ -57,29 +55,28 @@ class Batcher(Generic[Answer_]):
             answer: images, shape (n, h, w, c), to n answers; is called by `executor`.
             executor: what answers, one batch at a time.
             capacity: images that may wait.
-            seconds: that a request may wait; then it is dropped.
             note_batch: is told how many images each batch has.
         """
         self._answer = answer
         self._executor = executor
         self._capacity = capacity
-        self._seconds = seconds
         self._note_batch = note_batch
         self._queue: deque[_Waiting[Answer_]] = deque()
         self._working: asyncio.Task[None] | None = None
         self.n_waiting = 0
-        self.n_in_flight = 0
 
     @property
     def is_full(self) -> bool:
         """Whether no further image may wait."""
         return self.n_waiting >= self._capacity
 
-    async def answer(self, images: NDArray[np.uint8]) -> list[Answer_]:
+    async def answer(self, images: NDArray[np.uint8], deadline: float) -> list[Answer_]:
         """Answer the images of one request.
 
         Args:
             images: shape (n, h, w, c), n of at least 1.
+            deadline: by `time.monotonic`; then nobody waits any more. What still waits for its
+                turn then is dropped.
 
         Returns:
             One answer an image, in order.
@@ -89,16 +86,16 @@ class Batcher(Generic[Answer_]):
         """
         if self.n_waiting and self.n_waiting + len(images) > self._capacity:
             raise busy(f"{self.n_waiting} images wait already")
-        waiting: _Waiting[Answer_] = _Waiting(images, time.monotonic() + self._seconds)
+        waiting: _Waiting[Answer_] = _Waiting(images, deadline)
         self._queue.append(waiting)
         self.n_waiting += len(images)
         if self._working is None:
             self._working = asyncio.create_task(self._work())
-        self.n_in_flight += 1
         try:
-            return await waiting.answers
-        finally:
-            self.n_in_flight -= 1
+            async with asyncio.timeout(deadline - time.monotonic()):
+                return await waiting.answers
+        except TimeoutError:
+            raise _too_late() from None
 
     async def _work(self) -> None:
         """Answer batch after batch until nothing waits."""
@@ -128,11 +125,16 @@ class Batcher(Generic[Answer_]):
             if waiting.answers.done():  # its client has gone
                 continue
             if waiting.deadline < now:
-                waiting.answers.set_exception(busy("this request has waited too long"))
+                waiting.answers.set_exception(_too_late())
                 continue
             batch.append(waiting)
             n_images += len(waiting.images)
         return batch
+
+
+def _too_late() -> HttpError:
+    """A request was not answered in time."""
+    return busy("this request has waited too long")
 
 
 def _hand_out(answers: Sequence[Answer_], batch: Sequence[_Waiting[Answer_]]) -> None:

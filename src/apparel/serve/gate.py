@@ -4,6 +4,7 @@ One ASGI middleware, since every layer costs each request some of its time. What
 refuses before the body is read.
 """
 
+import asyncio
 import hmac
 import json
 import logging
@@ -16,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from apparel.limits import Limits
-from apparel.serve.problems import HttpError, busy, too_large
+from apparel.serve.problems import HttpError, busy, ending, too_large
 from apparel.serve.service import Service
 
 LOGGER = logging.getLogger("apparel.serve")
@@ -86,6 +87,8 @@ class Gate:
             await request.refuse(HttpError(error.status_code, error.detail, headers=error.headers))
         except ClientDisconnect:
             pass  # nobody is left to answer
+        except asyncio.CancelledError:  # only the server's end cancels a request
+            await request.refuse(ending())
         except Exception:
             LOGGER.exception("unexpected", extra={"path": scope["path"]})
             await request.refuse(HttpError(500, "Something went wrong inside the server."))
@@ -110,8 +113,8 @@ class Gate:
             raise HttpError(403, "Pages from elsewhere may not use this server.")
         path = scope["path"]
         if self._token is not None and path not in OPEN_PATHS and scope["method"] != "OPTIONS":
-            given = headers.get(b"authorization", b"")
-            if not hmac.compare_digest(given, b"Bearer " + self._token):
+            scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+            if scheme.lower() != b"bearer" or not hmac.compare_digest(given, self._token):
                 raise HttpError(
                     401,
                     "A token is needed: send the header 'Authorization: Bearer TOKEN'.",

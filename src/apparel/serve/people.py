@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -98,6 +99,7 @@ class People:
             HttpError: it is malformed, or has too many files.
         """
         most = self._service.limits.images
+        _check_charset(request)
         try:
             async with request.form(
                 max_files=most, max_fields=MOST_FIELDS, max_part_size=FIELD_BYTES
@@ -107,6 +109,8 @@ class People:
                     for file in form.getlist(FILES_FIELD)
                     if isinstance(file, UploadFile)
                 ]
+        except UnicodeError as error:
+            raise HttpError(400, "The form is malformed: a name in it is not UTF-8.") from error
         except HTTPException as error:
             if error.detail.startswith("Too many files"):
                 raise HttpError(413, f"At most {most} images are taken at once.") from error
@@ -133,6 +137,17 @@ class People:
             described["image"] = _data_address(np.asarray(answer.image, np.uint8))
             described["map"] = one.evidence.round(3).tolist()
         return described
+
+
+def _check_charset(request: Request) -> None:
+    """Refuse a form in another encoding: Python's decoders are many, and some fail or escape.
+
+    Raises:
+        HttpError: it says that it has one.
+    """
+    _, options = parse_options_header(request.headers.get("content-type", ""))
+    if options.get(b"charset", b"utf-8").lower() not in {b"utf-8", b"utf8"}:
+        raise HttpError(400, "The form is malformed: its charset must be utf-8.")
 
 
 def _flag(request: Request, name: str) -> bool:

@@ -21,6 +21,13 @@ def busy(why: str) -> HttpError:
     return HttpError(503, f"The server is busy: {why}. Try again.", headers={"Retry-After": "1"})
 
 
+def ending() -> HttpError:
+    """The server cannot wait for this request any longer."""
+    return HttpError(
+        503, "The server is about to end. Ask another, or again.", headers={"Retry-After": "1"}
+    )
+
+
 def too_large(limits: Limits) -> str:
     """What is said of a body that is too large."""
     return f"The request is too large: at most {limits.body_bytes:,} bytes are taken."

@@ -1,8 +1,11 @@
 """HTTP connections that may not take for ever.
 
 uvicorn bounds neither how long a client may take to send a request or to take its answer, nor how
-many connections are open. This protocol does, from a connection's first moment to each answer's
-end. And while too much waits already, it turns requests away in a fraction of the time that an
+many connections are open, nor how long the head of a request is. This protocol does, from a
+connection's first moment to each answer's end. A request is read once the answer before it has
+been taken: who sends more at once is answered once.
+
+And while too much waits already, it turns requests away in a fraction of the time that an
 application would need to, so that those that wait are answered as fast as ever.
 """
 
@@ -18,6 +21,8 @@ from uvicorn.server import ServerState
 from apparel.limits import Limits
 from apparel.serve.problems import too_large
 
+# Bytes of a request's line and headers, and of what follows a body.
+MOST_HEAD = 1 << 16
 # What is sent where there is no request to answer.
 _PLAIN = "HTTP/1.1 {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{}\r\n{}"
 
@@ -44,6 +49,11 @@ BUSY = _response(
     "The server is busy: too many images wait already. Try again.",
     "retry-after: 1\r\n",
 )
+TOO_LONG = _response(
+    "431 Request Header Fields Too Large",
+    f"The head of the request is too large: at most {MOST_HEAD:,} bytes are taken.",
+    "connection: close\r\n",
+)
 TOO_MANY = _response(
     "503 Service Unavailable",
     "The server is busy: too many connections are open. Try again.",
@@ -51,8 +61,12 @@ TOO_MANY = _response(
 )
 
 
+class _StopError(Exception):
+    """No more of a connection's input is read."""
+
+
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with a deadline for each request and a limit of connections."""
+    """uvicorn's protocol with a deadline for each request, one at a time, and limits."""
 
     # Of the server, set by `bounded`.
     limits: Limits
@@ -71,6 +85,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._reading = False  # a request is due, or on its way
         self._in_request = False  # the parser is inside one
         self._refused = False  # the request that is being read
+        self._is_deaf = False  # what still comes is thrown away
+        self._n_head = 0  # bytes of the request's head
+        self._n_silent = 0  # bytes since the parser last told of any
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or turn it away where there are too many."""
@@ -89,25 +106,57 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes; time also what begins no request, such as empty lines."""
+        if self._is_deaf:
+            return
         if self._until is None:
             self._begin_reading()
         if self._is_idle() and _is_whole_post(data) and type(self).turns_away(len(self.tasks)):
             # Not even parsed: while too much waits, each microsecond is taken from an answer.
             self._rest()
             self.transport.write(BUSY)
-        else:
-            super().data_received(data)
+            return
+        # The parser keeps a header, whatever its length, until it knows all of it.
+        self._n_silent += len(data)
+        super().data_received(data)
+        if self._n_silent > MOST_HEAD and not self._is_deaf:
+            self._end_with(TOO_LONG)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, unless it was refused already."""
+        if not self._is_deaf:
+            self._end_with(_response("400 Bad Request", msg, "connection: close\r\n"))
 
     def on_message_begin(self) -> None:
-        """Give a request time to arrive."""
+        """Give a request time to arrive, unless the answer before it is not taken yet.
+
+        Raises:
+            _StopError: it is not.
+        """
+        if self._is_answering():
+            self.cycle.keep_alive = False
+            self._is_deaf = True
+            raise _StopError
+        if self.transport.get_write_buffer_size():
+            self._end_with(b"")
+            raise _StopError
         self._in_request = True
+        self._n_head = self._n_silent = 0
         self._begin_reading()
         super().on_message_begin()
 
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the address."""
+        self._count_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, also one that follows the body."""
+        self._count_head(len(name) + len(value) + len(": \r\n"))
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Refuse a request at once, or let it in."""
-        idle = self.cycle is None or self.cycle.response_complete
-        refusal = self._refusal() if idle else None
+        refusal = self._refusal()
         if refusal is None:
             super().on_headers_complete()
         else:
@@ -116,6 +165,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body, unless its request was refused."""
+        self._n_silent = 0
         if not self._refused:
             super().on_body(body)
 
@@ -141,14 +191,41 @@ class BoundedProtocol(HttpToolsProtocol):
         return BUSY if type(self).turns_away(len(self.tasks)) else None
 
     def on_response_complete(self) -> None:
-        """Leave the connection to uvicorn's keep-alive, unless a next request has begun."""
+        """Give the answer time to be taken; uvicorn ends the connection if it is idle before."""
         if not self._reading:
-            self._set_deadline(None)
+            self._set_deadline(max(self.limits.read_seconds, self.config.timeout_keep_alive))
         super().on_response_complete()
 
+    def _count_head(self, n_bytes: int) -> None:
+        """Count bytes of the head of a request.
+
+        Raises:
+            _StopError: they are too many.
+        """
+        self._n_head += n_bytes
+        self._n_silent = 0
+        if self._n_head > MOST_HEAD:
+            self._end_with(TOO_LONG)
+            raise _StopError
+
+    def _end_with(self, answer: bytes) -> None:
+        """Send a last answer, and hear no more."""
+        self._is_deaf = True
+        if self._is_answering() and self.cycle.response_started:
+            self.transport.abort()  # in the middle of another answer
+            return
+        self.transport.write(answer)
+        self.transport.close()
+
+    def _is_answering(self) -> bool:
+        """Whether an answer is due."""
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _is_idle(self) -> bool:
-        """Whether no request is being read or answered."""
-        return not self._in_request and (self.cycle is None or self.cycle.response_complete)
+        """Whether no request is being read or answered, and all answers have been taken."""
+        return not (
+            self._in_request or self._is_answering() or self.transport.get_write_buffer_size()
+        )
 
     def _begin_reading(self) -> None:
         if not self._reading:
@@ -185,15 +262,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _cut(self) -> None:
         """End a connection that takes too long."""
-        if self.transport.is_closing():
-            return
-        cycle = self.cycle
-        if cycle is not None and cycle.response_started and not cycle.response_complete:
+        if self.transport.get_write_buffer_size():
             self.transport.abort()  # nobody takes the answer
+            return
+        if self.transport.is_closing():
             return
         if self._reading:
             self.transport.write(TOO_SLOW)
         self.transport.close()
+        self._set_deadline(self.limits.read_seconds)  # to take that
 
 
 def _is_whole_post(data: bytes) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import ctypes
 import json
 import logging
-import signal
+import re
 import socket
 import struct
 import sys
@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 
+import numpy as np
 import uvicorn
 from PIL import Image
 from uvicorn.loops.auto import auto_loop_factory
@@ -36,9 +37,12 @@ LAST_CALL_SECONDS = 0.1
 # For connections that are open and idle to be used a last time.
 IDLE_SECONDS = 1.0
 # For requests that were accepted. With the above, the process is gone within 10 seconds.
-FINISH_SECONDS = 7
+FINISH_SECONDS = 6
 # How long a thread may keep the interpreter, a tenth of Python's own choice.
 SWITCH_SECONDS = 0.0005
+LAST_PORT = 65535
+TOKEN = re.compile("[!-~]+")
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]_-]+")
 SO_ATTACH_FILTER = 26  # Linux; Python has no name for it
 # A program for Linux's packet filter (BPF): code, jump if true, jump if false, value.
 ONLY_CONNECTED = (
@@ -69,6 +73,26 @@ class Address:
     token: str | None = field(default=None, repr=False)
     insecure: bool = False
 
+    def __post_init__(self) -> None:
+        """Check what cannot be meant.
+
+        Raises:
+            UsageError: there is no such port, token or origin.
+        """
+        if not 0 <= self.port <= LAST_PORT:
+            raise UsageError(f"there is no port {self.port}. Give one of at most {LAST_PORT:,}.")
+        if self.token is not None and not TOKEN.fullmatch(self.token):
+            raise UsageError(
+                "the token is empty, or has spaces or letters that a header cannot have. Give a "
+                "long one of letters and digits, or none."
+            )
+        for origin in self.allowed_origins:
+            if not ORIGIN.fullmatch(origin):
+                raise UsageError(
+                    f"{origin} is no origin. Write one as browsers do, in small letters and "
+                    "without a path: https://example.org"
+                )
+
 
 def serve(model: Path, address: Address, limits: Limits, *, exact: bool = False) -> None:
     """Serve a model until SIGTERM or Ctrl-C.
@@ -87,6 +111,8 @@ def serve(model: Path, address: Address, limits: Limits, *, exact: bool = False)
     listener = _listen(address)
     with listener:
         predictor = Predictor(model, exact=exact)
+        # A model whose answers are no numbers is refused here, and not at its first request.
+        predictor.predict_proba(np.zeros((1, *predictor.img_shape), np.uint8))
         # Three threads share the interpreter, and the one that reads requests must not wait long.
         sys.setswitchinterval(SWITCH_SECONDS)
         # Pillow's limit is the process's; the decoder asks for it.
@@ -132,33 +158,50 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._service = service
         self._greeting = greeting
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin, and say so once requests and signals are heard."""
         await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
         print(self._greeting, flush=True)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # as uvicorn's
         """End in good order; at once, if asked twice."""
-        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.force_exit = self.should_exit
         self.should_exit = True
+        if self.force_exit and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._cut_all)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Say so, let in what already stands at the door, close it, answer, end."""
         self._service.is_ready = False  # from here on, each answer also ends its connection
         LOGGER.info("not ready")
-        await asyncio.sleep(DRAIN_SECONDS)
+        await self._wait(DRAIN_SECONDS)
         for listener in sockets or ():
             _shut_out(listener)
-        await asyncio.sleep(LAST_CALL_SECONDS)
+        await self._wait(LAST_CALL_SECONDS)
         for server in self.servers:
             server.close()
         # A connection that has sent nothing yet may have a request on its way.
-        end = time.monotonic() + IDLE_SECONDS
-        while self.server_state.connections and time.monotonic() < end:
-            await asyncio.sleep(LAST_CALL_SECONDS / 10)
+        await self._wait(IDLE_SECONDS, while_connected=True)
         await super().shutdown(sockets)
+        if self.server_state.tasks:  # cancelled; each says so to its client
+            await asyncio.wait(list(self.server_state.tasks), timeout=LAST_CALL_SECONDS)
         LOGGER.info("ended")
+
+    async def _wait(self, seconds: float, *, while_connected: bool = False) -> None:
+        """Wait some seconds, unless the server is told to end at once."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self.force_exit:
+            if while_connected and not self.server_state.connections:
+                return
+            await asyncio.sleep(LAST_CALL_SECONDS / 10)
+
+    def _cut_all(self) -> None:
+        """End all connections, whatever their requests wait for."""
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
 
 def _shut_out(listener: socket.socket) -> None:
@@ -193,7 +236,7 @@ def _listen(address: Address) -> socket.socket:
         family, _, _, _, place = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except (OSError, OverflowError) as error:
+    except (OSError, UnicodeError) as error:
         raise UsageError(f"{address.host} is no address of this machine ({error}).") from error
     if not (ip_address(place[0]).is_loopback or address.token or address.insecure):
         raise UsageError(
@@ -239,6 +282,5 @@ def _log_as_json() -> None:
     """Write events to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines())
-    LOGGER.addHandler(handler)
+    logging.getLogger().addHandler(handler)  # others' warnings and errors, too
     LOGGER.setLevel(logging.INFO)
-    LOGGER.propagate = False

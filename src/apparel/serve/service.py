@@ -62,7 +62,6 @@ class Service:
             self._describe,
             self._model_thread,
             capacity=limits.queue,
-            seconds=limits.answer_seconds,
             note_batch=self.metrics.batch_sizes.observe,
         )
         self.metrics.watch_queue(lambda: self.batcher.n_waiting)
@@ -88,7 +87,7 @@ class Service:
         Raises:
             HttpError: too much waits.
         """
-        answers = await self.batcher.answer(images)
+        answers = await self.batcher.answer(images, self._deadline())
         self._count(answers)
         return answers
 
@@ -108,9 +107,11 @@ class Service:
         Raises:
             HttpError: too much waits.
         """
-        read = await self._read(files, as_photo=self.predictor.takes_photos and not raw)
+        deadline = self._deadline()
+        as_photo = self.predictor.takes_photos and not raw
+        read = await self._read(files, deadline, as_photo=as_photo)
         images = [found[0] for found in read if not isinstance(found, FailedImage)]
-        said = iter(await self.batcher.answer(np.stack(images)) if images else ())
+        said = iter(await self.batcher.answer(np.stack(images), deadline) if images else ())
         answers: list[Answer] = []
         for (name, _), found in zip(files, read, strict=True):
             if isinstance(found, FailedImage):
@@ -118,12 +119,18 @@ class Service:
             else:
                 answers.append(replace(next(said), name=name, steps=found[1]))
         self._count(answers)
-        return await self._explained(answers) if explain else [Explained(answer=a) for a in answers]
+        if explain:
+            return await self._explained(answers, deadline)
+        return [Explained(answer=answer) for answer in answers]
 
     def close(self) -> None:
         """End the threads."""
-        self._model_thread.shutdown()
-        self._image_thread.shutdown()
+        self._model_thread.shutdown(cancel_futures=True)
+        self._image_thread.shutdown(cancel_futures=True)
+
+    def _deadline(self) -> float:
+        """Until when a request that has just been received must be answered."""
+        return time.monotonic() + self.limits.answer_seconds
 
     def _describe(self, images: NDArray[np.uint8]) -> list[Prediction]:
         return self.predictor.describe(images, [""] * len(images))
@@ -132,14 +139,13 @@ class Service:
         self.metrics.count_answers(answers, self.predictor.threshold or 0)
 
     async def _read(
-        self, files: Sequence[tuple[str, bytes]], *, as_photo: bool
+        self, files: Sequence[tuple[str, bytes]], deadline: float, *, as_photo: bool
     ) -> list[tuple[NDArray[np.uint8], tuple[str, ...]] | FailedImage]:
         """Decode files, small ones at once, others in the thread for that.
 
         Raises:
             HttpError: too many wait to be decoded.
         """
-        deadline = time.monotonic() + self.limits.answer_seconds
         read = partial(_read_all, files, self.predictor.img_shape, deadline, as_photo=as_photo)
         if len(files) == 1 and _is_small(files[0][1]):
             return read()
@@ -148,14 +154,14 @@ class Service:
         self._n_decoding += 1
         try:
             loop = asyncio.get_running_loop()
-            async with asyncio.timeout(self.limits.answer_seconds):
+            async with asyncio.timeout(deadline - time.monotonic()):
                 return await loop.run_in_executor(self._image_thread, read)
         except TimeoutError:
             raise busy("decoding takes too long") from None
         finally:
             self._n_decoding -= 1
 
-    async def _explained(self, answers: Sequence[Answer]) -> list[Explained]:
+    async def _explained(self, answers: Sequence[Answer], deadline: float) -> list[Explained]:
         """Say which pixels answers rest on.
 
         Raises:
@@ -169,7 +175,7 @@ class Service:
         self._n_explaining += 1
         try:
             loop = asyncio.get_running_loop()
-            async with asyncio.timeout(self.limits.answer_seconds):
+            async with asyncio.timeout(deadline - time.monotonic()):
                 maps = iter(
                     [
                         (await loop.run_in_executor(self._image_thread, self._explain, image))

@@ -18,6 +18,9 @@ from apparel.serve.problems import HttpError
 
 MAX_PIXEL = 255
 HEADER_LENGTH = "inference-header-content-length"
+LONGEST_NUMBER = 20
+# Commas and brackets of a request that are not those of its pixels.
+MOST_OTHER_PARTS = 4096
 
 
 class InferRequest:
@@ -55,21 +58,20 @@ class InferRequest:
             HttpError: it is none, or asks for what there is not.
         """
         n_json = _length(header_length, len(body))
-        asked = _object(_parsed(body[:n_json]), "the request")
+        text = body[:n_json]
+        _check_parts(text, img_shape, most_images)
+        asked = _object(_parsed(text), "the request")
         self.id = _text(asked["id"], "id") if "id" in asked else None
         parameters = _object(asked.get("parameters", {}), "parameters")
         tensor = _only_input(asked)
         shape = _shape(tensor.get("shape"), img_shape)
         if tensor.get("datatype") != "UINT8":
-            raise _bad(f"the datatype of {IMAGES} must be UINT8, but is {tensor.get('datatype')!r}")
+            given_type = repr(tensor.get("datatype"))[:100]
+            raise _bad(f"the datatype of {IMAGES} must be UINT8, but is {given_type}")
         self.images = _pixels(tensor, shape, body[n_json:])
         self.outputs = _outputs(asked, given, _flag(parameters, "binary_data_output"))
         if shape[0] > most_images:
-            raise HttpError(
-                413,
-                f"A request may have {most_images} images, but this one has {shape[0]}. Send them "
-                "in several requests.",
-            )
+            raise _too_many(most_images, str(shape[0]))
 
 
 def infer_response(
@@ -121,9 +123,37 @@ def _length(header: str | None, n_body: int) -> int:
     """
     if header is None:
         return n_body
-    if not (header.isascii() and header.isdigit()) or int(header[:20]) > n_body:
+    is_number = header.isascii() and header.isdigit() and len(header) <= LONGEST_NUMBER
+    length = int(header) if is_number else n_body + 1
+    if length > n_body:
         raise _bad(f"{HEADER_LENGTH} is {header[:20]!r}, but the body has {n_body:,} bytes")
-    return int(header)
+    return length
+
+
+def _check_parts(text: bytes, img_shape: tuple[int, int, int], most_images: int) -> None:
+    """Refuse JSON of far more values, arrays and objects than a request can need.
+
+    It is counted before it is read, since what is read of 8 MiB can take 200 MiB and a second.
+
+    Raises:
+        HttpError: it has far more.
+    """
+    height, width, channels = img_shape
+    # Each value has a comma behind it, and each pixel, row and image may be an array.
+    of_image = 1 + height * (1 + width * (1 + channels))
+    # Twice as many, so that a request with some images too many is told so.
+    most = 2 * most_images * of_image + MOST_OTHER_PARTS
+    if sum(map(text.count, (b",", b"[", b"{"))) > most:
+        raise _too_many(most_images, "far more")
+
+
+def _too_many(most_images: int, found: str) -> HttpError:
+    """A request has too many images."""
+    return HttpError(
+        413,
+        f"A request may have {most_images} images, but this one has {found}. Send them in several "
+        "requests.",
+    )
 
 
 def _parsed(text: bytes) -> object:
@@ -213,6 +243,8 @@ def _shape(value: object, img_shape: tuple[int, int, int]) -> tuple[int, ...]:
         raise _bad(f"the shape of {IMAGES} must be [n, {wanted}], but is {str(shape)[:100]}")
     if shape[0] < 1:
         raise _bad(f"{IMAGES} must have at least one image")
+    if shape[0] >= 10**LONGEST_NUMBER:  # Python refuses to write much larger numbers
+        raise _bad(f"{IMAGES} cannot be so many")
     return tuple(shape)
 
 
