@@ -17,7 +17,7 @@ from pathlib import Path
 from apparel import backend
 from apparel.begun import versions
 from apparel.files import write_text
-from benchmarks.torture import checkpoint_damage, data_damage, kills, model_files
+from benchmarks.torture import checkpoint_cost, checkpoint_damage, data_damage, kills, model_files
 
 RESULTS = Path(__file__).parent.parent / "results"
 # Of each part: how many, in full.
@@ -61,6 +61,7 @@ def _parts(n_kills: int) -> dict[str, Callable[[], dict[str, object]]]:
     return {
         **{f"kills: {scenario}": killing(scenario) for scenario in kills.SCENARIOS},
         "checkpoints": lambda: checkpoint_damage.torture(N_CORRUPTIONS, N_CLEAN),
+        "checkpoint cost": checkpoint_cost.measure,
         "data files": lambda: data_damage.torture(N_FLIPS, N_CUTS),
         "hostile models": model_files.hostile_files,
         "honest models": lambda: model_files.honest_files(N_HONEST),

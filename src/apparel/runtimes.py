@@ -1,12 +1,30 @@
-"""Runtimes that are extras, imported without what they do unasked."""
+"""Runtimes of exported models, imported without what they do unasked."""
 
 import importlib
+import os
 import sys
 from typing import Any
 
 # Importing OpenVINO imports its converter, which reports the import to its vendor and takes longer
 # than all the rest. Nothing here needs it.
 CONVERTER = "openvino.tools.ovc"
+
+# ONNX Runtime 1.32 can report its use to its vendor, and leaves a file for it in the folder for
+# temporary files when it is imported, unless this is set before.
+SILENCE = "ORT_DISABLE_TELEMETRY"
+
+
+def load_onnxruntime() -> Any:
+    """Import ONNX Runtime, and let it report nothing.
+
+    Returns:
+        The `onnxruntime` module.
+
+    Raises:
+        ImportError: it is broken.
+    """
+    os.environ.setdefault(SILENCE, "1")
+    return importlib.import_module("onnxruntime")
 
 
 def load_openvino() -> Any:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from apparel import backend
 from apparel.errors import ApparelError
 from apparel.export.format import IMAGES
+from apparel.runtimes import load_onnxruntime
 
 # Images that the runtime is given at once.
 CALIBRATION_VALUES = 1 << 18
@@ -40,6 +41,8 @@ def quantized(proto: Any, images: NDArray[np.uint8], scratch: Path) -> Any:
         ApparelError: ONNX Runtime gives operators that other runtimes lack.
     """
     import onnx  # noqa: PLC0415  # only where a file is written
+
+    load_onnxruntime()
     from onnxruntime import quantization  # noqa: PLC0415  # as above
     from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415
 
@@ -66,6 +69,7 @@ def quantized(proto: Any, images: NDArray[np.uint8], scratch: Path) -> Any:
 
 def _reader(images: NDArray[np.uint8]) -> Any:
     """The calibration images, as ONNX Runtime asks for them."""
+    load_onnxruntime()
     from onnxruntime.quantization import CalibrationDataReader  # noqa: PLC0415  # as above
 
     step = max(CALIBRATION_VALUES // int(np.prod(images.shape[1:])), 1)

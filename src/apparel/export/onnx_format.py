@@ -15,6 +15,7 @@ from apparel.export.deployable import deployable, write_by_keras
 from apparel.export.format import IMAGES, NOVELTY, PROBABILITIES, Network, Run
 from apparel.export.int8 import quantized
 from apparel.novelty_graph import add_novelty
+from apparel.runtimes import load_onnxruntime
 
 # ONNX's named axis for "any number of images".
 BATCH_AXIS = "batch"
@@ -41,8 +42,7 @@ class OnnxFormat:
 
     def version(self) -> str:
         """See `Format`."""
-        import onnxruntime  # noqa: PLC0415  # only where a file is written
-
+        onnxruntime = load_onnxruntime()
         return str(onnxruntime.__version__)
 
     def write(self, network: Network, path: Path) -> None:
@@ -55,8 +55,7 @@ class OnnxFormat:
 
     def open(self, path: Path) -> Run:
         """See `Format`."""
-        import onnxruntime  # noqa: PLC0415  # only where a file is written
-
+        onnxruntime = load_onnxruntime()
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         names = [output.name for output in session.get_outputs()]
 

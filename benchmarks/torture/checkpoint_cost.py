@@ -1,0 +1,63 @@
+"""How much of an epoch on all of Fashion-MNIST goes into its checkpoint."""
+
+import tempfile
+import time
+from pathlib import Path
+from unittest import mock
+
+from apparel import backend, data, models, prepare, train
+from apparel.checkpoints import Checkpoint, CheckpointFolder
+from apparel.records import Splits
+from apparel.settings import Settings
+
+MOST_SHARE = 0.02
+# An average over nearly all steps is the largest state that a training has.
+TRAININGS = {
+    "cnn": Settings(model_name="cnn", epochs=2, weight_averaging=0.9),
+    "fast": Settings(model_name="fast", epochs=2),
+}
+
+
+def measure() -> dict[str, object]:
+    """Train, and time the checkpoints.
+
+    Returns:
+        Of each model: seconds of the slowest checkpoint and of the fastest epoch, their ratio and
+        the megabytes of a checkpoint; under "holds", whether no ratio is above `MOST_SHARE`.
+    """
+    splits = prepare.prepare(data.load(), Settings())
+    found = {name: _measured(settings, splits) for name, settings in TRAININGS.items()}
+    return {**found, "holds": all(one["share"] <= MOST_SHARE for one in found.values())}
+
+
+def _measured(settings: Settings, splits: Splits) -> dict[str, float]:
+    """Train one model."""
+    model = models.create(
+        settings.model_name, n_classes=10, img_shape=(28, 28, 1), seed=0, width=settings.width
+    )
+    train.compile_model(model, settings)
+    seconds, save = [], CheckpointFolder.save
+
+    def timed(folder: CheckpointFolder, checkpoint: Checkpoint) -> Path:
+        start = time.perf_counter()
+        path = save(folder, checkpoint)
+        seconds.append(time.perf_counter() - start)
+        sizes.append(path.stat().st_size)
+        return path
+
+    sizes: list[int] = []
+    with tempfile.TemporaryDirectory() as name, mock.patch.object(CheckpointFolder, "save", timed):
+        history = train.fit(
+            model,
+            splits,
+            settings,
+            backend.choose_number_format("auto"),
+            checkpoints=CheckpointFolder(Path(name), "cost"),
+        )
+    slowest, epoch = max(seconds), min(history.seconds)
+    return {
+        "checkpoint_seconds": round(slowest, 3),
+        "epoch_seconds": round(epoch, 2),
+        "share": round(slowest / epoch, 4),
+        "megabytes": round(max(sizes) / 1e6, 1),
+    }
