@@ -75,7 +75,7 @@ class Begun:
             )
 
     def changes(self, versions: Mapping[str, str], processor: str) -> str:
-        """What is not as it was, for people; nothing where all is."""
+        """A line for people on what is not as it was; nothing where all is."""
         now, then = (
             {**versions, "processor": processor},
             {
@@ -87,7 +87,7 @@ class Begun:
         if not names:
             return ""
         listed = ", ".join(f"{n} was {then.get(n, 'none')}, is {now.get(n, 'none')}" for n in names)
-        return f"Not as it was when training began, so the last bits may differ: {listed}"
+        return f"Not as it was when training began, so the last bits may differ: {listed}\n"
 
 
 def versions() -> dict[str, str]:

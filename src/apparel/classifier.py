@@ -431,7 +431,7 @@ class ApparelClassifier(DataSteps):
         number_format, recipe = self._number_format(), recipe_of(settings, self._plan)
         if run and self._begun:
             self._begun.check(recipe, splits.manifest)
-            print(self._begun.changes(versions(), backend.processor_name()) or "", end="")
+            print(self._begun.changes(versions(), backend.processor_name()), end="")
             run.drop_outcome()
         elif run:
             run.write_settings(
