@@ -192,14 +192,23 @@ def test_arrays_must_be_given_again(tmp_path):
     whole = classifier(tmp_path / "whole")
     whole.run_training()
     broken = classifier(tmp_path / "run")
-    kill_after(broken, steps=7)
+    kill_after(broken)
     with pytest.raises(UsageError, match=r"was trained on arrays, which are not kept\. Give them"):
         ApparelClassifier.resume(tmp_path / "run")
     resumed = ApparelClassifier.resume(tmp_path / "run", source=arrays)
     assert models.weights_sha256(resumed.model) == models.weights_sha256(whole.model)
 
 
-def kill_after(classifier, *, steps):
+def test_images_that_were_put_in_by_hand_are_not_mistaken_for_others(tmp_path):
+    classifier = ApparelClassifier(run_dir=tmp_path / "run", epochs=2, limit=300)
+    classifier.import_data().prepare_data().create_model().setup_model()
+    classifier.train_images = 1 - classifier.train_images
+    kill_after(classifier)
+    with pytest.raises(ModelFileError, match="does not say what the run was to do"):
+        ApparelClassifier.resume(tmp_path / "run")
+
+
+def kill_after(classifier):
     """End a training within this process, after the first epoch's checkpoint."""
     save = checkpoints.CheckpointFolder.save
 

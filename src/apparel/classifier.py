@@ -442,6 +442,7 @@ class ApparelClassifier(DataSteps):
                 dataset=splits.manifest,
                 class_names=self.labels,
                 img_shape=self.img_shape,
+                can_resume=splits.train_images is self._validation[1],
             )
             if self.data_check:
                 run.write_check(self.data_check)

@@ -252,10 +252,12 @@ class RunState:
         dataset: Mapping[str, object],
         class_names: Sequence[str],
         img_shape: Sequence[int],
+        can_resume: bool = True,
     ) -> None:
         """Begin a training: drop the results of an earlier one and write `settings.json`.
 
         How often the test images were scored is not forgotten where this run trains once more.
+        Where the images are not those of a source, nobody can go on with it later.
         """
         looks = self.settings().get(TEST_LOOKS, 0) if self._started else 0
         # A second training goes on from the weights of the first, which its checkpoints alone hold.
@@ -264,7 +266,7 @@ class RunState:
         self._write_json(
             SETTINGS_FILE,
             {
-                **self._request,
+                **(self._request if can_resume else {}),
                 "status": "running",
                 "continues": continues,
                 "started": datetime.now().astimezone().isoformat(timespec="seconds"),
