@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from apparel import data, export, models, prepare, saliency
-from apparel.rundir import MODEL_FILE
+from apparel.run_folder import MODEL_FILE
 
 
 def one_feature_model(side=28, *, sequential=False):
