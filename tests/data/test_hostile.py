@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from apparel import data
-from apparel.data import bounds, loading, table
+from apparel.data import bounds, loading
 from apparel.data.idx import read_idx_file
 from apparel.data.npz import read_npz
 from apparel.data.table import read_table
@@ -248,28 +248,10 @@ def outside(tmp_path: Path) -> Path:
     return folder
 
 
-LEADING_OUT = ["../private.png", "pictures/../../private.png", "link.png", "away/private.png", "/"]
-
-
-@pytest.mark.parametrize("name", [*LEADING_OUT, "absolute"])
-def test_a_table_reads_no_file_outside_of_its_folder(outside: Path, name: str) -> None:
-    name = str(outside.parent / "private.png") if name == "absolute" else name
-    rows = [("path", "label"), ("pictures/1.png", "a"), (name, "b")]
-    found = read_table(
-        written(outside / "set.csv", rows), image_size=None, cache=outside.parent / "cache"
-    )
-    assert found.names == ["pictures/1.png"]
-    assert found.labels == ["a"]
-    assert list(found.unreadable) == [name]
-    assert (
-        "leads out of the data set's folder. Put the table into a folder" in found.unreadable[name]
-    )
-
-
-def test_names_that_stay_in_the_folder_are_read(outside: Path) -> None:
+def test_a_table_names_files_wherever_they_are(outside: Path) -> None:
     names = [
         "pictures/1.png", "./pictures/2.png", "pictures/../pictures/3.png", "inside.png",
-        str(outside / "pictures" / "4.png"), "away/set/pictures/1.png",
+        str(outside / "pictures" / "4.png"), "away/set/pictures/1.png", "../private.png",
     ]  # fmt: skip
     rows = [("path", "label"), *((name, "a") for name in names)]
     found = read_table(
@@ -279,39 +261,12 @@ def test_names_that_stay_in_the_folder_are_read(outside: Path) -> None:
     assert found.unreadable == {}
 
 
-def test_tables_of_a_set_may_name_files_in_its_whole_folder(outside: Path) -> None:
-    (outside / "data").mkdir()
-    names = [f"../pictures/{k}.png" for k in range(1, 5)]
-    for split in ("train", "test"):
-        rows = [("path", "label"), *zip(names, "abab", strict=True), ("../../private.png", "a")]
-        written(outside / "data" / f"{split}.csv", rows)
-    found = data.load(outside, max_bad=0.5)
-    assert sorted(found.files.train) == sorted(found.files.test) == names
-    assert list(found.files.unreadable) == ["../../private.png"]
-
-
-def test_a_table_of_nothing_but_files_elsewhere_is_refused(outside: Path) -> None:
-    path = written(outside / "set.csv", [("path", "label"), ("../private.png", "a")])
-    with pytest.raises(
-        DataError, match=r"none of the 1 files .*leads out of the data set's folder"
-    ):
-        read_table(path, image_size=None, cache=outside.parent / "cache")
-
-
 def test_a_name_that_no_file_can_have_is_named(outside: Path) -> None:
     rows = [("path", "label"), ("pictures/1.png", "a"), ("a\0b/c.png", "b"), ("x" * 300, "b")]
     found = read_table(
         written(outside / "set.csv", rows), image_size=None, cache=outside.parent / "cache"
     )
     assert list(found.unreadable) == ["a\0b/c.png", "x" * 300]
-
-
-def test_the_lists_that_apparel_writes_name_files_anywhere(outside: Path) -> None:
-    rows = [table.OWN_COLUMNS, ("../private.png", "a", "train", "00")]
-    found = read_table(
-        written(outside / "images.csv", rows), image_size=None, cache=outside.parent / "cache"
-    )
-    assert found.names == ["../private.png"]
 
 
 # -- messages --------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import csv
 import math
-import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,15 +22,10 @@ _PIXEL = re.compile(r"\D*\d+(x\d+)?", re.IGNORECASE)  # pixel1, px_1, 1x1
 _MOST_SHOWN, _LONGEST_SHOWN = 6, 60
 # Letters of a line: a million pixels have room. A file of one line would fill the memory.
 LONGEST_LINE = 1 << 22
-# The columns of the tables that apparel writes, which list files wherever they are.
-OWN_COLUMNS = ["path", "label", "split", "digest"]
-LEADS_OUT = "leads out of the data set's folder. Put the table into a folder that holds all images."
 SUFFIXES = (".csv", ".parquet")
 
 
-def read_table(
-    path: Path, *, image_size: int | None, cache: Path, folder: Path | None = None
-) -> LabelledImages:
+def read_table(path: Path, *, image_size: int | None, cache: Path) -> LabelledImages:
     """Read a table.
 
     Args:
@@ -40,7 +34,6 @@ def read_table(
             first, then a column for each pixel, row by row.
         image_size: height and width of images in files; None for what fits them.
         cache: where decoded images are kept.
-        folder: of the data set, outside of which no file is read; None for the table's own.
 
     Raises:
         DataError: it is no such table.
@@ -49,9 +42,7 @@ def read_table(
         return read_parquet(path, image_size=image_size, cache=cache)
     columns = _columns(path)
     if {"path", "label"} <= set(columns):
-        anywhere = columns == OWN_COLUMNS
-        is_inside = _Inside(path.parent, None if anywhere else folder or path.parent)
-        return _read_paths(path, is_inside, image_size=image_size, cache=cache)
+        return _read_paths(path, image_size=image_size, cache=cache)
     if columns[:1] == ["label"] and len(columns) > 1 and all(map(_PIXEL.fullmatch, columns[1:])):
         return _read_pixels(path, columns)
     shown = ", ".join(map(shown_of, columns[:_MOST_SHOWN])) + (
@@ -102,18 +93,13 @@ def _columns(path: Path) -> list[str]:
         return next(csv.reader(lines), [])
 
 
-def _read_paths(
-    path: Path, is_inside: "_Inside", *, image_size: int | None, cache: Path
-) -> LabelledImages:
-    """Read the image files that a table lists.
-
-    Files outside of the data set are left out and named, unless apparel wrote the table.
+def _read_paths(path: Path, *, image_size: int | None, cache: Path) -> LabelledImages:
+    """Read the image files that a table lists, wherever they are.
 
     Raises:
         DataError: a row lacks a value, or a split has an unknown name.
     """
     names, labels, splits = [], [], []
-    left_out: dict[str, str] = {}
     same: dict[str, str] = {}  # a label that many rows have is kept once
     with _lines(path) as lines:
         reader = csv.DictReader(lines)
@@ -123,50 +109,20 @@ def _read_paths(
                     f"line {reader.line_num} of {path} lacks a path or a label. Complete it or "
                     "take it out."
                 )
-            if not is_inside(row["path"]):
-                left_out[row["path"]] = f"{shown_of(row['path'])} {LEADS_OUT}"
-                continue
             names.append(row["path"])
             labels.append(same.setdefault(row["label"], row["label"]))
             splits.append(row.get("split") or "")
-    if not names and not left_out:
+    if not names:
         raise DataError(f"{path} names its columns, but lists no image. Add a line for each.")
     return read_files(
         path.parent,
         names,
         labels=labels,
         splits=_checked_splits(path, splits),
-        left_out=left_out,
+        left_out={},
         image_size=image_size,
         cache=cache,
     )
-
-
-class _Inside:
-    """Tells whether a name in a table leads to a file in a folder."""
-
-    def __init__(self, base: Path, folder: Path | None) -> None:
-        """Choose the folder.
-
-        Args:
-            base: that names are relative to.
-            folder: None where files may be anywhere.
-        """
-        self._base = os.path.realpath(base)
-        self._begins = "" if folder is None else os.path.join(os.path.realpath(folder), "")  # noqa: PTH118  # ends in a separator
-        self._real: dict[str, str] = {}  # many files are in few folders
-
-    def __call__(self, name: str) -> bool:
-        folder, file = os.path.split(os.path.join(self._base, name))  # noqa: PTH118  # millions of files
-        try:
-            if folder not in self._real:
-                self._real[folder] = os.path.realpath(folder)
-            full = os.path.join(self._real[folder], file)  # noqa: PTH118  # as above
-            if os.path.islink(full):  # noqa: PTH114  # as above
-                full = os.path.realpath(full)
-        except ValueError:  # no name that a file can have, as is told where it is opened
-            return True
-        return full.startswith(self._begins)
 
 
 def _checked_splits(path: Path, splits: Sequence[str]) -> list[Split] | None:
@@ -262,5 +218,5 @@ def read_tables(
     Raises:
         DataError: a table is broken, or two do not fit together.
     """
-    parts = [read_table(path, image_size=image_size, cache=cache, folder=folder) for path in tables]
+    parts = [read_table(path, image_size=image_size, cache=cache) for path in tables]
     return join(parts, splits=tuple(tables.values()), source=str(folder))
