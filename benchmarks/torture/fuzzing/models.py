@@ -44,7 +44,7 @@ def _convolution() -> list[NodeProto]:
 
 
 def _many() -> list[NodeProto]:
-    one_by_one = ("Abs", "Neg", "Exp", "Log", "Sqrt", "Reciprocal", "Erf", "Sigmoid", "Tanh",
+    one_by_one = ("Neg", "Exp", "Log", "Abs", "Sqrt", "Reciprocal", "Erf", "Sigmoid", "Tanh",
                   "Softplus", "Elu", "LeakyRelu", "Identity", "Relu")  # fmt: skip
     chain = [_node(kind, f"k{i}", f"k{i + 1}") for i, kind in enumerate(one_by_one)]
     return [
