@@ -110,7 +110,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._until is None:
             self._begin_reading()
-        if self._is_idle() and _is_whole_post(data) and type(self).turns_away(len(self.tasks)):
+        if type(self).turns_away(len(self.tasks)) and self._is_idle() and _is_whole_post(data):
             # Not even parsed: while too much waits, each microsecond is taken from an answer.
             self._rest()
             self.transport.write(BUSY)
