@@ -229,6 +229,22 @@ def test_what_is_no_run_is_named(tmp_path):
         RunDirectory.resume(tmp_path)
 
 
+def test_a_run_that_another_process_has_completed_meanwhile_is_left_alone(broken_off):
+    directory = RunDirectory.resume(broken_off)
+    record = json.loads((broken_off / "settings.json").read_text())
+    (broken_off / "settings.json").write_text(json.dumps({**record, "status": "complete"}))
+    before = {path: path.read_bytes() for path in broken_off.rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match=r"is complete\. Nothing is left to do"):
+        ApparelClassifier.resume(directory)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_the_class_remembers_its_folder_of_data(tmp_path):
+    classifier = ApparelClassifier(run_dir=tmp_path / "run", data_dir=tmp_path / "files", limit=300)
+    classifier.import_data()
+    assert RunDirectory.resume(tmp_path / "run").request["data_dir"] == str(tmp_path / "files")
+
+
 def test_a_lock_is_let_go_and_may_be_nested(tmp_path):
     first, second = RunDirectory(tmp_path), RunDirectory(tmp_path)
     refused = pytest.raises(ApparelError, match="another process is at work in")

@@ -14,6 +14,8 @@ from apparel.interruption import StopRequest
 from apparel.listeners import Listener, Measures
 from apparel.stateful import State, Stateful
 
+MEASURE = "measure"
+
 
 class ModelState:
     """The variables of a compiled model: weights, random state, optimiser, measures.
@@ -24,23 +26,16 @@ class ModelState:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._measures: list[Any] = []
+        self._measures: State = {}
 
     def state(self) -> State:
         """See `Stateful`."""
-        return {
-            f"{group}_{k:03d}": np.array(backend.load_keras().ops.convert_to_numpy(variable))
-            for group, variables in self._groups().items()
-            for k, variable in enumerate(variables)
-        }
+        to_numpy = backend.load_keras().ops.convert_to_numpy
+        return {name: np.array(to_numpy(variable)) for name, variable in self._variables().items()}
 
     def restore(self, state: State) -> None:
         """See `Stateful`. Measures come back with `restore_measures`: Keras resets them before."""
-        expected = {
-            f"{group}_{k:03d}": variable
-            for group, variables in self._groups().items()
-            for k, variable in enumerate(variables)
-        }
+        expected = self._variables()
         shapes = {name: tuple(variable.shape) for name, variable in expected.items()}
         if shapes != {name: array.shape for name, array in state.items()}:
             raise ModelFileError(
@@ -49,19 +44,26 @@ class ModelState:
             )
         for name, variable in expected.items():
             variable.assign(state[name])
-        self._measures = [state[name] for name in expected if name.startswith("measure")]
+        self._measures = {name: state[name] for name in expected if name.startswith(MEASURE)}
 
     def restore_measures(self) -> None:
         """Give an epoch that began in another process what it had measured there."""
-        for variable, value in zip(self._groups()["measure"], self._measures, strict=False):
-            variable.assign(value)
-        self._measures = []
+        variables = self._variables()
+        for name, value in self._measures.items():
+            variables[name].assign(value)
+        self._measures = {}
 
-    def _groups(self) -> dict[str, list[Any]]:
-        return {
+    def _variables(self) -> dict[str, Any]:
+        """Every variable, by what it is of and its place there."""
+        groups = {
             "layer": [v for layer in self._model.layers for v in layer.variables],
-            "optimizer": list(self._model.optimizer.variables),
-            "measure": list(self._model.metrics_variables),
+            "optimizer": self._model.optimizer.variables,
+            MEASURE: self._model.metrics_variables,
+        }
+        return {
+            f"{group}_{k:03d}": variable
+            for group, variables in groups.items()
+            for k, variable in enumerate(variables)
         }
 
 

@@ -132,7 +132,7 @@ class ApparelClassifier(DataSteps):
         Args:
             path: its run directory.
             source: where the images are, if not where they were. Needed for arrays.
-            data_dir: a folder with the data set's files.
+            data_dir: a folder with the data set's files, if not the one that the run was given.
 
         Returns:
             The classifier, trained; go on with `test_model`.
@@ -152,7 +152,11 @@ class ApparelClassifier(DataSteps):
                     f"{directory.path} was trained on arrays, which are not kept. Give them: "
                     "ApparelClassifier.resume(path, source=((x, y), (x_test, y_test)))."
                 )
-            classifier = cls(**asdict(settings), data_dir=data_dir, run_dir=directory)
+            classifier = cls(
+                **asdict(settings),
+                data_dir=data_dir or directory.request.get("data_dir"),
+                run_dir=directory,
+            )
             classifier._begun = begun  # its own
             classifier.import_data(named).prepare_data().create_model().setup_model()
             classifier.run_training()

@@ -35,7 +35,11 @@ class DataSteps(ArrayClassifier):
         """
         settings = self._settings()
         if self.run_dir is not None and self._run is None:
-            request = {"settings": asdict(settings), "source": _source_name(source)}
+            request = {
+                "settings": asdict(settings),
+                "source": _source_name(source),
+                "data_dir": os.fspath(self.data_dir) if self.data_dir else None,
+            }
             self._run = RunDirectory.create(self.run_dir, name=settings.model_name, request=request)
         dataset = data.load(source, data_dir=self.data_dir, **settings.of_data)
         self._follow(dataset)

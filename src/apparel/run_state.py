@@ -48,7 +48,7 @@ class RunState:
         self._made_folder = False
         self._claimed = False
         self._started = False
-        self._request: dict[str, object] = {}
+        self._request: dict[str, Any] = {}
         self._locks = 0
         # A look at the test images that was broken off is the same one when it is repeated.
         self._look_counts = True
@@ -128,21 +128,29 @@ class RunState:
             UsageError: the run is complete.
         """
         run = cls(path)
-        record = run._read()
+        run._take_over()
+        return run
+
+    def _take_over(self) -> dict[str, Any]:
+        """Read how far a run has come that was broken off.
+
+        Raises:
+            ModelFileError: it is none, or was broken off before it said what it was to do.
+            UsageError: the run is complete.
+        """
+        record = self._read()
         if record.get("status") == "complete":
-            raise UsageError(f"the run {run.path} is complete. Nothing is left to do.")
+            raise UsageError(f"the run {self.path} is complete. Nothing is left to do.")
         if not {"settings", "source"} <= set(record):
             raise ModelFileError(
-                f"{run.path / SETTINGS_FILE} does not say what the run was to do. Begin it once "
+                f"{self.path / SETTINGS_FILE} does not say what the run was to do. Begin it once "
                 "more: apparel run --overwrite."
             )
-        run._request = {
-            name: record[name] for name in ("source", "data_dir", "save") if name in record
-        }
-        run._claimed = False
-        run._started = "dataset" in record
-        run._look_counts = not record.get(TESTED, False)
-        return run
+        named = ("source", "data_dir", "save")
+        self._request = {name: record[name] for name in named if name in record}
+        self._started = "dataset" in record
+        self._look_counts = not record.get(TESTED, False)
+        return record
 
     @property
     def can_resume(self) -> bool:
@@ -154,17 +162,20 @@ class RunState:
         return {"settings", "source"} <= set(record) and record.get("status") != "complete"
 
     @property
-    def request(self) -> Mapping[str, object]:
+    def request(self) -> Mapping[str, Any]:
         """What was asked for, beside the settings: `source`, `data_dir`, `save`."""
         return self._request
 
     def begun(self) -> tuple[Settings, Begun | None]:
         """What was asked for, and how training began, if it had begun.
 
+        To be called with the lock: until then, another process may have gone on with the run.
+
         Raises:
             ModelFileError: that cannot be read, or nothing can go on from it.
+            UsageError: the run is complete.
         """
-        record = self._read()
+        record = self._take_over()
         try:
             settings = Settings(**record["settings"])
         except (TypeError, UsageError) as error:

@@ -13,7 +13,8 @@ import struct
 import zlib
 from typing import BinaryIO, NamedTuple
 
-from apparel.keras_file.problems import MalformedError, ProblemError, shown
+from apparel.file_problems import shown
+from apparel.keras_file.problems import MalformedError, ProblemError
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 MEMBERS = (METADATA, CONFIG, WEIGHTS)

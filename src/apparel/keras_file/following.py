@@ -4,10 +4,11 @@ import math
 import re
 from typing import Any, NamedTuple
 
+from apparel.file_problems import shown
 from apparel.keras_file import objects, shapes
 from apparel.keras_file.entries import INPUT, SIZES, checked, output_name, taken
 from apparel.keras_file.layers import LAYERS
-from apparel.keras_file.problems import ProblemError, shown
+from apparel.keras_file.problems import ProblemError
 from apparel.keras_file.shapes import Outcome, Shape
 
 # Values of one layer's output for one image, and of all of them together.

@@ -1,5 +1,6 @@
 """The members of an HDF5 group: names → where their objects are."""
 
+from apparel.file_problems import shown
 from apparel.keras_file.hdf5 import UNDEFINED, Link, Source, linked
 from apparel.keras_file.headers import (
     COMMON,
@@ -11,7 +12,7 @@ from apparel.keras_file.headers import (
     messages,
     only,
 )
-from apparel.keras_file.problems import MalformedError, ProblemError, shown
+from apparel.keras_file.problems import MalformedError, ProblemError
 
 MAX_NAME = 64
 # Levels of a tree of names. Each level has at least some times as many as the one above.

@@ -2,10 +2,11 @@
 
 from typing import Any, NamedTuple
 
+from apparel.file_problems import shown
 from apparel.keras_file import fields, objects, training
 from apparel.keras_file.entries import MAX_LAYERS, build_config, output_name, shape
 from apparel.keras_file.following import Following, Held
-from apparel.keras_file.problems import ProblemError, shown
+from apparel.keras_file.problems import ProblemError
 
 SEQUENTIAL, FUNCTIONAL = "Sequential", "Functional"
 # As Keras writes the two: module and registered name.

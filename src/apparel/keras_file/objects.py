@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from apparel.file_problems import shown
 from apparel.keras_file import fields
 from apparel.keras_file.fields import Check, Table
-from apparel.keras_file.problems import ProblemError, shown
+from apparel.keras_file.problems import ProblemError
 
 # Number formats of a layer → that of its variables.
 POLICIES = {

@@ -3,7 +3,8 @@
 import math
 from typing import Any, NamedTuple, TypeAlias
 
-from apparel.keras_file.problems import ProblemError, shown
+from apparel.file_problems import shown
+from apparel.keras_file.problems import ProblemError
 
 Shape: TypeAlias = tuple[int, ...]
 PLANE_RANK = 3  # height, width and channels, in either order

@@ -4,7 +4,8 @@ import json
 import math
 from typing import Any
 
-from apparel.keras_file.problems import MalformedError, ProblemError, shown
+from apparel.file_problems import shown
+from apparel.keras_file.problems import MalformedError, ProblemError
 
 # Bytes of a configuration. One layer takes some 1,500.
 MAX_TEXT = 1 << 20

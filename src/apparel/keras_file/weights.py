@@ -8,12 +8,13 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from apparel.file_problems import shown
 from apparel.keras_file.datasets import SIZES, Dataset, dataset
 from apparel.keras_file.following import Held
 from apparel.keras_file.hdf5 import Link, Source, root
 from apparel.keras_file.links import links
 from apparel.keras_file.model import CheckedModel
-from apparel.keras_file.problems import MalformedError, ProblemError, shown
+from apparel.keras_file.problems import MalformedError, ProblemError
 from apparel.keras_file.shapes import Shape
 
 # Bytes of an HDF5 file besides its values: for the file, and for each object.

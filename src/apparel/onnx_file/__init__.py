@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from apparel.errors import ModelFileError
+from apparel.file_problems import shown
 from apparel.onnx_file import description, graph, schema, wire
-from apparel.onnx_file.problems import MalformedError, ProblemError, shown
+from apparel.onnx_file.problems import MalformedError, ProblemError
 from apparel.onnx_file.tensors import FLOAT
 from apparel.onnx_file.wire import Message
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from apparel.onnx_file.problems import ProblemError, shown
+from apparel.file_problems import shown
+from apparel.onnx_file.problems import ProblemError
 from apparel.onnx_file.tensors import NAMES, Tensor
 
 

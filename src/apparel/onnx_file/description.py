@@ -5,7 +5,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from apparel.onnx_file.problems import ProblemError, shown
+from apparel.file_problems import shown
+from apparel.onnx_file.problems import ProblemError
 from apparel.onnx_file.tensors import FLOAT, NAMES, UINT8
 from apparel.onnx_file.wire import Message
 

@@ -17,10 +17,11 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from apparel.file_problems import shown
 from apparel.onnx_file import layers, shaping
 from apparel.onnx_file.calls import Call
 from apparel.onnx_file.operators import OPERATORS, Operator
-from apparel.onnx_file.problems import MalformedError, ProblemError, shown
+from apparel.onnx_file.problems import MalformedError, ProblemError
 from apparel.onnx_file.tensors import MAX_RANK, MAX_VALUES, NAMES, Tensor, constant
 from apparel.onnx_file.wire import Message
 

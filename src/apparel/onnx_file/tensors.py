@@ -3,7 +3,8 @@
 import math
 from typing import NamedTuple
 
-from apparel.onnx_file.problems import MalformedError, ProblemError, shown
+from apparel.file_problems import shown
+from apparel.onnx_file.problems import MalformedError, ProblemError
 from apparel.onnx_file.wire import Message, read_varint
 
 FLOAT, UINT8, INT8, INT32, INT64 = 1, 2, 3, 6, 7

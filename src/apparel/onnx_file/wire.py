@@ -15,7 +15,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from apparel.onnx_file.problems import MalformedError, ProblemError, shown
+from apparel.file_problems import shown
+from apparel.onnx_file.problems import MalformedError, ProblemError
 
 # Fields of a whole file. A model of apparel has some thousand; reading so many takes half a second.
 MAX_FIELDS = 50_000
