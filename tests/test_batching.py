@@ -169,3 +169,19 @@ def test_a_batch_that_fails_fails_alone():
     assert found[0] == [1]
     assert [str(found[1]), str(found[2])] == ["255", "255"]
     assert found[3] == [4]
+
+
+def test_an_earlier_deadline_that_comes_later_is_kept():
+    async def steps(batcher, model):
+        patient = (await begun(batcher, [1], seconds=0.5))[0]
+        hasty = (await begun(batcher, [2], seconds=0.05))[0]
+        start = time.monotonic()
+        with pytest.raises(HttpError, match="waited too long"):
+            await hasty
+        assert time.monotonic() - start < 0.3
+        assert not patient.done()
+        with pytest.raises(HttpError, match="waited too long"):
+            await patient
+        model.may_go.set()
+
+    run(steps)

@@ -47,19 +47,22 @@ def soak(server: Server, request: bytes, *, requests: int, warm_up: int) -> Meas
 
 
 def overload(server: Server, request: bytes, *, factor: float, seconds: float) -> Measured:
-    """What becomes of so many times as many requests as a server can answer."""
-    most = max(
-        uvloop.run(load(server.port, request, connections=n, seconds=min(seconds, 10))).rate()
-        for n in (16, 64, 256)
-    )
+    """What becomes of so many times as many requests as a server can answer.
+
+    Its peak is measured before and after, as a machine's speed drifts.
+    """
+    before = _most(server, request, min(seconds, 10))
     answers = uvloop.run(
-        offer(server.port, request, rate=factor * most, connections=500, seconds=seconds)
+        offer(server.port, request, rate=factor * before, connections=500, seconds=seconds)
     )
+    after = _most(server, request, min(seconds, 10))
     return {
-        "peak_per_second": round(most, 1),
-        "offered_per_second": round(factor * most, 1),
+        "peak_before_per_second": round(before, 1),
+        "peak_after_per_second": round(after, 1),
+        "offered_per_second": round(factor * before, 1),
         "sent_per_second": round(sum(answers.counts.values()) / answers.elapsed, 1),
-        "answered_share_of_peak": round(answers.rate() / most, 3),
+        "answered_per_second": round(answers.rate(), 1),
+        "answered_share_of_peak": round(answers.rate() / ((before + after) / 2), 3),
         "refused": answers.counts[BUSY],
         "busy_p50_ms": round(answers.percentile(50, BUSY), 2),
         "busy_p99_ms": round(answers.percentile(99, BUSY), 2),
@@ -67,6 +70,14 @@ def overload(server: Server, request: bytes, *, factor: float, seconds: float) -
         "others": _others(answers) - answers.counts[BUSY],
         "lost": answers.lost,
     }
+
+
+def _most(server: Server, request: bytes, seconds: float) -> float:
+    """Answers a second, with as many connections as give most."""
+    return max(
+        uvloop.run(load(server.port, request, connections=n, seconds=seconds)).rate()
+        for n in (16, 64, 256)
+    )
 
 
 def terminations(

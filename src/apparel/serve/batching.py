@@ -63,6 +63,9 @@ class Batcher(Generic[Answer_]):
         self._note_batch = note_batch
         self._queue: deque[_Waiting[Answer_]] = deque()
         self._working: asyncio.Task[None] | None = None
+        self._unanswered: set[_Waiting[Answer_]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
         self.n_waiting = 0
 
     @property
@@ -91,11 +94,32 @@ class Batcher(Generic[Answer_]):
         self.n_waiting += len(images)
         if self._working is None:
             self._working = asyncio.create_task(self._work())
+        self._unanswered.add(waiting)
+        if self._timer is None or deadline < self._rings_at:
+            self._ring_at(deadline)
         try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                return await waiting.answers
-        except TimeoutError:
-            raise _too_late() from None
+            return await waiting.answers
+        finally:
+            self._unanswered.discard(waiting)
+
+    def _ring_at(self, deadline: float) -> None:
+        """Look at all deadlines then: a timer for each request would cost each some time."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_at = deadline
+        wait = max(0.0, deadline - time.monotonic())
+        self._timer = asyncio.get_running_loop().call_later(wait, self._ring)
+
+    def _ring(self) -> None:
+        """Drop what has waited too long; look again when the next one may have."""
+        self._timer = None
+        now = time.monotonic()
+        for waiting in self._unanswered:
+            if waiting.deadline <= now and not waiting.answers.done():
+                waiting.answers.set_exception(_too_late())
+        pending = [each.deadline for each in self._unanswered if not each.answers.done()]
+        if pending:
+            self._ring_at(min(pending))
 
     async def _work(self) -> None:
         """Answer batch after batch until nothing waits."""
