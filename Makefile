@@ -63,5 +63,5 @@ $(RUN_SETUP): pyproject.toml constraints.txt | .venv/bin/python
 	@touch $@
 
 $(TEST_SETUP): $(RUN_SETUP)
-	$(PIP) --constraint constraints.txt --editable '.[cpu,torch,parquet,openvino,litert,dev]'
+	$(PIP) --constraint constraints.txt --editable '.[cpu,torch,parquet,openvino,litert,ray,dev]'
 	@touch $@

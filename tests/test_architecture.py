@@ -10,7 +10,7 @@ import apparel
 SOURCE = Path(apparel.__file__).parent
 # May be used by every stage.
 FOUNDATIONS = {"errors", "records", "settings", "recipes", "files", "formats", "backend", "images",
-               "decode", "runtimes", "sampling"}  # fmt: skip
+               "decode", "runtimes", "sampling", "values"}  # fmt: skip
 # What a module may import beyond the foundations that it needs.
 RULES: dict[str, set[str]] = {
     "_version": set(),
@@ -21,7 +21,8 @@ RULES: dict[str, set[str]] = {
     "images": set(),
     "sampling": set(),
     "decode": {"errors"},
-    "settings": {"errors"},
+    "values": {"errors"},
+    "settings": {"errors", "values"},
     "recipes": {"errors", "settings"},
     "backend": {"errors", "settings"},
     "runtimes": set(),
@@ -38,6 +39,7 @@ RULES: dict[str, set[str]] = {
     "pruning": {"backend", "listeners", "schedule", "stateful"},
     "augment": {"images", "pruning", "schedule", "settings", "stateful"},
     "epoch_log": {"augment", "listeners", "progress", "schedule", "stateful"},
+    "watching": {"listeners", "records", "schedule"},
     "checkpointing": {"backend", "checkpoints", "epoch_log", "errors", "interruption", "listeners",
                       "stateful"},
     "muon": {"backend"},
@@ -45,8 +47,9 @@ RULES: dict[str, set[str]] = {
     "pipeline": {"backend", "images"},
     "twin": {"backend", "fused"},
     "train": FOUNDATIONS
-    | {"checkpointing", "checkpoints", "interruption", "listeners", "muon", "pipeline", "pruning",
-       "training_parts", "twin"},
+    | {"checkpointing", "checkpoints", "data_parallel", "interruption", "listeners", "muon",
+       "pipeline", "pruning", "training_parts", "twin", "watching"},
+    "data_parallel": {"backend", "errors"},
     "training_parts": FOUNDATIONS
     | {"augment", "averaging", "early_stopping", "epoch_log", "listeners", "progress", "pruning",
        "schedule", "stateful"},
@@ -71,6 +74,7 @@ RULES: dict[str, set[str]] = {
     "export": FOUNDATIONS | {"_version", "keras_file", "novelty", "novelty_graph"},
     "photo": {"decode"},
     "image_sources": {"decode", "errors"},
+    "image_parts": {"decode", "errors", "image_sources"},
     "keras_file": {"errors", "file_problems"},
     "file_problems": set(),
     "onnx_file": {"errors", "file_problems"},
@@ -82,7 +86,7 @@ RULES: dict[str, set[str]] = {
                 "records", "runtimes"},
     "explanation_files": {"errors", "files", "records"},
     "predict_files": FOUNDATIONS
-    | {"data", "explanation_files", "image_sources", "predict", "prediction_files", "text"},
+    | {"data", "explanation_files", "image_parts", "predict", "prediction_files", "text"},
     "limits": {"errors"},
     "serve": {"_version", "decode", "errors", "limits", "predict", "records"},
     "plots": {"images", "records"},
@@ -114,13 +118,28 @@ RULES: dict[str, set[str]] = {
     | {"export", "gather", "inference", "results", "run_folder", "rundir"},
     "workflow": FOUNDATIONS
     | {"check", "classifier", "compare", "cross_validation", "data", "display",
-       "duplicates", "evaluate", "gather", "inference", "interruption", "models", "plots",
-       "prediction_files", "prepare", "report", "results", "rundir", "stress", "suspects", "text",
-       "unusual"},
+       "duplicates", "estimator", "evaluate", "gather", "inference", "interruption", "models",
+       "plots", "prediction_files", "prepare", "report", "results", "rundir", "scale", "seed_runs",
+       "stress", "suspects", "text", "unusual"},
     "arguments": FOUNDATIONS | {"_version", "limits"},
+    "starting": {"errors", "run_seeds", "rundir", "seed_runs", "settings", "workflow"},
+    "resuming": {"run_seeds", "search_folder", "seed_runs", "tune_run", "workflow"},
+    "seed_runs": {"errors", "files", "settings", "values"},
+    "run_seeds": FOUNDATIONS
+    | {"intervals", "results", "run_folder", "rundir", "scale", "seed_runs", "text", "workflow"},
+    "scale": FOUNDATIONS
+    | {"_version", "begun", "data_parallel", "gather", "image_parts", "models", "predict",
+       "prediction_files", "run_folder", "rundir", "text", "train", "tuning"},
+    "search_folder": {"errors", "files", "run_folder", "settings", "values"},
+    "tuning": FOUNDATIONS
+    | {"begun", "budget", "interruption", "models", "prepare", "results", "run_state", "rundir",
+       "train"},
+    "tune_run": FOUNDATIONS
+    | {"compare", "data", "display", "interruption", "plots", "results", "rundir", "scale",
+       "screening", "search_folder", "text", "tuning", "workflow"},
     "cli": FOUNDATIONS
-    | {"arguments", "export_run", "interruption", "limits", "predict_files", "rundir", "serve",
-       "text", "workflow"},
+    | {"arguments", "export_run", "interruption", "limits", "predict_files", "resuming", "rundir",
+       "scale", "search_folder", "serve", "starting", "text", "tune_run", "workflow"},
     "__main__": {"cli", "run_folder"},
     "__init__": {"_version", "errors", "classifier", "predict"},
 }  # fmt: skip

@@ -14,7 +14,7 @@ from apparel import decode, export, novelty, photo
 from apparel.decode import read as read_image
 from apparel.decode import tasks
 from apparel.errors import DataError, ModelFileError
-from apparel.predict import Predictor, engine, reading
+from apparel.predict import Predictor, engine, read_model, reading
 from apparel.predict import predictor as predictor_module
 from apparel.records import FailedImage
 from tests.conftest import SMALL as IMG_SHAPE
@@ -590,7 +590,7 @@ def test_a_broken_image_does_not_stop_the_others(predictor, tmp_path, monkeypatc
         sources.append((f"image {k}", path.read_bytes() if k % 2 else path))
     (tmp_path / "4.png").write_bytes(b"broken")
     batches = list(predictor.predict_batches(sources))
-    assert [len(batch) for batch in batches] == [3, 3, 1]
+    assert [len(batch) for batch in batches] == [7]
     answers = [answer for batch in batches for answer in batch]
     assert [answer.name for answer in answers] == [f"image {k}" for k in range(7)]
     assert isinstance(answers[4], FailedImage)
@@ -622,6 +622,66 @@ def test_many_images_are_read_in_processes_with_the_same_answers(predictor, tmp_
             np.testing.assert_array_equal(answer.image, other.image)
             np.testing.assert_allclose(answer.probabilities, other.probabilities, atol=1e-6)
     assert [k for k, answer in enumerate(found) if isinstance(answer, FailedImage)] == [7]
+
+
+def test_a_batch_depends_on_the_places_of_images_in_their_part_alone(
+    predictor, tmp_path, monkeypatch
+):
+    parts = []
+    for n in (300, 0, 50):
+        path = tmp_path / f"{n}.png"
+        Image.new("L", IMG_SHAPE[1::-1], n % 256).save(path)
+        parts.append([(f"{n}, {k}", b"broken" if k == 130 else path) for k in range(n)])
+    run, sizes = predictor._engine.run, []
+
+    def counted(images, outputs):
+        sizes.append(len(images))
+        return run(images, outputs)
+
+    monkeypatch.setattr(predictor._engine, "run", counted)
+    for at_once, n_processes in ((7, 0), (256, 0), (100, 1)):
+        monkeypatch.setattr(tasks, "MOST_FILES_AT_ONCE", at_once)
+        sizes.clear()
+        found = list(predictor.predict_parts(parts, n_processes=n_processes))
+        assert sizes == [128, 127, 44, 50]
+        assert [len(answers) for answers in found] == [128, 128, 44, 50]
+        names = [answer.name for answers in found for answer in answers]
+        assert names == [name for part in parts for name, _ in part]
+
+
+def test_images_are_taken_only_a_little_ahead(predictor, tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("L", IMG_SHAPE[1::-1]).save(path)
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(1)
+            yield "a", path
+
+    answers = predictor.predict_parts([endless()], n_processes=0)
+    next(answers)
+    assert len(taken) < 1000
+
+
+def test_few_large_images_are_many(predictor, monkeypatch):
+    used = []
+    monkeypatch.setattr(reading, "n_processors", lambda: used.append(1) or 1)
+    content = [(f"{k}", bytes(1 << 20)) for k in range(8)]
+    assert [len(answers) for answers in predictor.predict_batches(content)] == [8]
+    assert used == []
+    monkeypatch.setattr(reading, "LARGE_BYTES", 8 << 20)
+    assert [len(answers) for answers in predictor.predict_batches(content)] == [8]
+    assert used == [1]
+
+
+def test_a_model_that_was_read_computes_with_as_many_threads_as_asked(onnx_file, predictor):
+    read = read_model(onnx_file)
+    alone = Predictor(read, exact=True, n_threads=1)
+    assert alone._engine._session.get_session_options().intra_op_num_threads == 1
+    images = np.zeros((3, *IMG_SHAPE), np.uint8)
+    exact = Predictor(onnx_file, exact=True)
+    np.testing.assert_array_equal(alone.predict_proba(images), exact.predict_proba(images))
 
 
 def test_of_broken_images_alone_nothing_is_predicted(predictor, tmp_path):

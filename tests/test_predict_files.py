@@ -6,6 +6,8 @@ import sys
 
 import keras
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -13,6 +15,7 @@ from apparel import predict_files as command
 from apparel.data import fashion_mnist
 from apparel.data.part import load_part
 from apparel.errors import DataError
+from tests import made_model
 from tests.made_model import MadeModel
 
 FASHION = (28, 28, 1)
@@ -114,3 +117,38 @@ def test_each_image_that_was_read_is_explained(made, tmp_path, capsys):
     (picture,) = (tmp_path / "why").iterdir()
     assert picture.name.startswith("00001-a-")
     assert f"Written: {tmp_path / 'why'}, 1 explanations\n" in capsys.readouterr().out
+
+
+# -- tables ------------------------------------------------------------------------------
+
+
+def test_tables_of_images_are_like_the_files_in_them(made, tmp_path, capsys):
+    images = made.images(6)
+    (tmp_path / "d").mkdir()
+    for k, image in enumerate(images):
+        Image.fromarray(image[..., 0]).save(tmp_path / "d" / f"{k}.png")
+    encoded = [(tmp_path / "d" / f"{k}.png").read_bytes() for k in range(6)]
+    pq.write_table(pa.table({"image": [*encoded, b"broken"]}), tmp_path / "t.parquet")
+    (tmp_path / "l.csv").write_text("path\nd/0.png\nd/missing.png\n")
+    sources = [tmp_path / "d", tmp_path / "t.parquet", f"file://{tmp_path}/l.csv"]
+    output = tmp_path / "o.csv"
+    n_failed = command.predict_files(
+        made.path, [str(s) for s in sources], output=output, exact=True
+    )
+    assert n_failed == 2
+    with output.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == [
+        *(str(tmp_path / "d" / f"{k}.png") for k in range(6)),
+        *(f"t.parquet#{k}" for k in range(7)),
+        "d/0.png",
+        "d/missing.png",
+    ]
+    expected = made.probabilities(images)
+    for row, k in zip(rows, [*range(6), *range(6), None, 0, None], strict=True):
+        if k is None:
+            assert row["error"].startswith(row["file"]) or "there is no file" in row["error"]
+        else:
+            found = [float(row[name]) for name in made_model.NAMES]
+            np.testing.assert_allclose(found, expected[k], atol=1e-5)
+    assert "t.parquet#6  error" in capsys.readouterr().out

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from apparel import prediction_files
 from apparel.errors import UsageError
 from apparel.prediction_files import check_suffix, writing
 from apparel.records import FailedImage, Prediction
@@ -151,3 +152,12 @@ def test_a_class_that_is_called_as_a_column_has_a_column_of_its_own(tmp_path):
     table = pq.read_table(tmp_path / "o.parquet")
     assert table.column_names == columns
     assert table["probability of label"].to_pylist() == [0.125]
+
+
+def test_rows_of_a_parquet_file_are_grouped_however_they_come(tmp_path, monkeypatch):
+    monkeypatch.setattr(prediction_files, "GROUP_ROWS", 10)
+    given = answers(25)
+    write(tmp_path / "o.parquet", [given[k : k + 4] for k in range(0, len(given), 4)])
+    metadata = pq.ParquetFile(tmp_path / "o.parquet").metadata
+    assert [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)] == [12, 12, 2]
+    assert pq.read_table(tmp_path / "o.parquet")["file"].to_pylist() == [a.name for a in given]

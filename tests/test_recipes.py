@@ -40,6 +40,15 @@ def test_longer_training_gets_more_variety(epochs, shift, erase):
     assert recipe_of(Settings(epochs=epochs)).shift == 0
 
 
+@pytest.mark.parametrize("epochs", [1, 8, 14])
+def test_what_a_user_says_of_variety_goes_before_the_time(epochs):
+    asked = Settings(model_name="best", epochs=epochs, shift=2, erase=0.25, label_smoothing=0.0)
+    recipe = recipe_of(asked)
+    assert (recipe.shift, recipe.erase, recipe.label_smoothing) == (2, 0.25, 0)
+    none = recipe_of(Settings(model_name="best", epochs=epochs, shift=0, erase=0.0))
+    assert (none.shift, none.erase) == (0, 0)
+
+
 def test_patience_switches_averaging_off():
     assert recipe_of(Settings()).weight_averaging == 0.1
     recipe = recipe_of(Settings(patience=2))
@@ -52,6 +61,9 @@ def test_patience_switches_averaging_off():
         ({"model_name": "vgg"}, "there is no model 'vgg'. Choose one of: cnn, fast, best."),
         ({"width": 8}, "the model cnn has one size"),
         ({"flip": True}, "the model cnn is not trained on mirrored images"),
+        ({"label_smoothing": 0.1}, "the model cnn is not trained on smoothed labels. Leave label"),
+        ({"shift": 1}, "the model cnn is not trained on shifted images. Leave shift out"),
+        ({"erase": 0.5}, "the model cnn is not trained on images with erased parts. Leave erase"),
         ({"model_name": "fast", "weight_averaging": 0.1}, "keeps batch statistics"),
     ],
 )

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 
 from apparel.errors import UsageError
-from apparel.settings import Plan, Settings, parse_time, whole_number
+from apparel.settings import Plan, Settings
+from apparel.values import parse_time, whole_number
 
 
 def test_the_defaults_are_the_documented_ones():
     assert asdict(Settings()) == {
         "model_name": "cnn", "width": None, "epochs": None, "budget": None, "patience": None,
         "batch_size": None, "seed": 0, "dtype": "auto", "validation_split": 0.1,
-        "learning_rate": None, "weight_averaging": None, "flip": None,
+        "learning_rate": None, "weight_averaging": None, "label_smoothing": None,
+        "flip": None, "shift": None, "erase": None,
             "target_accuracy": 0.97, "limit": None, "test_split": 0.2, "image_size": None,
             "max_bad": 0.05, "keep_leaks": False, "checkpoint_every": None,
     }  # fmt: skip
@@ -43,6 +45,9 @@ def test_numpy_floats_become_plain_ones(name):
     + [("dtype", value) for value in ("float16", "bfloat16", "", 32)]
     + [("validation_split", value) for value in (0, 1, -0.1, 1.1, float("nan"), "0.1", True)]
     + [("weight_averaging", value) for value in (-0.1, 1.1, float("nan"), "0.1", True)]
+    + [("label_smoothing", value) for value in (-0.1, 1.0, 1.1, float("nan"), "0.1", True)]
+    + [("shift", value) for value in (-1, 9, 1.5, "1", True)]
+    + [("erase", value) for value in (-0.1, 1.1, float("nan"), "0.1", True)]
     + [("learning_rate", value) for value in (0, -1e-3, float("nan"), "0.1", 1j, True)],
 )  # fmt: skip
 def test_a_setting_outside_its_range_is_named_with_what_was_given(name, value):
@@ -58,7 +63,8 @@ def test_a_setting_outside_its_range_is_named_with_what_was_given(name, value):
      {"seed": 0}, {"seed": 2**32 - 1}, {"limit": 1},
      {"limit": None}, {"dtype": "float32"}, {"dtype": "mixed_bfloat16"},
      {"validation_split": 1e-9}, {"learning_rate": 1e-9}, {"weight_averaging": 0},
-     {"weight_averaging": 1}],
+     {"weight_averaging": 1}, {"label_smoothing": 0}, {"label_smoothing": 0.99}, {"shift": 0},
+     {"shift": 8}, {"erase": 0}, {"erase": 1}],
 )  # fmt: skip
 def test_a_setting_at_the_edge_of_its_range_is_taken(setting):
     ((name, value),) = setting.items()

@@ -93,6 +93,14 @@ def on_tensorflow() -> bool:
     return bool(load_keras().backend.backend() == "tensorflow")
 
 
+def use_threads(count: int) -> None:
+    """Let TensorFlow compute with so many threads, where it is not loaded yet.
+
+    The last bits of what is trained depend on it, as they do on the number of processors.
+    """
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(count)
+
+
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and the backend, and make the backend's operations deterministic.
 

@@ -60,7 +60,7 @@ def plan(
     if auto:
         chosen = _fitting(settings, passes=budget * rate / n_training)
         # Not measured once more: that would cost a short budget a tenth of its time.
-        rate *= _relative_speed(recipe_of(chosen), recipe_of(measured))
+        rate *= relative_speed(recipe_of(chosen), recipe_of(measured))
     validation = VALIDATION_START_SECONDS + n_validation / (VALIDATION_SPEEDUP * rate)
     seconds = budget - (time.perf_counter() - start)
     if seconds <= validation:
@@ -108,7 +108,7 @@ def _fitting(settings: Settings, *, passes: float) -> Settings:
     return replace(settings, model_name=name, width=settings.width or width)
 
 
-def _relative_speed(recipe: Recipe, measured: Recipe) -> float:
+def relative_speed(recipe: Recipe, measured: Recipe) -> float:
     """Images a second of a recipe, as a multiple of those of a measured one, by their widths."""
     narrower = (measured.width or 1) / (recipe.width or 1)
     return float(narrower ** (NARROW_EXPONENT if narrower > 1 else WIDE_EXPONENT))

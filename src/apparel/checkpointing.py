@@ -80,6 +80,7 @@ class CheckpointKeeper(Listener):
         folder: where to; None keeps no checkpoints.
         every: seconds between two checkpoints within an epoch; None for one at its end only.
         steps: of an epoch.
+        writes: whether to write; of several workers, one does.
     """
 
     def __init__(
@@ -92,10 +93,11 @@ class CheckpointKeeper(Listener):
         folder: CheckpointFolder | None,
         every: float | None,
         steps: int,
+        writes: bool = True,
     ) -> None:
         self._model, self._log, self._request = model, log, request
         self._parts: dict[str, Stateful] = {"model": model, "log": log, **parts}
-        self._folder, self._every, self._steps = folder, every, steps
+        self._folder, self._every, self._steps, self._writes = folder, every, steps, writes
         self._last = time.perf_counter()
 
     def begin(self) -> None:
@@ -135,7 +137,7 @@ class CheckpointKeeper(Listener):
 
     def _save(self) -> None:
         """Write a checkpoint."""
-        if self._folder:
+        if self._folder and self._writes:
             state = {name: part.state() for name, part in self._parts.items()}
             self._folder.save(Checkpoint(self._log.steps, state))
         self._last = time.perf_counter()

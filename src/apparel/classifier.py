@@ -35,7 +35,7 @@ from apparel.begun import versions
 from apparel.data import Source
 from apparel.data_steps import DataSteps
 from apparel.errors import UsageError
-from apparel.estimator import need
+from apparel.estimator import Workers, need
 from apparel.formats import format_of
 from apparel.images import ImageArray
 from apparel.recipes import recipe_of
@@ -50,7 +50,8 @@ from apparel.records import (
 )
 from apparel.run_folder import MODEL_FILE
 from apparel.rundir import RunDirectory
-from apparel.settings import Settings, whole_number
+from apparel.settings import Settings
+from apparel.values import whole_number
 
 
 class ApparelClassifier(DataSteps):
@@ -80,8 +81,11 @@ class ApparelClassifier(DataSteps):
         learning_rate: the optimiser's largest step size.
         weight_averaging: the share of the training, at its end, over which the weights of "cnn"
             are averaged; 0 keeps the weights of the last step.
+        label_smoothing: the share of each label that "fast" and "best" spread over all classes.
         flip: whether "fast" and "best" train on mirrored images as well; say False where a
             mirrored image means something else, as a digit does.
+        shift: by how many pixels at most "fast" and "best" move each image, each way.
+        erase: the share of the images of which "fast" and "best" erase a rectangle.
         target_accuracy: how many of the answers should be right once the model leaves out the
             images that it is not sure of; validation images choose the confidence for it.
         limit: take at most so many images of each split, stratified; None for all.
@@ -124,6 +128,7 @@ class ApparelClassifier(DataSteps):
         *,
         source: Source | None = None,
         data_dir: str | os.PathLike[str] | None = None,
+        workers: Workers | None = None,
     ) -> Self:
         """Go on with a training that was broken off, and finish it.
 
@@ -133,6 +138,7 @@ class ApparelClassifier(DataSteps):
             path: its run directory.
             source: where the images are, if not where they were. Needed for arrays.
             data_dir: a folder with the data set's files, if not the one that the run was given.
+            workers: what trains; None for this process alone.
 
         Returns:
             The classifier, trained; go on with `test_model`.
@@ -158,12 +164,22 @@ class ApparelClassifier(DataSteps):
                 run_dir=directory,
             )
             classifier._begun = begun  # its own
+            classifier.train_on(workers)
             classifier.import_data(named).prepare_data().create_model().setup_model()
             classifier.run_training()
             classifier._begun = None  # its own
         return classifier
 
     # -- model --------------------------------------------------------------------------
+
+    def train_on(self, workers: Workers | None) -> Self:
+        """Let several workers train in `run_training`, which needs a `run_dir`.
+
+        Args:
+            workers: train the run, and leave its checkpoints; None for this process alone.
+        """
+        self._workers = workers
+        return self
 
     def create_model(self) -> Self:
         """Build the model with fresh weights and print its summary.
@@ -452,6 +468,8 @@ class ApparelClassifier(DataSteps):
                 run.write_check(self.data_check)
             self._write_image_table(run, splits)
         print(text.class_weights_line(splits), end="")
+        if run and self._workers:
+            self._workers.train(run)
         history = self._train(splits, settings, number_format, run.checkpoints() if run else None)
         self.classes_ = np.arange(self.n_classes)
         if run:

@@ -6,10 +6,11 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from apparel import recipes
 from apparel.arguments import parser
-from apparel.errors import ApparelError, DataError
+from apparel.errors import ApparelError, DataError, UsageError
 from apparel.files import check_writable
 from apparel.formats import format_of
 from apparel.interruption import Terminated
@@ -70,7 +71,11 @@ def _run(parsed: argparse.Namespace) -> None:
         validation_split=parsed.validation_split,
         target_accuracy=parsed.target_accuracy,
         weight_averaging=parsed.weight_averaging,
+        learning_rate=parsed.learning_rate,
+        label_smoothing=parsed.label_smoothing,
         flip=parsed.flip,
+        shift=parsed.shift,
+        erase=parsed.erase,
         limit=parsed.limit,
         test_split=parsed.test_split,
         image_size=parsed.image_size,
@@ -82,30 +87,42 @@ def _run(parsed: argparse.Namespace) -> None:
     if parsed.save:
         format_of(parsed.save)
         check_writable(parsed.save)
-    from apparel import workflow  # noqa: PLC0415  # --help has no time for it
-    from apparel.rundir import RunDirectory  # noqa: PLC0415  # as above
+    from apparel import starting  # noqa: PLC0415  # --help has no time for it
 
-    directory = RunDirectory.create(
-        parsed.run_dir,
-        name=settings.model_name,
-        overwrite=parsed.overwrite,
-        request=workflow.request(
-            settings, source=parsed.data, data_dir=parsed.data_dir, save_path=parsed.save
-        ),
-    )
-    workflow.run(
+    starting.start(
         settings,
-        directory,
         source=parsed.data,
         data_dir=parsed.data_dir,
         save_path=parsed.save,
+        run_dir=parsed.run_dir,
+        overwrite=parsed.overwrite,
+        n_seeds=parsed.seeds,
+        n_workers=parsed.workers,
+        address=parsed.ray,
     )
 
 
-def _resume(parsed: argparse.Namespace) -> None:
-    from apparel import workflow  # noqa: PLC0415  # --help has no time for it
+def _tune(parsed: argparse.Namespace) -> None:
+    from apparel.search_folder import Asked  # noqa: PLC0415  # --help has no time for it
 
-    workflow.resume(parsed.run, source=parsed.data, data_dir=parsed.data_dir)
+    asked = Asked(
+        source=parsed.data,
+        data_dir=str(parsed.data_dir) if parsed.data_dir else None,
+        budget=parsed.budget,
+        trials=parsed.trials,
+        seed=parsed.seed,
+        limit=parsed.limit,
+        ray=parsed.ray,
+    )
+    from apparel import tune_run  # noqa: PLC0415  # as above
+
+    tune_run.tune(asked, parsed.run_dir)
+
+
+def _resume(parsed: argparse.Namespace) -> None:
+    from apparel import resuming  # noqa: PLC0415  # --help has no time for it
+
+    resuming.resume(parsed.run, source=parsed.data, data_dir=parsed.data_dir, address=parsed.ray)
 
 
 def _evaluate(parsed: argparse.Namespace) -> None:
@@ -167,6 +184,22 @@ def _report(parsed: argparse.Namespace) -> None:
 
 
 def _predict(parsed: argparse.Namespace) -> int:
+    if parsed.ray is not None:
+        if parsed.explain:
+            raise UsageError("--explain makes pictures on this machine. Leave it or --ray out.")
+        from apparel.scale.prediction import (  # noqa: PLC0415  # --help has no time for it
+            predict_at_scale,
+        )
+
+        n_failed = predict_at_scale(
+            parsed.model,
+            parsed.images,
+            address=parsed.ray,
+            output=parsed.output,
+            raw=parsed.raw,
+            exact=parsed.exact,
+        )
+        return DataError.exit_code if n_failed else 0
     from apparel.predict_files import predict_files  # noqa: PLC0415  # --help has no time for it
 
     n_failed = predict_files(
@@ -176,7 +209,7 @@ def _predict(parsed: argparse.Namespace) -> int:
         exact=parsed.exact,
         top=parsed.top_k,
         threshold=parsed.threshold,
-        output=parsed.output,
+        output=parsed.output and Path(parsed.output),
         explain=parsed.explain,
         data_dir=parsed.data_dir,
     )
@@ -242,6 +275,7 @@ def _fail(message: str, code: int, *, debug: bool) -> int:
 _HANDLERS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "run": _run,
     "resume": _resume,
+    "tune": _tune,
     "evaluate": _evaluate,
     "compare": _compare,
     "check": _check,

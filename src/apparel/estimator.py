@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import replace
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,9 +27,19 @@ from apparel.records import (
     Splits,
 )
 from apparel.rundir import RunDirectory
-from apparel.settings import Dtype, Plan, Settings, parse_time
+from apparel.settings import Dtype, Plan, Settings
+from apparel.values import parse_time
 
 T = TypeVar("T")
+
+
+class Workers(Protocol):
+    """Several processes that train a run, and leave its checkpoints."""
+
+    def train(self, directory: RunDirectory) -> None:
+        """Train to the end."""
+
+
 # Fashion-MNIST's.
 N_CLASSES, IMG_SHAPE = 10, (28, 28, 1)
 
@@ -53,7 +63,10 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         validation_split: float = 0.1,
         learning_rate: float | None = None,
         weight_averaging: float | None = None,
+        label_smoothing: float | None = None,
         flip: bool | None = None,
+        shift: int | None = None,
+        erase: float | None = None,
         target_accuracy: float = 0.97,
         limit: int | None = None,
         test_split: float = 0.2,
@@ -78,7 +91,10 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.validation_split = validation_split
         self.learning_rate = learning_rate
         self.weight_averaging = weight_averaging
+        self.label_smoothing = label_smoothing
         self.flip = flip
+        self.shift = shift
+        self.erase = erase
         self.target_accuracy = target_accuracy
         self.limit = limit
         self.test_split = test_split
@@ -118,6 +134,8 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self._run: RunDirectory | None = None
         # How a training was begun that another process broke off.
         self._begun: Begun | None = None
+        # What trains a run, if not this process alone.
+        self._workers: Workers | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803  # scikit-learn's name
         """Train on arrays, with a tenth held out for validation.
@@ -204,7 +222,10 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             validation_split=self.validation_split,
             learning_rate=self.learning_rate,
             weight_averaging=self.weight_averaging,
+            label_smoothing=self.label_smoothing,
             flip=self.flip,
+            shift=self.shift,
+            erase=self.erase,
             target_accuracy=self.target_accuracy,
             limit=self.limit,
             test_split=self.test_split,

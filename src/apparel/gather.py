@@ -57,8 +57,15 @@ def load_run(
     return model, dataset
 
 
-def load_splits(directory: RunDirectory, *, data_dir: Path | None) -> Splits:
+def load_splits(
+    directory: RunDirectory, *, data_dir: Path | None, source: str | None = None
+) -> Splits:
     """Load the images of a run, and split them as the run did.
+
+    Args:
+        directory: of the run.
+        data_dir: a folder with the data set's files.
+        source: where the images are, if not where they were.
 
     Raises:
         DataUnavailableError: the data set cannot be had.
@@ -73,7 +80,7 @@ def load_splits(directory: RunDirectory, *, data_dir: Path | None) -> Splits:
             "compared on its images. Export it in the program that trained it: "
             "classifier.export_model(path)."
         )
-    dataset = load_data(directory, source=None, data_dir=data_dir)
+    dataset = load_data(directory, source=source, data_dir=data_dir)
     check = directory.check()
     if check and check.sha256 == dataset.sha256 and not settings.keep_leaks:
         dataset = screening.without_leaks(dataset, check)

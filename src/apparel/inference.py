@@ -13,7 +13,8 @@ from apparel.errors import ModelFileError, UsageError
 from apparel.images import ImageArray, changed, take
 from apparel.records import Prediction, Splits
 from apparel.sampling import stratified_split
-from apparel.settings import Recipe, whole_number
+from apparel.settings import Recipe
+from apparel.values import whole_number
 
 # Large enough to keep two cores busy, small enough for 24 x 24 x 64 float32 maps in memory. Fewer
 # of large images, with so many pixel values together.

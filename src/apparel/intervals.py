@@ -3,16 +3,22 @@
 - Shares of images: Wilson's score interval (E. B. Wilson, "Probable Inference, the Law of
   Succession, and Statistical Inference", 1927).
 - Means over images: the normal interval of a mean.
+- Means over seeds: Student's interval ("The Probable Error of a Mean", 1908).
 - The expected calibration error: what chance alone would give, inverted (J. Neyman, 1937).
 - Everything else that is a function of how often each class was taken for each: the percentile
   bootstrap (B. Efron, "Bootstrap Methods", 1979).
 """
 
+import math
+import statistics
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
+from scipy.stats import t
 
-from apparel.records import Interval
+from apparel.records import Interval, Spread
 
 Z_95 = 1.959963984540054  # the normal distribution's 97.5 % quantile
 N_DRAWS = 4000
@@ -42,6 +48,19 @@ def mean_interval(values: ArrayLike) -> Interval:
     mean = float(values.mean())
     half = Z_95 * float(values.std()) / np.sqrt(len(values))
     return Interval(mean, max(mean - half, 0.0), mean + half)
+
+
+def spread(values: Sequence[float], *, most: float) -> Spread:
+    """The mean of a few values of a normal distribution, its 95 % interval, and their spread.
+
+    Args:
+        values: at least 2, each from 0 to `most`.
+        most: what a value can be at most.
+    """
+    mean, deviation = statistics.fmean(values), statistics.stdev(values)
+    half = float(t.ppf(0.975, len(values) - 1)) * deviation / math.sqrt(len(values))
+    interval = Interval(mean, max(mean - half, 0.0), min(mean + half, most))
+    return Spread(values=tuple(values), mean=interval, deviation=deviation)
 
 
 def percentile_interval(value: float, samples: NDArray[np.float64]) -> Interval:

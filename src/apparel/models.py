@@ -20,7 +20,7 @@ from apparel import backend
 from apparel.errors import DataError, UsageError
 from apparel.recipes import HEAD, STEM, check_name
 from apparel.records import Calibration
-from apparel.settings import whole_number
+from apparel.values import whole_number
 
 # Two 3 x 3 convolutions take four pixels, and pooling needs two.
 SMALLEST_SIDE = 6

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from apparel import image_sources, prediction_files, text
+from apparel import prediction_files, text
 from apparel.errors import DataError
 from apparel.explanation_files import ExplanationFiles
 from apparel.files import check_writable
+from apparel.image_parts import RowsApart, find_parts, images_of
 from apparel.predict import Predictor, load
 from apparel.records import Answer, FailedImage, Prediction
-from apparel.settings import checked_share, whole_number
+from apparel.values import checked_share, whole_number
 
 # Images of an array that are answered, and told of, at once.
 AT_ONCE = 1024
@@ -36,7 +37,7 @@ def predict_files(
 
     Args:
         model: an `.onnx` file, or a run directory.
-        paths: as `image_sources.find_images` takes them, or a part of Fashion-MNIST as in
+        paths: as `image_parts.find_parts` takes them, or a part of Fashion-MNIST as in
             `data.part`.
         raw: take photos as they are, resized as a whole.
         exact: compute in float32, even where bfloat16 is faster.
@@ -53,7 +54,9 @@ def predict_files(
 
     Raises:
         ModelFileError: the model file is missing, broken, unsafe or foreign.
-        DataError: there is no such file or folder, or the model takes no such images.
+        DataError: there is no such file or folder, a table is damaged, or the model takes no such
+            images.
+        DataUnavailableError: a storage refuses.
         UsageError: the name of the output tells no format, or a number makes no sense.
     """
     top = whole_number("--top-k", top, minimum=1)
@@ -63,27 +66,28 @@ def predict_files(
         prediction_files.check_suffix(output)
         check_writable(output)
     predictor = load(model, exact=exact)
-    groups = [
-        _of_fashion_mnist(list(group), predictor, data_dir)
-        if is_named
-        else predictor.predict_batches(image_sources.find_images(list(group)), raw=raw)
-        for is_named, group in groupby(paths, _is_part)
-    ]
     explained = ExplanationFiles(explain) if explain else None
     notes = text.PredictionNotes()
     sure_from = (predictor.threshold or 0) if threshold is None else threshold
     names, tells = predictor.class_names, predictor.tells_novelty
-    writing = prediction_files.writing(output, names, has_novelty=tells) if output else None
-    with writing or nullcontext() as write:
-        for answers in chain.from_iterable(groups):
-            notes.add(answers)
-            if explained:
-                _explain(answers, predictor, explained)
-            if write:
-                write(answers)
-            shown = [a for a in answers if isinstance(a, FailedImage)] if output else answers
-            if shown:
-                print(text.prediction_rows(shown, top=top, threshold=sure_from))
+    with RowsApart() as rows:
+        groups = [
+            _of_fashion_mnist(list(group), predictor, data_dir)
+            if is_named
+            else _of_sources(list(group), predictor, rows, raw=raw)
+            for is_named, group in groupby(paths, _is_part)
+        ]
+        writing = prediction_files.writing(output, names, has_novelty=tells) if output else None
+        with writing or nullcontext() as write:
+            for answers in chain.from_iterable(groups):
+                notes.add(answers)
+                if explained:
+                    _explain(answers, predictor, explained)
+                if write:
+                    write(answers)
+                shown = [a for a in answers if isinstance(a, FailedImage)] if output else answers
+                if shown:
+                    print(text.prediction_rows(shown, top=top, threshold=sure_from))
     if output:
         print(f"Written: {output}, {notes.n_images:,} images")
     if explained:
@@ -96,6 +100,19 @@ def predict_files(
 def _is_part(path: str) -> bool:
     """Whether a path names a part of Fashion-MNIST."""
     return path.startswith(PART)
+
+
+def _of_sources(
+    paths: Sequence[str], predictor: Predictor, rows: RowsApart, *, raw: bool
+) -> Iterator[list[Answer]]:
+    """Classify files, and rows of tables, in the parts that a cluster would work on.
+
+    Raises:
+        DataError: as in `predict_files`.
+        DataUnavailableError: as in `predict_files`.
+    """
+    parts = find_parts(paths, rows)
+    return predictor.predict_parts((images_of(part, rows) for part in parts), raw=raw)
 
 
 def _of_fashion_mnist(

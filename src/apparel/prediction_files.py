@@ -12,6 +12,9 @@ from apparel.errors import ApparelError, UsageError
 from apparel.files import atomic_path
 from apparel.records import Answer, FailedImage
 
+# Rows of a Parquet file that are read and written at once.
+GROUP_ROWS = 1 << 14
+
 Write: TypeAlias = Callable[[Sequence[Answer]], None]
 
 
@@ -136,7 +139,13 @@ def _parquet(path: Path, columns: Sequence[str], class_names: Sequence[str]) -> 
         [(name, pa.string() if name in text else pa.float32()) for name in columns]
         + [(name, pa.float32()) for name in _class_columns(columns, class_names)]
     )
+    waiting: list[Any] = []
     with pq.ParquetWriter(os.fspath(path), schema) as writer:
+
+        def flush() -> None:
+            if waiting:
+                writer.write_table(pa.concat_tables(waiting))
+            waiting.clear()
 
         def write(answers: Sequence[Answer]) -> None:
             rows = [
@@ -149,9 +158,12 @@ def _parquet(path: Path, columns: Sequence[str], class_names: Sequence[str]) -> 
                 pa.array(values, field.type)
                 for values, field in zip(zip(*rows, strict=True), schema, strict=True)
             ]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            waiting.append(pa.Table.from_arrays(arrays, schema=schema))
+            if sum(map(len, waiting)) >= GROUP_ROWS:
+                flush()
 
         yield write
+        flush()
 
 
 _WRITERS = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}

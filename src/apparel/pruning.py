@@ -116,7 +116,7 @@ def recording(model: Any, batch_size: int, label_smoothing: float) -> Any:
     """Make a model that also keeps each training image's own loss of the last step.
 
     Args:
-        model: a functional `keras.Model`.
+        model: a functional `keras.Model`, whose class may have steps of its own.
         batch_size: of every training step.
         label_smoothing: as in the loss.
 
@@ -125,7 +125,7 @@ def recording(model: Any, batch_size: int, label_smoothing: float) -> Any:
     """
     keras = backend.load_keras()
 
-    class Recording(keras.Model):  # type: ignore[misc, name-defined]  # Keras publishes no types
+    class Recording(type(model)):  # type: ignore[misc]  # Keras publishes no types
         """Keeps the losses of the last step."""
 
         def compute_loss(

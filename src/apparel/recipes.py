@@ -49,6 +49,13 @@ STEM, HEAD = "stem", "head"
 # The longer training lasts, the more variety it needs, and the less it suffers from it: from so
 # many epochs on, by how many pixels images shift, and of how many a rectangle is erased.
 _AUGMENTATION = ((14, 1, 0.5), (8, 1, 0.0), (1, 0, 0.0))
+# What `cnn` is trained without, as its first program was.
+_NOT_OF_CNN = {
+    "label_smoothing": "on smoothed labels",
+    "flip": "on mirrored images",
+    "shift": "on shifted images",
+    "erase": "on images with erased parts",
+}
 
 RECIPES = {recipe.model_name: recipe for recipe in (_CNN, _FAST, _BEST)}
 
@@ -93,11 +100,12 @@ def recipe_of(settings: Settings, plan: Plan | None = None) -> Recipe:
     }
     if default.width is None and "width" in given:
         raise UsageError(f"the model {name} has one size. Leave width out, or choose fast or best.")
-    if default.optimizer == "adam" and given.get("flip"):
-        raise UsageError(
-            f"the model {name} is not trained on mirrored images. Leave flip out, or choose fast "
-            "or best."
-        )
+    for field, what in _NOT_OF_CNN.items() if default.optimizer == "adam" else ():
+        if given.get(field):
+            raise UsageError(
+                f"the model {name} is not trained {what}. Leave {field} out, or choose fast or "
+                "best."
+            )
     if default.optimizer == "muon" and given.get("weight_averaging"):
         raise UsageError(
             f"the model {name} keeps batch statistics, which averaged weights do not fit, and its "
@@ -111,4 +119,4 @@ def recipe_of(settings: Settings, plan: Plan | None = None) -> Recipe:
     if default.optimizer == "adam":
         return complete
     shift, erase = next((s, e) for least, s, e in _AUGMENTATION if complete.epochs >= least)
-    return replace(complete, shift=shift, erase=erase)
+    return replace(complete, **{"shift": shift, "erase": erase, **given})

@@ -32,7 +32,9 @@ from apparel.settings import Plan, Recipe, Settings
 TEST_LOOKS = "test_looks"
 # Whether the run itself has scored the test images.
 TESTED = "tested"
-Status: TypeAlias = Literal["running", "trained", "complete", "interrupted", "failed"]
+Status: TypeAlias = Literal["running", "trained", "complete", "interrupted", "failed", "stopped"]
+# Of a run that nobody goes on with: it came to its end, or a search ended it as a poor trial.
+ENDED = ("complete", "stopped")
 
 
 class RunState:
@@ -139,14 +141,14 @@ class RunState:
             UsageError: the run is complete.
         """
         record = self._read()
-        if record.get("status") == "complete":
-            raise UsageError(f"the run {self.path} is complete. Nothing is left to do.")
+        if record.get("status") in ENDED:
+            raise UsageError(f"the run {self.path} is {record['status']}. Nothing is left to do.")
         if not {"settings", "source"} <= set(record):
             raise ModelFileError(
                 f"{self.path / SETTINGS_FILE} does not say what the run was to do. Begin it once "
                 "more: apparel run --overwrite."
             )
-        named = ("source", "data_dir", "save")
+        named = ("source", "data_dir", "save", "trial", "workers", "ray")
         self._request = {name: record[name] for name in named if name in record}
         self._started = "dataset" in record
         self._look_counts = not record.get(TESTED, False)
@@ -159,12 +161,26 @@ class RunState:
             record = self._read()
         except ModelFileError:
             return False
-        return {"settings", "source"} <= set(record) and record.get("status") != "complete"
+        return {"settings", "source"} <= set(record) and record.get("status") not in ENDED
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is a run that has come to its end."""
+        try:
+            return bool(self._read().get("status") == "complete")
+        except ModelFileError:
+            return False
 
     @property
     def request(self) -> Mapping[str, Any]:
-        """What was asked for, beside the settings: `source`, `data_dir`, `save`."""
+        """What was asked for, beside the settings: `source`, `data_dir`, `save`, and where."""
         return self._request
+
+    @property
+    def trial(self) -> Mapping[str, Any] | None:
+        """Which trial of a search it is, and what was chosen for it; None where it is none."""
+        trial: Mapping[str, Any] | None = self._read().get("trial")
+        return trial
 
     def begun(self) -> tuple[Settings, Begun | None]:
         """What was asked for, and how training began, if it had begun.
@@ -305,7 +321,7 @@ class RunState:
         path = self.path / SETTINGS_FILE
         if self._started:
             self._record(status=status)
-            if status == "complete":
+            if status in ENDED:
                 drop_checkpoints(self.path)
             return
         if self._claimed:

@@ -3,110 +3,24 @@
 Foundations: free of NumPy, so that the command's `--help` stays quick.
 """
 
-import math
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Literal, TypeAlias
 
 from apparel.errors import UsageError
+from apparel.values import (
+    checked_positive,
+    checked_seed,
+    checked_share,
+    real_number,
+    whole_number,
+)
 
 Dtype: TypeAlias = Literal["auto", "float32", "mixed_bfloat16"]
 
 DTYPES = ("auto", "float32", "mixed_bfloat16")
-UNITS = {"s": 1, "m": 60, "h": 3600}
-
-
-def whole_number(name: str, value: object, *, minimum: int) -> int:
-    """Return `value` as a plain `int`.
-
-    Raises:
-        UsageError: it is not a whole number, or is below `minimum`.
-    """
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]  # any object may be tried
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool) or number < minimum:
-        raise UsageError(
-            f"{name} must be a whole number of at least {minimum}, but is {value!r}. "
-            f"Give a whole number, for example {name}={max(minimum, 1)}."
-        )
-    return number
-
-
-def real_number(name: str, value: object) -> float:
-    """Return `value` as a plain `float`.
-
-    Raises:
-        UsageError: it is not a number.
-    """
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise UsageError(f"{name} must be a number, but is {value!r}. Give one, such as 0.1.")
-    return float(value)
-
-
-def checked_seed(seed: object) -> int:
-    """Return a seed as a plain `int`.
-
-    Raises:
-        UsageError: it is no whole number of 0 to 2**32 - 1, which NumPy's seeds are.
-    """
-    number = whole_number("seed", seed, minimum=0)
-    if number >= 2**32:
-        raise UsageError(f"seed must be below 2**32, but is {number}. Give a smaller one.")
-    return number
-
-
-def checked_share(name: str, value: object, advice: str) -> float:
-    """Return a share of 0 to 1, both included, as a plain `float`.
-
-    Raises:
-        UsageError: it is no number in that range.
-    """
-    number = real_number(name, value)
-    if not 0 <= number <= 1:
-        raise UsageError(f"{name} must lie in 0 to 1, but is {number!r}. {advice}")
-    return number
-
-
-def checked_positive(name: str, value: object, advice: str) -> float:
-    """Return a finite number above 0 as a plain `float`.
-
-    Raises:
-        UsageError: it is no such number.
-    """
-    number = real_number(name, value)
-    if not 0 < number < math.inf:
-        raise UsageError(f"{name} must be above 0 and finite, but is {number!r}. {advice}")
-    return number
-
-
-def parse_time(name: str, text: str) -> float:
-    """Read a time such as 60s, 10m, 1h or 1.5h.
-
-    Args:
-        name: of what it is the time, for the message.
-        text: a number and a unit.
-
-    Returns:
-        Seconds, above 0.
-
-    Raises:
-        UsageError: it is no such time.
-    """
-    number, unit = text.strip()[:-1], text.strip()[-1:]
-    try:
-        seconds = float(number) * UNITS[unit]
-    except (KeyError, ValueError):
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise UsageError(
-            f"{name} must be a time above 0 with its unit, but is {text!r}. "
-            "For example 60s, 10m or 1h."
-        )
-    return seconds
+# A batch is moved in a step for each place, and these are (2 * shift + 1) squared.
+MOST_SHIFT = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +42,10 @@ class Settings:
         learning_rate: the optimiser's largest step size, above 0.
         weight_averaging: the share of training, at its end, over which weights are averaged,
             in [0, 1]; 0 keeps the weights of the last step.
+        label_smoothing: the share of each label that is spread evenly over all classes, in [0, 1).
         flip: whether mirrored images are trained on as well.
+        shift: images move by at most so many pixels each way, 0 to 8.
+        erase: the share of the images of which a rectangle is filled with noise, in [0, 1].
         target_accuracy: of the images that the model is to answer once it leaves out those that
             it is not sure of, in [0, 1].
         limit: at most so many images of each split, or None for all.
@@ -153,7 +70,10 @@ class Settings:
     validation_split: float = 0.1
     learning_rate: float | None = None
     weight_averaging: float | None = None
+    label_smoothing: float | None = None
     flip: bool | None = None
+    shift: int | None = None
+    erase: float | None = None
     target_accuracy: float = 0.97
     limit: int | None = None
     test_split: float = 0.2
@@ -194,6 +114,7 @@ class Settings:
                 n, v, "0.1 averages the last tenth of the steps, 0 averages nothing."
             ),
         )
+        self._check_regularisation()
         self._check(
             "target_accuracy",
             lambda n, v: checked_share(n, v, "0.97 answers where 97 % of the answers are right."),
@@ -212,6 +133,27 @@ class Settings:
         """Check a value that is given, and keep it as the check returns it."""
         if getattr(self, name) is not None:
             object.__setattr__(self, name, check(name, getattr(self, name)))
+
+    def _check_regularisation(self) -> None:
+        """Check what keeps a model from learning its images by heart.
+
+        Raises:
+            UsageError: a value is outside its range.
+        """
+        self._check(
+            "label_smoothing", lambda n, v: checked_share(n, v, "0.1 spreads a tenth of a label.")
+        )
+        if self.label_smoothing == 1:
+            raise UsageError(
+                "label_smoothing must be below 1, but is 1.0: no label would say anything. 0.1 "
+                "spreads a tenth of a label."
+            )
+        self._check("shift", lambda n, v: whole_number(n, v, minimum=0))
+        if self.shift is not None and self.shift > MOST_SHIFT:
+            raise UsageError(
+                f"shift must be at most {MOST_SHIFT} pixels, but is {self.shift}. 1 is usual."
+            )
+        self._check("erase", lambda n, v: checked_share(n, v, "0.5 erases a part of every other."))
 
     def _check_together(self) -> None:
         """Check the values that exclude each other.

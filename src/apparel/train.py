@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -11,6 +12,8 @@ from apparel import backend, pipeline
 from apparel.backend import NumberFormat
 from apparel.checkpointing import CheckpointKeeper, ModelState
 from apparel.checkpoints import CheckpointFolder
+from apparel.data_parallel import Worker, parallel_model, steps_of_first
+from apparel.errors import ModelFileError
 from apparel.images import take
 from apparel.interruption import signals_held
 from apparel.listeners import keras_callback
@@ -21,6 +24,7 @@ from apparel.records import History, Splits
 from apparel.settings import Plan, Recipe, Settings
 from apparel.training_parts import TrainingParts, training_parts
 from apparel.twin import copy_optimizer, copy_variables, training_optimizer, training_twin
+from apparel.watching import EpochWatcher, Watch
 
 ADAM_LR_RATIO = 0.25
 # Steps, and seconds with them, that the machine's speed is measured by.
@@ -70,6 +74,8 @@ def fit(
     *,
     plan: Plan | None = None,
     checkpoints: CheckpointFolder | None = None,
+    worker: Worker | None = None,
+    watch: Watch | None = None,
 ) -> History:
     """Train a compiled model in the chosen number format.
 
@@ -85,6 +91,10 @@ def fit(
         plan: end when its time is up instead of after the recipe's epochs.
         checkpoints: keep the state of training here, and go on from what is there; the end is the
             same, bit for bit. None keeps none.
+        worker: train as one of several workers, each of which calls this with the same arguments;
+            None for alone.
+        watch: is asked after each epoch, once its checkpoint is written, whether to go on; None to
+            go on.
 
     Returns:
         The measures of every finished epoch; `interrupted` is set after Ctrl-C.
@@ -95,9 +105,11 @@ def fit(
         Terminated: somebody ended the process by SIGTERM; a checkpoint was written before.
     """
     recipe = recipe_of(settings, plan)
-    twin = _compiled_twin(model, recipe, number_format, _batch_size(splits, recipe))
+    twin = _compiled_twin(model, recipe, number_format, _batch_size(splits, recipe), worker)
     backend.seed_everything(settings.seed)
     parts = training_parts(splits, settings, recipe, plan)
+    history = partial(_history, parts, recipe, number_format)
+    watchers = [EpochWatcher(watch, history, parts.course)] if watch else []
     interrupted = False
     try:
         with signals_held() as request:
@@ -109,13 +121,14 @@ def fit(
                 folder=checkpoints,
                 every=settings.checkpoint_every,
                 steps=parts.steps,
+                writes=worker is None or worker.rank == 0,
             )
-            keeper.begin()
+            _begin(keeper, parts, worker)
             _run(
                 twin,
                 parts,
                 validation_data=_validation(splits, recipe),
-                callbacks=[keras_callback([*parts.listeners, keeper])],
+                callbacks=[keras_callback([*parts.listeners, keeper, *watchers])],
             )
     except KeyboardInterrupt:
         interrupted = True
@@ -126,6 +139,38 @@ def fit(
     copy_variables(twin, model)
     if recipe.optimizer == "adam":
         copy_optimizer(twin.optimizer, model)
+    return history(interrupted=interrupted)
+
+
+def _begin(keeper: CheckpointKeeper, parts: TrainingParts, worker: Worker | None) -> None:
+    """Begin, or go on from the last checkpoint; of several workers, all from the same one.
+
+    Raises:
+        ModelFileError: the last checkpoint is of another model, or other workers have another.
+    """
+    if worker is None or worker.size == 1:
+        keeper.begin()
+        return
+    if worker.rank == 0:  # it may write the first one, and sets damaged ones aside
+        keeper.begin()
+    first = steps_of_first(worker, parts.log.steps)
+    if worker.rank != 0:
+        keeper.begin()
+    if parts.log.steps != first:
+        raise ModelFileError(
+            f"a worker has a checkpoint after {parts.log.steps:,} steps, and another one after "
+            f"{first:,}. Put the run directory on storage that all of them share."
+        )
+
+
+def _history(
+    parts: TrainingParts,
+    recipe: Recipe,
+    number_format: NumberFormat,
+    *,
+    interrupted: bool = False,
+) -> History:
+    """What training did so far."""
     measures = parts.log.measures
     return History(
         history={name: tuple(measures[name]) for name in sorted(measures, key=_order)},
@@ -164,9 +209,17 @@ def images_per_second(model: Any, settings: Settings, number_format: NumberForma
     return recipe.batch_size / statistics.median(times[1:])  # the first one builds the graph
 
 
-def _compiled_twin(model: Any, recipe: Recipe, number_format: NumberFormat, batch_size: int) -> Any:
+def _compiled_twin(
+    model: Any,
+    recipe: Recipe,
+    number_format: NumberFormat,
+    batch_size: int,
+    worker: Worker | None = None,
+) -> Any:
     """A copy of a compiled model for training, with the optimiser's state where it is the same."""
     twin = training_twin(model, number_format.policy)
+    if worker and worker.size > 1:
+        twin = parallel_model(twin, worker, recipe.batch_size)
     if recipe.prune:
         twin = recording(twin, batch_size, recipe.label_smoothing)
     twin.compile_from_config(model.get_compile_config())

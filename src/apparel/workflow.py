@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apparel import display, results, text
+from apparel import display, results, seed_runs, text
 from apparel.errors import UsageError
 from apparel.files import check_writable, write_text
 from apparel.formats import ONNX_FILE
@@ -18,6 +18,7 @@ from apparel.settings import Recipe, Settings
 
 if TYPE_CHECKING:
     from apparel.classifier import ApparelClassifier
+    from apparel.estimator import Workers
     from apparel.records import (
         DataCheck,
         Dataset,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         PairComparison,
         Robustness,
     )
+    from apparel.scale.training import RayWorkers
 
 SAMPLES = (0, 12, 42, 100)
 
@@ -37,6 +39,8 @@ def run(
     source: str,
     data_dir: Path | None = None,
     save_path: Path | None = None,
+    workers: "Workers | None" = None,
+    part_of: Path | None = None,
 ) -> None:
     """Go all the steps, and leave a run directory that says how it ended.
 
@@ -46,6 +50,8 @@ def run(
         source: the name of the data set.
         data_dir: a folder with the data set's files.
         save_path: where to save the model as well.
+        workers: what trains; None for this process alone.
+        part_of: the folder of what the run belongs to, which is what would be resumed.
 
     Raises:
         ApparelError: a step failed; the run directory says "failed".
@@ -56,11 +62,11 @@ def run(
         from apparel.classifier import ApparelClassifier  # noqa: PLC0415  # seconds
 
         classifier = ApparelClassifier(**asdict(settings), data_dir=data_dir, run_dir=directory)
-        classifier.import_data(source).prepare_data().create_model().setup_model()
-        classifier.run_training()
+        classifier.train_on(workers).import_data(source).prepare_data()
+        classifier.create_model().setup_model().run_training()
         return classifier
 
-    _to_the_end(begin, directory, data_dir, save_path)
+    _to_the_end(begin, directory, data_dir, save_path, part_of)
 
 
 def resume(
@@ -68,6 +74,8 @@ def resume(
     *,
     source: str | None = None,
     data_dir: Path | None = None,
+    address: str | None = None,
+    part_of: Path | None = None,
 ) -> None:
     """Go on with a run that was broken off, wherever that was, to its end.
 
@@ -75,6 +83,8 @@ def resume(
         path: its run directory.
         source: where the images are, if not where they were.
         data_dir: a folder with the data set's files; by default the one that the run was given.
+        address: of the cluster whose workers train, if not the one of before.
+        part_of: as in `run`.
 
     Raises:
         ModelFileError: it is no run directory, or nothing can go on from what is there.
@@ -89,13 +99,34 @@ def resume(
     def go_on() -> "ApparelClassifier":
         from apparel.classifier import ApparelClassifier  # noqa: PLC0415  # seconds
 
-        return ApparelClassifier.resume(directory, source=source, data_dir=data_dir)
+        return ApparelClassifier.resume(
+            directory, source=source, data_dir=data_dir, workers=workers
+        )
 
-    _to_the_end(go_on, directory, data_dir, _path(asked.get("save")))
+    workers = workers_of(
+        asked.get("workers"), address or asked.get("ray"), source or asked["source"], data_dir
+    )
+    _to_the_end(go_on, directory, data_dir, _path(asked.get("save")), part_of)
+
+
+def workers_of(
+    n_workers: int | None, address: str | None, source: str, data_dir: Path | None
+) -> "RayWorkers | None":
+    """What trains a run, where it is not this process alone."""
+    if n_workers is None or address is None:
+        return None
+    from apparel.scale.training import RayWorkers  # noqa: PLC0415  # for these runs only
+
+    return RayWorkers(n_workers, address, source, data_dir)
 
 
 def request(
-    settings: Settings, *, source: str, data_dir: Path | None, save_path: Path | None
+    settings: Settings,
+    *,
+    source: str,
+    data_dir: Path | None,
+    save_path: Path | None,
+    workers: "RayWorkers | None" = None,
 ) -> dict[str, object]:
     """What a run directory records of what is asked for, before anything is done."""
     return {
@@ -103,6 +134,8 @@ def request(
         "source": source,
         "data_dir": str(data_dir) if data_dir else None,
         "save": str(save_path) if save_path else None,
+        "workers": workers.n_workers if workers else None,
+        "ray": workers.address if workers else None,
     }
 
 
@@ -116,6 +149,7 @@ def _to_the_end(
     directory: RunDirectory,
     data_dir: Path | None,
     save_path: Path | None,
+    part_of: Path | None,
 ) -> None:
     """Train or go on, do what follows, and leave a run directory that says how it ended."""
     with directory.lock(), termination_raised():
@@ -125,11 +159,12 @@ def _to_the_end(
             with suppress(OSError):  # a full disk must not hide what went wrong
                 stopped = isinstance(error, KeyboardInterrupt | Terminated)
                 directory.write_status("interrupted" if stopped else "failed")
-            if directory.can_resume:
+            if directory.can_resume and part_of is None:
                 print(f"Go on with: apparel resume {directory.path}", file=sys.stderr)
             raise
         directory.write_status("complete")
-    display.wait_for_windows()
+    if part_of is None:
+        display.wait_for_windows()
 
 
 def _after_training(
@@ -342,7 +377,7 @@ def compare_runs(paths: Sequence[Path]) -> "list[PairComparison | GroupCompariso
     """Compare what the models of several runs said of the same test images.
 
     Args:
-        paths: their directories.
+        paths: their directories; a folder of runs with several seeds stands for all of them.
 
     Raises:
         ModelFileError: a folder holds no finished run.
@@ -351,4 +386,5 @@ def compare_runs(paths: Sequence[Path]) -> "list[PairComparison | GroupCompariso
     """
     from apparel import compare  # noqa: PLC0415  # loads SciPy
 
-    return compare.compare([RunDirectory.open(path).tested() for path in paths])
+    each = [run for path in paths for run in seed_runs.runs_in(path)]
+    return compare.compare([RunDirectory.open(path).tested() for path in each])

@@ -5,7 +5,7 @@ import argparse
 from apparel._version import __version__
 from apparel.arguments.base import Parser
 from apparel.arguments.looks import add_check, add_compare, add_evaluate, add_further_looks
-from apparel.arguments.training import add_resume, add_run
+from apparel.arguments.training import add_resume, add_run, add_tune
 from apparel.arguments.use import add_export, add_predict, add_serve
 
 __all__ = ["parser"]
@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_run(commands, common)
     add_resume(commands, common)
+    add_tune(commands, common)
     add_evaluate(commands, common)
     add_compare(commands, common)
     add_check(commands, common)

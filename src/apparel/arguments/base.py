@@ -37,6 +37,18 @@ def add_data_dir(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_ray(command: argparse.ArgumentParser) -> None:
+    """Add where a Ray cluster is."""
+    command.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="work on a Ray cluster: the host and port of its head node, auto for one that runs "
+        "on this machine, or nothing for one that this command starts here",
+    )
+
+
 def add_image_choice(command: argparse.ArgumentParser) -> None:
     """Add what decides which images of a source are taken, and how."""
     default = Settings()

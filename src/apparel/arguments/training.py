@@ -5,15 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from apparel import recipes
-from apparel.arguments.base import SHOWN, Commands, Parser, add_data, add_image_choice
+from apparel.arguments.base import SHOWN, Commands, Parser, add_data, add_image_choice, add_ray
 from apparel.errors import ApparelError
 from apparel.formats import SUFFIXES
-from apparel.settings import DTYPES, Settings, parse_time
+from apparel.settings import DTYPES, Settings
+from apparel.values import parse_time
 
 _MODEL_HELP = (
     "architecture: the small cnn, fast (better in a fraction of the time), best (the most "
     "accurate), or auto, what fits --budget best, and cnn without one (default: %(default)s)"
 )
+
+# Of a search, in seconds.
+USUAL_BUDGET = 1800.0
 
 
 def add_run(commands: Commands, common: Parser) -> None:
@@ -41,6 +45,19 @@ def add_run(commands: Commands, common: Parser) -> None:
         help="save the model here too; its ending names the "
         f"format, one of {', '.join(SUFFIXES.values())}",
     )
+    add(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="run once for each of N seeds, and say how much the results differ",
+    )
+    add(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="train on N workers of a Ray cluster, each with its share of every batch",
+    )
+    add_ray(command)
 
 
 def add_resume(commands: Commands, common: Parser) -> None:
@@ -54,6 +71,50 @@ def add_resume(commands: Commands, common: Parser) -> None:
     )
     command.add_argument("run", type=Path, metavar="RUN", help="the directory of the run")
     add_data(command, default=None, shown="(default: where they were)")
+    add_ray(command)
+
+
+def add_tune(commands: Commands, common: Parser) -> None:
+    """Add `apparel tune`."""
+    command = commands.add_parser(
+        "tune",
+        parents=[common],
+        help="search for settings that train a better classifier",
+        description="Try settings in short trainings, stop the poor ones early, then train the "
+        "best one and the default in full, test both and compare them. Settings are chosen by the "
+        "validation images alone. A search that was broken off goes on with apparel resume.",
+    )
+    add_data(command, default="fashion-mnist", shown=SHOWN)
+    add = command.add_argument
+    add(
+        "--budget",
+        type=_time("budget"),
+        default=USUAL_BUDGET,
+        metavar="TIME",
+        help="how long all training together may take (default: 30m)",
+    )
+    add(
+        "--trials",
+        type=int,
+        metavar="N",
+        help="try N settings at most; each gets an N-th of the search (default: as many as fit, "
+        "each a twelfth)",
+    )
+    default = Settings()
+    add("--seed", type=int, default=default.seed, metavar="N", help=f"of everything random {SHOWN}")
+    add(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="take N stratified images of each split, for a fast try",
+    )
+    add(
+        "--run-dir",
+        type=Path,
+        metavar="DIR",
+        help="where the search goes (default: runs/<date>-<time>-tune)",
+    )
+    add_ray(command)
 
 
 def _add_training(command: argparse.ArgumentParser) -> None:
@@ -82,6 +143,12 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"images in a training step {_of_model('batch_size')}",
     )
+    add(
+        "--learning-rate",
+        type=float,
+        metavar="RATE",
+        help=f"largest step size of the optimiser {_of_model('learning_rate')}",
+    )
     add("--dtype", choices=DTYPES, default=default.dtype, help=f"number format of training {SHOWN}")
     add(
         "--weight-averaging",
@@ -90,13 +157,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         help="average the weights of cnn over this share of training, at its end "
         f"(default: {recipes.RECIPES['cnn'].weight_averaging})",
     )
-    add(
-        "--no-flip",
-        action="store_false",
-        dest="flip",
-        default=None,
-        help="do not train fast and best on mirrored images, for example of digits",
-    )
+    _add_regularisation(command)
     add(
         "--target-accuracy",
         type=float,
@@ -131,6 +192,38 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="keep the state of training this often as well, for example 30s (default: after "
         "every epoch)",
+    )
+
+
+def _add_regularisation(command: argparse.ArgumentParser) -> None:
+    """Add what keeps fast and best from learning their images by heart."""
+    add = command.add_argument
+    add(
+        "--no-flip",
+        action="store_false",
+        dest="flip",
+        default=None,
+        help="do not train fast and best on mirrored images, for example of digits",
+    )
+    add(
+        "--label-smoothing",
+        type=float,
+        metavar="SHARE",
+        help="spread this share of each label of fast and best over all classes "
+        f"(default: {recipes.RECIPES['fast'].label_smoothing})",
+    )
+    add(
+        "--shift",
+        type=int,
+        metavar="N",
+        help="move the images of fast and best by up to N pixels (default: 1 from 8 epochs on)",
+    )
+    add(
+        "--erase",
+        type=float,
+        metavar="SHARE",
+        help="fill a rectangle with noise in this share of the images of fast and best "
+        "(default: 0.5 from 14 epochs on)",
     )
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from apparel.arguments.base import SHOWN, Commands, Parser, add_data_dir
+from apparel.arguments.base import SHOWN, Commands, Parser, add_data_dir, add_ray
 from apparel.formats import INT8_FORMATS, SUFFIXES
 from apparel.limits import Limits
 
@@ -22,8 +22,9 @@ def add_predict(commands: Commands, common: Parser) -> None:
         "images",
         nargs="+",
         metavar="IMAGE",
-        help="an image file, a folder of them, a pattern such as 'photos/*.jpg', - for standard "
-        "input, or a part of Fashion-MNIST such as 'fashion-mnist:test[0:100]'",
+        help="an image file, a folder of them, a pattern such as 'photos/*.jpg', a Parquet file of "
+        "images, a CSV file with a column path, a URL of any of these such as s3://bucket/photos, "
+        "- for standard input, or a part of Fashion-MNIST such as 'fashion-mnist:test[0:100]'",
     )
     add(
         "--top-k",
@@ -51,10 +52,9 @@ def add_predict(commands: Commands, common: Parser) -> None:
     )
     add(
         "--output",
-        type=Path,
         metavar="FILE",
         help="write every class's probability to a .csv, .jsonl or .parquet file, and no rows to "
-        "the terminal",
+        "the terminal; with --ray, a folder of such files, or its URL",
     )
     add(
         "--explain",
@@ -62,6 +62,7 @@ def add_predict(commands: Commands, common: Parser) -> None:
         metavar="DIR",
         help="a new folder for a PNG picture of each image with what mattered for the answer",
     )
+    add_ray(command)
     add_data_dir(command)
 
 

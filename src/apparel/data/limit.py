@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from apparel.data.subset import keep_images
 from apparel.errors import DataError, UsageError
 from apparel.records import Dataset
-from apparel.settings import checked_seed, whole_number
+from apparel.values import checked_seed, whole_number
 
 
 def limit_images(dataset: Dataset, limit: int, seed: int) -> Dataset:

@@ -10,6 +10,7 @@ from apparel.plots.mistakes import draw_map, mistakes_figure
 from apparel.plots.predictions import draw_confidences, draw_image, predictions_figure
 from apparel.plots.robustness import draw_corruption, robustness_figure
 from apparel.plots.suspects import suspects_figure
+from apparel.plots.tuning import draw_trials, trials_figure
 
 __all__ = [
     "calibration_figure",
@@ -22,9 +23,11 @@ __all__ = [
     "draw_image",
     "draw_map",
     "draw_reliability",
+    "draw_trials",
     "history_figure",
     "mistakes_figure",
     "predictions_figure",
     "robustness_figure",
     "suspects_figure",
+    "trials_figure",
 ]

@@ -34,7 +34,9 @@ class Engine(Protocol):
         """
 
 
-def open_engine(content: bytes, *, name: str, exact: bool, batch_size: int) -> Engine:
+def open_engine(
+    content: bytes, *, name: str, exact: bool, batch_size: int, n_threads: int | None
+) -> Engine:
     """Open a model with the fastest runtime that is installed.
 
     Args:
@@ -42,13 +44,14 @@ def open_engine(content: bytes, *, name: str, exact: bool, batch_size: int) -> E
         name: what messages call the file.
         exact: compute in float32, even where bfloat16 is faster.
         batch_size: images that are answered at once where there are many.
+        n_threads: that compute; None for as many as there are processors.
 
     Raises:
         ModelFileError: the runtime cannot open it.
     """
     kind = OpenVino if not exact and _openvino_is_faster() and _openvino_is_whole() else OnnxRuntime
     try:
-        return kind(content, batch_size)
+        return kind(content, batch_size, n_threads)
     except Exception as error:  # the runtimes' errors share no base class
         reason = str(error).partition("\n")[0]
         raise ModelFileError(
@@ -60,13 +63,19 @@ def open_engine(content: bytes, *, name: str, exact: bool, batch_size: int) -> E
 class OnnxRuntime:
     """ONNX Runtime on the processor, in float32."""
 
-    def __init__(self, content: bytes, batch_size: int) -> None:  # noqa: ARG002  # any is as good
+    def __init__(
+        self,
+        content: bytes,
+        batch_size: int,  # noqa: ARG002  # any is as good
+        n_threads: int | None,
+    ) -> None:
         onnxruntime = load_onnxruntime()
         self.name = f"ONNX Runtime {onnxruntime.__version__}, float32"
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # failures arrive as exceptions
         # Threads that wait in a loop take the time of whatever runs beside: a server, a decoder.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.intra_op_num_threads = n_threads or 0
         providers = ["CPUExecutionProvider"]
         self._session = onnxruntime.InferenceSession(content, options, providers=providers)
 
@@ -79,11 +88,14 @@ class OnnxRuntime:
 class OpenVino:
     """OpenVINO on the processor: the network in bfloat16, novelty scores in float32."""
 
-    def __init__(self, content: bytes, batch_size: int) -> None:
+    def __init__(self, content: bytes, batch_size: int, n_threads: int | None) -> None:
         openvino = load_openvino()
         self.name = f"OpenVINO {openvino.__version__.partition('-')[0]}, bfloat16"
         self._openvino, self._core = openvino, openvino.Core()
         self._batch_size = batch_size
+        self._options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if n_threads:
+            self._options["INFERENCE_NUM_THREADS"] = n_threads
         self._whole = self._core.read_model(io.BytesIO(content))
         self._compiled: dict[tuple[str, int | None], Any] = {}
         self._compiling = threading.Lock()
@@ -116,7 +128,7 @@ class OpenVino:
                 part.reshape({IMAGES: [n_images, *list(part.input(0).partial_shape)[1:]]})
             # Distances between statistics lose their meaning in bfloat16.
             precision = "bf16" if output == PROBABILITIES else "f32"
-            options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+            options = {**self._options, "INFERENCE_PRECISION_HINT": precision}
             self._compiled[key] = self._core.compile_model(part, "CPU", options)
         return self._compiled[key]
 

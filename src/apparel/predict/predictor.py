@@ -2,19 +2,19 @@
 
 import math
 import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from apparel import onnx_file
 from apparel.errors import DataError, ModelFileError
-from apparel.formats import ONNX_FILE
 from apparel.occlusion import occlusion_maps
+from apparel.predict.batches import batches
 from apparel.predict.engine import NOVELTY, PROBABILITIES, open_engine
 from apparel.predict.facts import read_facts
+from apparel.predict.model_file import ModelFile, read_model
 from apparel.predict.reading import NamedSource, read_chunks
 from apparel.records import Answer, FailedImage, Prediction
 
@@ -54,26 +54,39 @@ class Predictor:
         runtime: what computes, with its version and number format.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, exact: bool = False) -> None:
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | ModelFile,
+        *,
+        exact: bool = False,
+        n_threads: int | None = None,
+    ) -> None:
         """Open the file.
 
         Args:
-            path: as in `load`.
+            model: as in `load`, or what `read_model` gave.
             exact: as in `load`.
+            n_threads: that compute; None for as many as there are processors.
 
         Raises:
             ModelFileError: as in `load`.
         """
-        self.path = _model_file(Path(path))
-        content, metadata = onnx_file.read_model(self.path)
-        self.facts = read_facts(metadata, name=os.fspath(self.path))
+        file = model if isinstance(model, ModelFile) else read_model(model)
+        self.path = file.path
+        self.facts = read_facts(file.metadata, name=os.fspath(self.path))
         self.class_names = self.facts.class_names
         self.img_shape = self.facts.img_shape
         self.takes_photos = self.facts.takes_photos
         self.tells_novelty = self.facts.novelty_threshold is not None
         self.threshold = self.facts.threshold
         step = min(max(VALUES_AT_ONCE // math.prod(self.img_shape), 1), BATCH_SIZE)
-        self._engine = open_engine(content, name=os.fspath(self.path), exact=exact, batch_size=step)
+        self._engine = open_engine(
+            file.content,
+            name=os.fspath(self.path),
+            exact=exact,
+            batch_size=step,
+            n_threads=n_threads,
+        )
         self._step = step
         self.runtime = self._engine.name
 
@@ -136,7 +149,7 @@ class Predictor:
         return found
 
     def predict_batches(
-        self, sources: Sequence[NamedSource], *, raw: bool = False
+        self, sources: Iterable[NamedSource], *, raw: bool = False
     ) -> Iterator[list[Answer]]:
         """Classify any number of images, some at a time, whether or not all can be read.
 
@@ -147,17 +160,42 @@ class Predictor:
         Yields:
             The answers to some images, in order.
         """
-        as_photo = self.takes_photos and not raw
-        for chunk in read_chunks(sources, self.img_shape, as_photo=as_photo):
-            answers: dict[int, Answer] = {
-                position: FailedImage(name=sources[position][0], problem=problem)
-                for position, problem in chunk.problems.items()
-            }
-            names = [sources[position][0] for position in chunk.positions]
-            if chunk.pixels is not None and names:
-                predictions = self.describe(chunk.pixels, names, chunk.steps)
-                answers.update(zip(chunk.positions, predictions, strict=True))
-            yield [answers[position] for position in sorted(answers)]
+        return self.predict_parts([sources], raw=raw)
+
+    def predict_parts(
+        self,
+        parts: Iterable[Iterable[NamedSource]],
+        *,
+        raw: bool = False,
+        n_processes: int | None = None,
+    ) -> Iterator[list[Answer]]:
+        """Classify images that are divided into parts, and each part as if it were alone.
+
+        Args:
+            parts: of images, as in `predict_batches`; taken only a little ahead.
+            raw: as in `predict_images`.
+            n_processes: as in `reading.read_chunks`.
+
+        Yields:
+            The answers to some images of one part, in order.
+        """
+        read = partial(
+            read_chunks,
+            img_shape=self.img_shape,
+            as_photo=self.takes_photos and not raw,
+            n_processes=n_processes,
+        )
+        for batch in batches(parts, read, self._step):
+            pixels = [image.pixels for image in batch if image.pixels is not None]
+            names = [image.name for image in batch if image.pixels is not None]
+            steps = [image.steps for image in batch if image.pixels is not None]
+            found = iter(self.describe(np.stack(pixels), names, steps) if pixels else [])
+            yield [
+                FailedImage(name=image.name, problem=image.problem)
+                if image.pixels is None
+                else next(found)
+                for image in batch
+            ]
 
     def describe(
         self,
@@ -263,20 +301,3 @@ def _in_multiples(scores: NDArray[np.float32], limit: float) -> NDArray[np.float
     with np.errstate(over="ignore"):
         multiples = scores / np.float32(limit)
     return np.asarray(np.minimum(multiples, np.finfo(np.float32).max), np.float32)
-
-
-def _model_file(path: Path) -> Path:
-    """The model file that a path names.
-
-    Raises:
-        ModelFileError: it is a folder without one.
-    """
-    if not path.is_dir():
-        return path
-    inside = path / ONNX_FILE
-    if not inside.is_file():
-        raise ModelFileError(
-            f"the folder {path} holds no {ONNX_FILE}. Give an .onnx file or a finished run, or "
-            f"write it with: apparel export {path} --format onnx"
-        )
-    return inside

@@ -1,24 +1,21 @@
 """Named images → pixels as a model takes them, some at a time, in several processes if many."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apparel import decode, photo
-from apparel.decode.tasks import (
-    FEWEST_FOR_PROCESSES,
-    Chunk,
-    Task,
-    grouped,
-    n_processors,
-    stacked,
-)
+from apparel.decode import tasks as reading
+from apparel.decode.tasks import FEWEST_FOR_PROCESSES, Chunk, Task, n_processors, stacked
 from apparel.errors import DataError
 
 NamedSource = tuple[str, decode.Source]
+# Encoded images that take longer to decode than processes to start.
+LARGE_BYTES = 1 << 25
 
 
 def read_image(
@@ -44,14 +41,19 @@ def read_image(
 
 
 def read_chunks(
-    sources: Sequence[NamedSource], img_shape: tuple[int, int, int], *, as_photo: bool
+    sources: Iterable[NamedSource],
+    img_shape: tuple[int, int, int],
+    *,
+    as_photo: bool,
+    n_processes: int | None = None,
 ) -> Iterator[Chunk]:
-    """Read images, some at a time, with all processors where that is faster.
+    """Read images, some at a time.
 
     Args:
-        sources: names and paths, or what is in the files.
+        sources: names and paths, or what is in the files; taken only a little ahead.
         img_shape: height, width and channels to bring them to.
         as_photo: as in `read_image`.
+        n_processes: how many others read; 0 for none, None for all processors where that is faster.
 
     Yields:
         In order: pixels of shape (m, *img_shape), the steps taken with each, and what was wrong
@@ -60,18 +62,48 @@ def read_chunks(
     Raises:
         ApparelError: far too many files killed the process that reads them.
     """
-    names = [name for name, _ in sources]
-    contents = [s if isinstance(s, bytes) else os.fspath(s) for _, s in sources]
-    tasks = (
-        Task(some, found, [names[position] for position in some], "fit", img_shape[:2])
-        for some, found in grouped(range(len(names)), contents, img_shape[:2])
-    )
+    tasks = _tasks(sources, img_shape[:2])
     read = partial(_read_task, img_shape=img_shape, as_photo=as_photo)
-    if len(names) < FEWEST_FOR_PROCESSES:
-        return map(read, tasks)
+    if n_processes is None:
+        first, are_many = _beginning(tasks)
+        tasks = chain(first, tasks)
+        n_processes = n_processors() if are_many else 0
+    if not n_processes:
+        yield from map(read, tasks)
+        return
     from apparel.decode.processes import read_in_processes  # noqa: PLC0415  # for many only
 
-    return read_in_processes(tasks, read, n_processors())
+    yield from read_in_processes(tasks, read, n_processes)
+
+
+def _tasks(sources: Iterable[NamedSource], size: tuple[int, int]) -> Iterator[Task]:
+    """Divide images into groups that are read at once."""
+    most_bytes = reading.MOST_BYTES_AT_ONCE
+    at_most = min(max(most_bytes // (size[0] * size[1] * 3), 1), reading.MOST_FILES_AT_ONCE)
+    positions, contents, names, n_bytes = list[int](), list[str | bytes](), list[str](), 0
+    for position, (name, source) in enumerate(sources):
+        content = source if isinstance(source, bytes) else os.fspath(source)
+        positions.append(position)
+        contents.append(content)
+        names.append(name)
+        n_bytes += len(content)
+        if len(positions) >= at_most or n_bytes >= most_bytes:
+            yield Task(positions, contents, names, "fit", size)
+            positions, contents, names, n_bytes = [], [], [], 0
+    if positions:
+        yield Task(positions, contents, names, "fit", size)
+
+
+def _beginning(tasks: Iterator[Task]) -> tuple[list[Task], bool]:
+    """Take the first tasks, until it is known whether there are many images."""
+    taken, n_images, n_bytes = list[Task](), 0, 0
+    for task in tasks:
+        taken.append(task)
+        n_images += len(task.positions)
+        n_bytes += sum(map(len, task.sources))
+        if n_images >= FEWEST_FOR_PROCESSES or n_bytes >= LARGE_BYTES:
+            return taken, True
+    return taken, False
 
 
 def _read_task(task: Task, *, img_shape: tuple[int, int, int], as_photo: bool) -> Chunk:

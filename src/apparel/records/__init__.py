@@ -38,8 +38,10 @@ from apparel.records.prediction import Answer, FailedImage, Images, Prediction
 from apparel.records.report import Report
 from apparel.records.robustness import Attack, CorruptionCurve, Robustness
 from apparel.records.saliency import Saliency
+from apparel.records.seeds import SeedsResult, Spread
 from apparel.records.suspects import LabelSuspects
 from apparel.records.training import History
+from apparel.records.tuning import Trial, TrialState, best_trial
 from apparel.records.unusual import Unusual
 
 __all__ = [
@@ -80,11 +82,16 @@ __all__ = [
     "Report",
     "Robustness",
     "Saliency",
+    "SeedsResult",
     "SplitName",
     "Splits",
+    "Spread",
     "TestedRun",
     "Topic",
+    "Trial",
+    "TrialState",
     "Unusual",
+    "best_trial",
     "source_name",
     "without_folders",
 ]

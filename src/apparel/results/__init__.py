@@ -14,7 +14,9 @@ from apparel.results.export import EXPORT_FILE, export_json, read_accuracy, read
 from apparel.results.history import HISTORY_FILE, read_history
 from apparel.results.novelty import NOVELTY_FILE, read_novelty, write_novelty
 from apparel.results.robustness import STRESS_FILE, read_robustness, robustness
+from apparel.results.seeds import read_measures, seeds
 from apparel.results.suspects import SUSPECTS_FILE, read_suspects, suspect_rows
+from apparel.results.tuning import TRIALS, TRIALS_FILE, read_trials, trial_rows
 
 __all__ = [
     "CHECK_FILE",
@@ -25,6 +27,8 @@ __all__ = [
     "PREDICTIONS_FILE",
     "STRESS_FILE",
     "SUSPECTS_FILE",
+    "TRIALS",
+    "TRIALS_FILE",
     "check_json",
     "data_check",
     "export_json",
@@ -35,12 +39,16 @@ __all__ = [
     "read_exports",
     "read_further_accuracies",
     "read_history",
+    "read_measures",
     "read_novelty",
     "read_predictions",
     "read_robustness",
     "read_suspects",
     "read_tested_run",
+    "read_trials",
     "robustness",
+    "seeds",
     "suspect_rows",
+    "trial_rows",
     "write_novelty",
 ]

@@ -20,6 +20,8 @@ from apparel.text.evaluation import (
 from apparel.text.export import export_lines
 from apparel.text.finding import explanation, finding_lines, robustness_lines, suspect_lines
 from apparel.text.prediction import PredictionNotes, prediction_lines, prediction_rows
+from apparel.text.seeds import seeds_lines
+from apparel.text.tuning import run_command, trial_table, validation_verdict
 
 __all__ = [
     "METRIC_NAMES",
@@ -40,7 +42,11 @@ __all__ = [
     "prediction_rows",
     "printable",
     "robustness_lines",
+    "run_command",
+    "seeds_lines",
     "suspect_lines",
     "test_summary",
     "too_good_line",
+    "trial_table",
+    "validation_verdict",
 ]

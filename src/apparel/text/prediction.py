@@ -1,6 +1,7 @@
 """Predictions → lines."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from apparel.records import Answer, FailedImage, Prediction
 from apparel.text.check import printable
@@ -70,6 +71,28 @@ class PredictionNotes:
             if answer.steps:
                 count, first = self._steps.get(answer.steps, (0, printable(answer.name)))
                 self._steps[answer.steps] = count + 1, first
+
+    def counts(self) -> dict[str, Any]:
+        """What was counted, for JSON."""
+        return {
+            "images": self.n_images,
+            "unlike": self.n_unlike,
+            "failed": self.n_failed,
+            "steps": [[list(steps), n, first] for steps, (n, first) in self._steps.items()],
+        }
+
+    def add_counts(self, counts: dict[str, Any]) -> None:
+        """Count what was counted elsewhere.
+
+        Args:
+            counts: as `counts` gives them.
+        """
+        self.n_images += counts["images"]
+        self.n_unlike += counts["unlike"]
+        self.n_failed += counts["failed"]
+        for steps, n, first in counts["steps"]:
+            before, named = self._steps.get(tuple(steps), (0, first))
+            self._steps[tuple(steps)] = before + n, named
 
     def lines(self) -> str:
         """Which images are unlike the training images, what was done to them, and what failed."""

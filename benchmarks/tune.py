@@ -1,0 +1,110 @@
+"""Does a search find a better setting than the default? On validation, at the same training time.
+
+    python -m benchmarks.tune --budget 15m --seeds 0 1 2 3 4
+
+Each seed is an `apparel tune` of its own, with its own split, order and choices. What counts is the
+validation accuracy of the best setting less that of the default, both trained in full; the mean
+over the seeds comes with its 95 % interval by Student's t. The test accuracies stand beside them.
+Where no trial was better than the default, both are the same and the difference is 0. A search
+that was broken off goes on. Results go to a JSON file after every seed.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from apparel import results
+from apparel.backend import processor_name
+from apparel.begun import versions
+from apparel.files import write_text
+
+FOLDER = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    """Search what is missing, and keep every result at once."""
+    parser = argparse.ArgumentParser(description="Compare the result of searches with the default.")
+    parser.add_argument("--budget", default="15m")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--folder", type=Path, default=Path("runs/tune-benchmark"))
+    parser.add_argument(
+        "--results", type=Path, default=FOLDER / f"tune-{datetime.now(UTC):%Y-%m-%d}.json"
+    )
+    asked = parser.parse_args()
+    found: dict[str, Any] = {"seeds": {}}
+    if asked.results.exists():
+        found = json.loads(asked.results.read_text(encoding="utf-8"))
+    found |= {
+        "command": f"python -m benchmarks.tune --budget {asked.budget}",
+        "limit": asked.limit,
+        "processor": processor_name(),
+        "platform": platform.platform(),
+        "versions": versions(),
+    }
+    for seed in asked.seeds:
+        if str(seed) not in found["seeds"]:
+            found["seeds"][str(seed)] = searched(asked.folder / f"seed-{seed}", seed, asked)
+            found["summary"] = summary(list(found["seeds"].values()))
+            write_text(asked.results, json.dumps(found, indent=2) + "\n")
+    print(json.dumps(found["summary"], indent=2))
+
+
+def searched(folder: Path, seed: int, asked: argparse.Namespace) -> dict[str, Any]:
+    """Search with a seed, or go on with it, and say what came of it."""
+    command = [sys.executable, "-m", "apparel"]
+    if not (folder / "tune.json").exists():
+        command += ["tune", "--budget", asked.budget, "--seed", str(seed), "--run-dir", str(folder)]
+        command += ["--limit", str(asked.limit)] if asked.limit else []
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    elif json.loads((folder / "tune.json").read_text(encoding="utf-8"))["status"] != "complete":
+        subprocess.run([*command, "resume", str(folder)], check=True, stdout=subprocess.DEVNULL)
+    trials = results.read_trials(folder)
+    default = outcome(folder / "default")
+    best = outcome(folder / "best") if (folder / "best").exists() else default
+    return {
+        "trials": len(trials),
+        "stopped": sum(trial.state == "stopped" for trial in trials),
+        "found_better_trial": best is not default,
+        "default": default,
+        "best": best,
+    }
+
+
+def outcome(run: Path) -> dict[str, Any]:
+    """The accuracies of a full training, and what it was trained with."""
+    settings = json.loads((run / "settings.json").read_text(encoding="utf-8"))
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    history = results.read_history(run, settings)
+    return {
+        "val_accuracy": history.history["val_accuracy"][-1],
+        "test_accuracy": metrics["accuracy"]["value"],
+        "seconds": round(sum(history.seconds), 1),
+        "recipe": settings["recipe"],
+    }
+
+
+def summary(seeds: list[dict[str, Any]]) -> dict[str, Any]:
+    """The mean difference of each accuracy, with its interval."""
+    found: dict[str, Any] = {"n": len(seeds)}
+    for measure in ("val_accuracy", "test_accuracy"):
+        differences = np.array([s["best"][measure] - s["default"][measure] for s in seeds])
+        found[measure] = {"mean": float(differences.mean()), "differences": differences.tolist()}
+        if len(seeds) > 1 and differences.std() > 0:
+            low, high = stats.t.interval(
+                0.95, len(seeds) - 1, differences.mean(), stats.sem(differences)
+            )
+            found[measure] |= {"low": float(low), "high": float(high)}
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The same work on a Ray cluster: predict, tune, many seeds, several workers."""
