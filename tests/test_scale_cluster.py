@@ -4,7 +4,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from ray.exceptions import RayTaskError, WorkerCrashedError
+from ray.exceptions import RayError, RayTaskError, WorkerCrashedError
 
 from apparel import cli
 from apparel.errors import ApparelError, DataError, UsageError
@@ -40,12 +40,35 @@ def test_what_is_no_address_is_wrong_usage(address):
 
 def other_ray(error=None, nodes=(), answer=None):
     """What stands in for the module `ray`."""
+    asked = []
 
-    def init(*_, **__):
+    def init(address, **options):
+        asked.append((address, options.get("include_dashboard")))
         if error:
             raise error
 
-    return SimpleNamespace(init=init, nodes=lambda: list(nodes), get=answer)
+    return SimpleNamespace(init=init, asked=asked, nodes=lambda: list(nodes), get=answer)
+
+
+def test_without_an_address_a_cluster_of_its_own_is_started(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    ray = other_ray()
+    cluster._connect(ray, cluster.HERE)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    cluster._connect(ray, cluster.HERE)
+    assert ray.asked == [("local", False), ("10.0.0.1:6379", None)]
+
+
+def test_a_cluster_that_fails_at_work_is_said_in_a_line(monkeypatch):
+    ray = other_ray()
+    ray.exceptions, ray.is_initialized = SimpleNamespace(RayError=RayError), lambda: False
+    ray.shutdown = lambda: ray.asked.append("shut down")
+    monkeypatch.setattr(cluster, "load_ray", lambda: ray)
+    monkeypatch.setattr(cluster, "_check_nodes", lambda ray: None)
+    failing = pytest.raises(ApparelError, match=r"failed at work \(RayError: lost\)")
+    with failing, cluster.connected(cluster.HERE):
+        raise RayError("lost")
+    assert ray.asked[-1] == "shut down"
 
 
 def test_other_versions_are_named():

@@ -63,7 +63,8 @@ def connected(address: str) -> Iterator[Any]:
 
     Raises:
         UsageError: it is no such address.
-        ApparelError: Ray is not installed, no cluster is there, or its versions are others.
+        ApparelError: Ray is not installed, no cluster is there, its versions are others, or it
+            fails at work.
     """
     ray = load_ray()
     if ray.is_initialized():
@@ -73,6 +74,11 @@ def connected(address: str) -> Iterator[Any]:
     try:
         _check_nodes(ray)
         yield ray
+    except ray.exceptions.RayError as error:
+        shown = " ".join(str(error).split())[:300]
+        raise ApparelError(
+            f"the Ray cluster failed at work ({type(error).__name__}: {shown}). See: ray status."
+        ) from error
     finally:
         ray.shutdown()
 
@@ -102,8 +108,10 @@ def _connect(ray: Any, address: str) -> None:
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     try:
         if address == HERE:
+            # Without an address, Ray would take any cluster that runs on this machine.
             named = os.environ.get("RAY_ADDRESS")
-            ray.init(named, **quiet) if named else ray.init(include_dashboard=False, **quiet)
+            started = {} if named else {"include_dashboard": False}
+            ray.init(named or HERE, **started, **quiet)
         else:
             if address != RUNNING:
                 _check_reachable(address)

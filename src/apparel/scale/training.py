@@ -8,7 +8,7 @@ process is: all go on from the last checkpoint.
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from io import TextIOBase
 from pathlib import Path
@@ -236,20 +236,23 @@ def _shown_lines() -> Iterator[tuple[Any, list[ApparelError]]]:
     problems: list[ApparelError] = []
 
     def show() -> None:
-        while (line := queue.get()) is not None:
-            if isinstance(line, ApparelError):
-                problems.append(line)
-            else:
-                print(line, file=sys.stderr, flush=True)
+        # Where the cluster is lost, whoever waits for the training says so.
+        with suppress(ray.exceptions.RayError):
+            while (line := queue.get()) is not None:
+                if isinstance(line, ApparelError):
+                    problems.append(line)
+                else:
+                    print(line, file=sys.stderr, flush=True)
 
     thread = threading.Thread(target=show, daemon=True)
     thread.start()
     try:
         yield queue, problems
     finally:
-        queue.put(None)
-        thread.join(timeout=10)
-        queue.shutdown()
+        with suppress(ray.exceptions.RayError):
+            queue.put(None)
+            thread.join(timeout=10)
+            queue.shutdown()
 
 
 def _last_line(error: BaseException) -> str:
