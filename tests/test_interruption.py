@@ -25,6 +25,16 @@ def test_a_signal_waits_until_it_is_obeyed(number, error):
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
+def test_a_signal_after_the_last_step_is_not_lost(number, error):
+    before = signal.getsignal(number)
+    with pytest.raises(error), signals_held():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 def test_the_second_signal_does_not_wait(second):
     def impatient():

@@ -77,7 +77,8 @@ def test_settings_say_everything_that_decided_the_run(finished_run: Run) -> None
     assert settings["settings"] == {
         "model_name": "cnn", "width": None, "epochs": 1, "budget": None, "patience": None,
         "batch_size": 100, "seed": 3, "dtype": "float32", "validation_split": 0.1,
-        "learning_rate": None, "weight_averaging": 0.5, "flip": None, "target_accuracy": 0.97,
+        "learning_rate": None, "weight_averaging": 0.5, "label_smoothing": None, "flip": None,
+        "shift": None, "erase": None, "target_accuracy": 0.97,
         "limit": 1000, "test_split": 0.2, "image_size": None, "max_bad": 0.05,
         "keep_leaks": False, "checkpoint_every": None,
     }  # fmt: skip

@@ -307,23 +307,26 @@ def test_where_no_trial_came_to_its_end_it_is_said(tmp_path):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_command_as_it_does_others(number, code, tmp_path):
     # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
-    code = (
+    script = (
         "import signal, sys; from apparel import cli\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "sys.exit(cli.main(sys.argv[1:]))"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "tune", "--limit", "300", "--budget", "200s",
+    with subprocess.Popen(
+        [sys.executable, "-c", script, "tune", "--limit", "300", "--budget", "200s",
          "--run-dir", "s"],
         cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "s" / "trials" / "000" / "history.csv").exists():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(number)
-    _, error = process.communicate(timeout=120)
+    ) as process:  # fmt: skip
+        try:
+            deadline = time.monotonic() + 120
+            while not (tmp_path / "s" / "trials" / "000" / "history.csv").exists():
+                assert process.poll() is None, process.stderr.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            process.send_signal(number)
+            _, error = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert process.returncode == code, error
     assert "Go on with: apparel resume s" in error
     state = json.loads((tmp_path / "s" / "trials" / "000" / "settings.json").read_text())["status"]

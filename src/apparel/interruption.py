@@ -39,11 +39,16 @@ class StopRequest:
 def signals_held() -> Iterator[StopRequest]:
     """Turn Ctrl-C and SIGTERM into a request, to be obeyed where nothing is half done.
 
-    The second signal is not held back: it ends the block wherever it is. Outside of the main
-    thread, signals are left as they are.
+    The second signal is not held back: it ends the block wherever it is. A request that nobody has
+    obeyed is obeyed at the end of the block. Outside of the main thread, signals are left as they
+    are.
 
     Yields:
         The request.
+
+    Raises:
+        KeyboardInterrupt: somebody pressed Ctrl-C.
+        Terminated: somebody sent SIGTERM.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -61,6 +66,7 @@ def signals_held() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    request.obey()
 
 
 @contextmanager
