@@ -21,7 +21,7 @@ from apparel.rundir import RunDirectory
 from apparel.search_folder import Asked, SearchFolder, is_search
 from tests.conftest import run_command
 
-OPTIONS = ["--limit", "300", "--budget", "30s", "--trials", "2", "--seed", "1"]
+OPTIONS = ["--limit", "300", "--budget", "50s", "--trials", "2", "--seed", "1"]
 
 
 def asked(**changes):
@@ -235,7 +235,7 @@ def check_result(folder, printed):
     best = max(ended, key=lambda row: float(row["val_accuracy"]))
     for row in rows:
         kept = json.loads((folder / row["directory"] / "settings.json").read_text())
-        assert kept["settings"]["budget"] == 9.0
+        assert kept["settings"]["budget"] == 15.0
         assert kept["test_looks"] == 0  # the test images had no part in it
     assert json.loads((folder / "default" / "settings.json").read_text())["test_looks"] == 1
     assert f"  {float(best['val_accuracy']):.2%}  " in printed
@@ -243,7 +243,7 @@ def check_result(folder, printed):
         printed.split("To train with the best setting again:\n")[1].split("\n")[0]
     )
     wanted = parser().parse_args(command[1:])
-    assert (wanted.budget, wanted.seed, wanted.limit) == (6.0, 1, 300)
+    assert (wanted.budget, wanted.seed, wanted.limit) == (10.0, 1, 300)
     assert wanted.learning_rate == float(best["learning_rate"])
     if best["number"] == "0":
         assert "No trial was better than the default setting" in printed
