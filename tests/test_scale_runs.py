@@ -157,7 +157,8 @@ def test_worker_reads_how_a_run_began(folder, cluster):
     """What Ray's workers do, here: the run that the first test left is at its end."""
     job = {"run": str(folder / "one"), "source": "fashion-mnist", "data_dir": None}
     prepared = training._prepared(job)
-    assert len(prepared.splits.training) == 540
-    assert prepared.model.count_params() > 0
+    model, splits, *_ = prepared.args
+    assert len(splits.training) == 540
+    assert model.count_params() > 0
     with pytest.raises(ApparelError, match="does not see the run directory"):
         training._prepared({**job, "run": str(Path(job["run"]) / "nowhere")})

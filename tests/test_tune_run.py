@@ -278,11 +278,11 @@ def test_the_best_setting_and_the_default_are_trained_in_full(
     folder.note(networks={"planned": [["fast", 16], ["fast", 32]]})
     done = []
 
-    def run(folder, name, settings, source, data_dir):
-        done.append((name, settings))
-        (folder.path / name).symlink_to(finished_run[0])
+    def complete(settings, path, **_):
+        done.append((path.name, settings))
+        path.symlink_to(finished_run[0])
 
-    monkeypatch.setattr(tune_run, "_run", run)
+    monkeypatch.setattr(workflow, "complete", complete)
     tune_run._train_in_full(folder, asked(), "fashion-mnist", None, trials)
     assert [name for name, _ in done] == trained
     assert done[0][1] == asked().settings()

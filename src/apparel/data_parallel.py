@@ -120,26 +120,12 @@ def parallel_model(model: Any, worker: Worker, batch_size: int) -> Any:
     training = next(_models)
     testing = training + 1
 
-    def share(batch: Any) -> tuple[Any, Any, Any]:
-        """Where this worker's share of a batch begins and ends, and how large it is, 0 to 1."""
-        n = tf.shape(batch)[0]
-        start, stop = n * worker.rank // worker.size, n * (worker.rank + 1) // worker.size
-        weight = tf.cast(stop - start, tf.float32) / tf.cast(n, tf.float32)
-        # Of a batch that is too small for all, some look at an image that does not count.
-        return start, tf.maximum(stop, start + 1), weight
-
-    def in_place(rows: Any, start: Any, weight: Any) -> Any:
-        """A share's rows among zeros for the other shares; the sum of all is the batch's rows."""
-        counted = tf.where(weight > 0, rows, tf.zeros_like(rows))
-        after = batch_size - start - tf.shape(rows)[0]
-        return tf.pad(counted, [[start, after], [0, 0]])
-
     class Parallel(base):  # type: ignore[misc, valid-type]  # Keras publishes no types
         """Trains and tests together with others."""
 
         def train_step(self, data: Any) -> Any:
             x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-            start, stop, weight = share(x)
+            start, stop, weight = _share(x, worker)
             with tf.GradientTape() as tape:
                 found = self(x[start:stop], training=True)
                 # Not this class's subclasses': those look at whole batches.
@@ -150,8 +136,10 @@ def parallel_model(model: Any, worker: Worker, batch_size: int) -> Any:
                 )
             gradients = tape.gradient(loss, self.trainable_weights)
             averages = self._moving_averages()
-            rows = in_place(found, start, weight)
-            summed = summed_together([*gradients, *(weight * v.value for v in averages), rows])
+            rows = _in_place(found, start, weight, batch_size)
+            summed = _summed_together(
+                [*gradients, *(weight * v.value for v in averages), rows], worker, training
+            )
             self.optimizer.apply(summed[: len(gradients)], self.trainable_weights)
             for variable, mean in zip(averages, summed[len(gradients) : -1], strict=True):
                 variable.assign(mean)
@@ -159,9 +147,9 @@ def parallel_model(model: Any, worker: Worker, batch_size: int) -> Any:
 
         def test_step(self, data: Any) -> Any:
             x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-            start, stop, weight = share(x)
+            start, stop, weight = _share(x, worker)
             found = self(x[start:stop], training=False)
-            rows = worker.sum(in_place(found, start, weight), testing)
+            rows = worker.sum(_in_place(found, start, weight, batch_size), testing)
             return self._measured(x, y, rows, sample_weight, is_training=False)
 
         def _measured(
@@ -180,12 +168,35 @@ def parallel_model(model: Any, worker: Worker, batch_size: int) -> Any:
             layers = [layer for layer in self.layers if isinstance(layer, normalization)]
             return [v for layer in layers for v in (layer.moving_mean, layer.moving_variance)]
 
-    def summed_together(tensors: list[Any]) -> list[Any]:
-        """Add up several tensors over all workers, at once."""
-        flat = worker.sum(tf.concat([tf.reshape(t, [-1]) for t in tensors], 0), training)
-        parts = tf.split(flat, [tf.size(t) for t in tensors], num=len(tensors))
-        return [tf.reshape(part, tf.shape(t)) for part, t in zip(parts, tensors, strict=True)]
-
     if isinstance(model, keras.Sequential):
         return Parallel([keras.Input(model.input_shape[1:]), *model.layers], name=model.name)
     return Parallel(inputs=model.inputs, outputs=model.outputs, name=model.name)
+
+
+def _share(batch: Any, worker: Worker) -> tuple[Any, Any, Any]:
+    """Where a worker's share of a batch begins and ends, and how large it is, 0 to 1."""
+    import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
+
+    n = tf.shape(batch)[0]
+    start, stop = n * worker.rank // worker.size, n * (worker.rank + 1) // worker.size
+    weight = tf.cast(stop - start, tf.float32) / tf.cast(n, tf.float32)
+    # Of a batch that is too small for all, some look at an image that does not count.
+    return start, tf.maximum(stop, start + 1), weight
+
+
+def _in_place(rows: Any, start: Any, weight: Any, batch_size: int) -> Any:
+    """A share's rows among zeros for the other shares; the sum of all is the batch's rows."""
+    import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
+
+    counted = tf.where(weight > 0, rows, tf.zeros_like(rows))
+    after = batch_size - start - tf.shape(rows)[0]
+    return tf.pad(counted, [[start, after], [0, 0]])
+
+
+def _summed_together(tensors: list[Any], worker: Worker, kind: int) -> list[Any]:
+    """Add up several tensors over all workers, at once."""
+    import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
+
+    flat = worker.sum(tf.concat([tf.reshape(t, [-1]) for t in tensors], 0), kind)
+    parts = tf.split(flat, [tf.size(t) for t in tensors], num=len(tensors))
+    return [tf.reshape(part, tf.shape(t)) for part, t in zip(parts, tensors, strict=True)]

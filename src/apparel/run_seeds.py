@@ -13,7 +13,6 @@ from apparel.records import SeedsResult
 from apparel.run_folder import locked
 from apparel.rundir import RunDirectory
 from apparel.seed_runs import SeedRuns
-from apparel.settings import Settings
 
 # Measures that are no shares, and may exceed 1.
 UNBOUNDED = {"log_loss", "brier_score"}
@@ -66,28 +65,18 @@ def resume(
     _to_the_end(runs, folder)
 
 
-def run_one(settings: Settings, folder: Path, *, source: str, data_dir: Path | None = None) -> None:
-    """Run with one seed, or go on with it, wherever it was broken off.
-
-    Raises:
-        ApparelError: a step failed.
-    """
-    directory = RunDirectory(folder)
-    if directory.is_complete:
-        return
-    if directory.can_resume:
-        workflow.resume(folder, source=source, data_dir=data_dir)
-        return
-    asked = workflow.request(settings, source=source, data_dir=data_dir, save_path=None)
-    directory = RunDirectory.create(folder, name=settings.model_name, request=asked)
-    workflow.run(settings, directory, source=source, data_dir=data_dir)
-
-
 def _to_the_end(runs: SeedRuns, folder: Path) -> None:
     """Run what is not complete yet, then say what all of it says."""
     each = runs.each(folder)
     todo = {
-        path: partial(run_one, settings, path.resolve(), source=runs.source, data_dir=runs.data_dir)
+        path: partial(
+            workflow.complete,
+            settings,
+            path.resolve(),
+            source=runs.source,
+            data_dir=runs.data_dir,
+            part_of=folder,
+        )
         for settings, path in each
         if not RunDirectory(path).is_complete
     }

@@ -196,7 +196,14 @@ def _train_in_full(
     if best.number == 0:
         train.pop(BEST)
     for name, settings in train.items():
-        _run(folder, name, settings, source, data_dir)
+        print(f"\nTraining in full: {name}", flush=True)
+        workflow.complete(
+            settings,
+            folder.path / name,
+            source=source,
+            data_dir=Path(data_dir) if data_dir else None,
+            part_of=folder.path,
+        )
     print("\nThe trials, each trained for a short time:")
     print(text.trial_table(trials))
     if best.number == 0:
@@ -213,21 +220,6 @@ def _train_in_full(
         asdict(wanted), source=source, data_dir=data_dir, budget=asked.full_seconds
     )
     print(f"To train with the best setting again:\n  {command}")
-
-
-def _run(
-    folder: SearchFolder, name: str, settings: Settings, source: str, data_dir: str | None
-) -> None:
-    """Train and test a setting, as `apparel run` does, unless that was done before."""
-    path = folder.path / name
-    files = Path(data_dir) if data_dir else None
-    if not path.exists():
-        print(f"\nTraining in full: {name}", flush=True)
-        request = workflow.request(settings, source=source, data_dir=files, save_path=None)
-        directory = RunDirectory.create(path, name=name, request=request)
-        workflow.run(settings, directory, source=source, data_dir=files, part_of=folder.path)
-    elif RunDirectory(path).can_resume:
-        workflow.resume(path, source=source, data_dir=files, part_of=folder.path)
 
 
 def _validation_accuracy(run: RunDirectory) -> float:

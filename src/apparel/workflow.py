@@ -109,6 +109,39 @@ def resume(
     _to_the_end(go_on, directory, data_dir, _path(asked.get("save")), part_of)
 
 
+def complete(
+    settings: Settings,
+    path: Path,
+    *,
+    source: str,
+    data_dir: Path | None,
+    part_of: Path,
+) -> None:
+    """Run, or go on with a run that was broken off, unless it is complete.
+
+    Args:
+        settings: of the run.
+        path: its folder.
+        source: the name of the data set.
+        data_dir: a folder with the data set's files.
+        part_of: as in `run`.
+
+    Raises:
+        ApparelError: a step failed.
+        KeyboardInterrupt: Ctrl-C; the run directory says "interrupted".
+        Terminated: SIGTERM, likewise.
+    """
+    earlier = RunDirectory(path)
+    if earlier.is_complete:
+        return
+    if earlier.can_resume:
+        resume(path, source=source, data_dir=data_dir, part_of=part_of)
+        return
+    asked = request(settings, source=source, data_dir=data_dir, save_path=None)
+    directory = RunDirectory.create(path, name=settings.model_name, request=asked)
+    run(settings, directory, source=source, data_dir=data_dir, part_of=part_of)
+
+
 def workers_of(
     n_workers: int | None, address: str | None, source: str, data_dir: Path | None
 ) -> "RayWorkers | None":

@@ -49,17 +49,24 @@ def add_ray(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_image_choice(command: argparse.ArgumentParser) -> None:
-    """Add what decides which images of a source are taken, and how."""
-    default = Settings()
+def add_seed_and_limit(command: argparse.ArgumentParser) -> None:
+    """Add what is random, and how many images are taken."""
+    seed = Settings().seed
     add = command.add_argument
-    add("--seed", type=int, default=default.seed, metavar="N", help=f"of everything random {SHOWN}")
+    add("--seed", type=int, default=seed, metavar="N", help=f"of everything random {SHOWN}")
     add(
         "--limit",
         type=int,
         metavar="N",
         help="take N stratified images of each split, for a fast try",
     )
+
+
+def add_image_choice(command: argparse.ArgumentParser) -> None:
+    """Add what decides which images of a source are taken, and how."""
+    add_seed_and_limit(command)
+    default = Settings()
+    add = command.add_argument
     add(
         "--test-split",
         type=float,

@@ -5,7 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from apparel import recipes
-from apparel.arguments.base import SHOWN, Commands, Parser, add_data, add_image_choice, add_ray
+from apparel.arguments.base import (
+    SHOWN,
+    Commands,
+    Parser,
+    add_data,
+    add_image_choice,
+    add_ray,
+    add_seed_and_limit,
+)
 from apparel.errors import ApparelError
 from apparel.formats import SUFFIXES
 from apparel.settings import DTYPES, Settings
@@ -100,14 +108,7 @@ def add_tune(commands: Commands, common: Parser) -> None:
         help="try N settings at most; each gets an N-th of the search (default: as many as fit, "
         "each a twelfth)",
     )
-    default = Settings()
-    add("--seed", type=int, default=default.seed, metavar="N", help=f"of everything random {SHOWN}")
-    add(
-        "--limit",
-        type=int,
-        metavar="N",
-        help="take N stratified images of each split, for a fast try",
-    )
+    add_seed_and_limit(command)
     add(
         "--run-dir",
         type=Path,

@@ -8,6 +8,7 @@ from pathlib import Path
 from apparel import backend
 from apparel.errors import ApparelError
 from apparel.scale.cluster import connected, cpus_of_each, raised
+from apparel.scale.quiet import only_ours
 
 # How often a run whose worker or node is lost is gone on with, elsewhere.
 MOST_RETRIES = 5
@@ -33,7 +34,7 @@ class RaySeeds:
         Raises:
             ApparelError: there is no such cluster, or a run failed.
         """
-        with connected(self.address) as ray:
+        with only_ours() as stream, connected(self.address) as ray:
             # Fewer processors a run where there are more runs: none is left idle.
             cpus = cpus_of_each(ray, len(runs)) or 1
             # A process a run: TensorFlow's threads and seeds are those of a process.
@@ -43,12 +44,13 @@ class RaySeeds:
             waiting = {
                 task.remote(run, folder.resolve(), cpus): folder for folder, run in runs.items()
             }
-            print(f"{len(runs)} runs on the Ray cluster, {cpus} CPUs each", flush=True)
+            shown = f"{len(runs)} runs on the Ray cluster, {cpus} CPUs each"
+            print(shown, file=stream, flush=True)
             while waiting:
                 (done, *_), _ = ray.wait(list(waiting), num_returns=1)
                 folder = waiting.pop(done)
                 raised(partial(ray.get, done), f"the run {folder}")
-                print(f"Complete: {folder}, {len(waiting)} to go", flush=True)
+                print(f"Complete: {folder}, {len(waiting)} to go", file=stream, flush=True)
 
 
 def run_in_worker(run: Callable[[], None], folder: Path, cpus: int) -> None:

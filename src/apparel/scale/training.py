@@ -5,19 +5,21 @@ last one, as it would if it had been broken off there. So the loss of a worker i
 process is: all go on from the last checkpoint.
 """
 
-import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from functools import partial
 from io import TextIOBase
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from apparel.errors import ApparelError, UsageError
+from apparel.records import History
 from apparel.run_folder import CHECKPOINTS
 from apparel.rundir import RunDirectory
 from apparel.scale.cluster import connected, cpus_of_each
+from apparel.scale.quiet import only_ours
 from apparel.settings import Recipe, Settings
 from apparel.values import whole_number
 
@@ -65,16 +67,17 @@ class RayWorkers:
             ApparelError: there is no such cluster, it is too small, a worker cannot do its share,
                 or workers were lost too often.
         """
-        with connected(self.address) as ray:
+        with only_ours() as stream, connected(self.address) as ray:
             cpus = cpus_of_each(ray, self.n_workers)
             if cpus is None:
                 raise ApparelError(
                     f"--workers {self.n_workers} needs as many processors, and the Ray cluster has "
                     f"{ray.cluster_resources().get('CPU', 0):.0f}. Add nodes, or ask for fewer."
                 )
-            print(f"Training on {self.n_workers} workers of the Ray cluster, {cpus} CPUs each")
+            shown = f"Training on {self.n_workers} workers of the Ray cluster, {cpus} CPUs each"
+            print(shown, file=stream, flush=True)
             path = Path(self.source)
-            with _shown_lines() as (lines, problems):
+            with _shown_lines(stream) as (lines, problems):
                 job = {
                     "run": str(directory.path.resolve()),
                     "source": str(path.resolve()) if path.exists() else self.source,
@@ -141,35 +144,14 @@ def train_share(job: Mapping[str, Any]) -> None:
     if data_parallel.all_agree(worker, prepared is not None) and prepared is not None:
         shown = _Lines(job["lines"] if worker.rank == 0 else None)
         with redirect_stdout(shown), redirect_stderr(shown):
-            prepared.fit(worker)
+            prepared(worker=worker)
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    """What `train.fit` needs."""
-
-    directory: RunDirectory
-    settings: Settings
-    model: Any
-    splits: Any
-    number_format: Any
-
-    def fit(self, worker: Any) -> None:
-        """Train a share."""
-        from apparel import train  # noqa: PLC0415  # in the worker's process only
-
-        train.fit(
-            self.model,
-            self.splits,
-            self.settings,
-            self.number_format,
-            checkpoints=self.directory.checkpoints(),
-            worker=worker,
-        )
-
-
-def _prepared(job: Mapping[str, Any]) -> _Prepared:
+def _prepared(job: Mapping[str, Any]) -> Callable[..., History]:
     """Read how a run began, and make all that training needs.
+
+    Returns:
+        `train.fit`, which lacks its worker.
 
     Raises:
         ApparelError: the run or its images are not there, or are others.
@@ -200,7 +182,14 @@ def _prepared(job: Mapping[str, Any]) -> _Prepared:
         width=recipe.width,
     )
     train.compile_model(model, settings)
-    return _Prepared(directory, settings, model, splits, Begun.of(record).number_format)
+    return partial(
+        train.fit,
+        model,
+        splits,
+        settings,
+        Begun.of(record).number_format,
+        checkpoints=directory.checkpoints(),
+    )
 
 
 class _Lines(TextIOBase):
@@ -219,8 +208,11 @@ class _Lines(TextIOBase):
 
 
 @contextmanager
-def _shown_lines() -> Iterator[tuple[Any, list[ApparelError]]]:
+def _shown_lines(stream: TextIO) -> Iterator[tuple[Any, list[ApparelError]]]:
     """Show what workers put into a queue, as it comes.
+
+    Args:
+        stream: where to.
 
     Yields:
         The queue, and the problems that came through it.
@@ -242,7 +234,7 @@ def _shown_lines() -> Iterator[tuple[Any, list[ApparelError]]]:
                 if isinstance(line, ApparelError):
                     problems.append(line)
                 else:
-                    print(line, file=sys.stderr, flush=True)
+                    print(line, file=stream, flush=True)
 
     thread = threading.Thread(target=show, daemon=True)
     thread.start()

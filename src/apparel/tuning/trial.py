@@ -11,7 +11,7 @@ from apparel.backend import NumberFormat
 from apparel.begun import Begun
 from apparel.errors import DataError, ModelFileError, UsageError
 from apparel.images import ImageArray
-from apparel.interruption import Terminated
+from apparel.interruption import Terminated, signals_held
 from apparel.recipes import recipe_of
 from apparel.records import Dataset, History, Splits
 from apparel.run_state import ENDED, Status
@@ -172,9 +172,7 @@ class Trials:
                 directory.write_status("interrupted" if asked else "failed")
                 raise
             finally:
-                # Each trial leaves a graph of some megabytes, which refers to itself.
-                backend.load_keras().backend.clear_session()
-                gc.collect()
+                _forget_graphs()
             if history.interrupted:
                 raise KeyboardInterrupt
         return _outcome(directory)
@@ -184,6 +182,16 @@ class Trials:
         for path in (self.folder / results.TRIALS).iterdir():
             if RunDirectory(path).can_resume:
                 RunDirectory.resume(path).write_status("stopped")
+
+
+def _forget_graphs() -> None:
+    """Free the graph of some megabytes that each trial leaves, and that refers to itself.
+
+    Python forgets what a signal raises while an object is taken apart; so signals wait.
+    """
+    with signals_held():
+        backend.load_keras().backend.clear_session()
+        gc.collect()
 
 
 def _directory(
