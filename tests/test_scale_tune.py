@@ -16,6 +16,7 @@ from apparel import cli, tuning
 from apparel.errors import ApparelError
 from apparel.scale import cluster as ray_cluster
 from apparel.scale import tuning as on_ray
+from apparel.scale.quiet import only_ours
 from tests.cluster import RAY_WARNS, two_nodes
 
 pytestmark = RAY_WARNS
@@ -84,8 +85,9 @@ class Counting:
 
 
 def search(cluster, folder, trials, made_up=MadeUp):
-    with ray_cluster.connected(cluster.address):
-        on_ray.search(seed=3, clock=Counting(folder, trials), trials=made_up(folder))
+    clock = Counting(folder, trials)
+    with only_ours() as stream, ray_cluster.connected(cluster.address):
+        on_ray.search(seed=3, clock=clock, trials=made_up(folder), stream=stream)
 
 
 def log(folder):

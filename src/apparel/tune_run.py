@@ -132,11 +132,13 @@ def _search(folder: SearchFolder, asked: Asked, source: str, data_dir: str | Non
         return
     from apparel.scale import cluster  # noqa: PLC0415  # an extra
     from apparel.scale import tuning as on_ray  # noqa: PLC0415  # as above
+    from apparel.scale.quiet import only_ours  # noqa: PLC0415  # as above
 
-    with cluster.connected(asked.ray) as ray:
+    with only_ours() as stream, cluster.connected(asked.ray) as ray:
         if full:
             folder.note(networks=tuning.networks(on_ray.plan(ray, images, settings), full))
-        on_ray.search(seed=asked.seed, clock=clock, trials=_trials(folder, settings, images))
+        trials = _trials(folder, settings, images)
+        on_ray.search(seed=asked.seed, clock=clock, trials=trials, stream=stream)
 
 
 def _is_new(folder: SearchFolder) -> bool:

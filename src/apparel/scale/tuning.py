@@ -1,16 +1,13 @@
 """The search for better settings on a Ray cluster, with Ray Tune: several trials at a time."""
 
-import io
 import logging
 import os
 import socket
-import sys
-import warnings
-from collections.abc import Mapping
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from apparel import tuning
 from apparel.backend import choose_number_format, use_threads
@@ -22,6 +19,10 @@ from apparel.tuning import Clock, TrialImages, Trials
 FOLDER = "ray"
 PERCENT, ACCURACY = "percent", "val_accuracy"
 NUMBER = "number"
+# Ray Tune stores what tells of trials, and can store a logger, but no stream.
+_trials_told = logging.getLogger(__name__)
+_trials_told.setLevel(logging.INFO)
+_trials_told.propagate = False
 # How often a trial may lose its process or its node.
 MOST_FAILURES = 5
 _ENVIRONMENT = {
@@ -50,13 +51,14 @@ def _plan(images: TrialImages, settings: Settings) -> Plan:
     return images.plan(settings, choose_number_format(settings.dtype))
 
 
-def search(*, seed: int, clock: Clock, trials: Trials) -> None:
+def search(*, seed: int, clock: Clock, trials: Trials, stream: TextIO) -> None:
     """Train trials side by side until the clock has no room for another.
 
     Args:
         seed: of all choices.
         clock: says whether there is room.
         trials: trains each; every node of the cluster must see their folder.
+        stream: takes a line a trial that has ended.
 
     Raises:
         ApparelError: a trial failed again and again.
@@ -72,11 +74,7 @@ def search(*, seed: int, clock: Clock, trials: Trials) -> None:
         tuner = tune.Tuner.restore(str(path), trainable, restart_errored=True)
     else:
         tuner = _new_tuner(path, trainable, seed=seed, clock=clock, names=tuple(trials.networks))
-    # Ray Tune prints tables of its own, tells of each lost process at length, and warns of what a
-    # later version of it will do.
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
+    with _told_on(stream):
         grid = tuner.fit()
     if grid.errors:
         last = str(grid.errors[-1]).strip().splitlines()[-1]
@@ -115,6 +113,17 @@ def train_trial(config: Mapping[str, Any], *, trials: Trials) -> None:
     parameters = {name: value for name, value in config.items() if name != NUMBER}
     outcome = trials.run(config[NUMBER], parameters, report)
     tune.report({PERCENT: 100.0, ACCURACY: outcome.accuracy or 0.0})
+
+
+@contextmanager
+def _told_on(stream: TextIO) -> Iterator[None]:
+    """Let lines about trials go there."""
+    handler = logging.StreamHandler(stream)
+    _trials_told.addHandler(handler)
+    try:
+        yield
+    finally:
+        _trials_told.removeHandler(handler)
 
 
 def _new_tuner(
@@ -200,17 +209,15 @@ def _reporter() -> Any:
     from ray import tune  # noqa: PLC0415  # an extra
 
     class Reporter(tune.Callback):
-        """Prints a line a trial."""
+        """Logs a line a trial."""
 
         def on_trial_complete(self, *_: Any, trial: Any, **__: Any) -> None:  # type: ignore[override]  # Ray calls it by names
-            """Print how it ended."""
+            """Log how it ended."""
             result = trial.last_result
             stopped = "stopped early" if result[PERCENT] < 100 else "trained to its end"  # noqa: PLR2004
-            print(
+            _trials_told.info(
                 f"trial {trial.config[NUMBER]}: {result[ACCURACY]:.2%} on the validation images, "
-                f"{stopped}",
-                file=sys.stderr,
-                flush=True,
+                f"{stopped}"
             )
 
     return Reporter()
