@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import signal
 import socket
 import time
@@ -10,6 +11,7 @@ from contextlib import closing, suppress
 
 import numpy as np
 import pytest
+from benchmarks.serving.client import post
 from benchmarks.serving.hostile import slow_readers
 from benchmarks.serving.server import HOST, form, png, serving
 
@@ -628,6 +630,29 @@ def test_an_upload_that_does_not_end_is_refused_at_the_end(made, tmp_path):
         assert time.monotonic() - begin < 9.5
         assert served.tracebacks() == 0
         assert served.log()[-1]["event"] == "ended"
+
+
+def test_what_finds_the_queue_full_is_counted_once(made, tmp_path):
+    def n_turned_away():
+        text = served.ask("/metrics").body.decode()
+        return float(
+            re.search(r"^apparel_turned_away_requests_total (\S+)$", text, re.MULTILINE)[1]
+        )
+
+    whole = post("/predict", png(made.images(1)[0]), "image/png")
+    options = ["--queue", "1", "--max-images", "1", "--read-timeout", "60"]
+    with serving(made.path, tmp_path, *options) as served:
+        place = (HOST, served.port)
+        with socket.create_connection(place, 10) as first, socket.create_connection(place, 10) as c:
+            first.sendall(BEGUN)  # is all that may be
+            time.sleep(0.2)
+            for expected, parts in ((1, [whole]), (2, [whole[:20], whole[20:-9], whole[-9:]])):
+                for part in parts:
+                    c.sendall(part)
+                    time.sleep(0.1)
+                assert c.recv(1000).startswith(b"HTTP/1.1 503")
+                assert served.ask("/v2/health/ready").status == 200
+                assert n_turned_away() == expected
 
 
 @pytest.mark.parametrize("after", [0.3, 3.5])

@@ -11,15 +11,14 @@ application would need to, so that those that wait are answered as fast as ever.
 
 import asyncio
 import re
-from collections.abc import Callable
 from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from apparel.limits import Limits
 from apparel.serve.problems import too_large
+from apparel.serve.service import Service
 
 # Bytes of a request's line and headers, and of what follows a body.
 MOST_HEAD = 1 << 16
@@ -68,9 +67,8 @@ class _StopError(Exception):
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol with a deadline for each request, one at a time, and limits."""
 
-    # Of the server, set by `bounded`.
-    limits: Limits
-    turns_away: Callable[[int], bool]
+    # Set by `bounded`.
+    service: Service
 
     def __init__(
         self,
@@ -80,6 +78,7 @@ class BoundedProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.limits = self.service.limits
         self._until: float | None = None  # when the connection is cut
         self._timer: asyncio.TimerHandle | None = None
         self._reading = False  # a request is due, or on its way
@@ -110,10 +109,10 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._until is None:
             self._begin_reading()
-        if type(self).turns_away(len(self.tasks)) and self._is_idle() and _is_whole_post(data):
+        if self.service.is_full(len(self.tasks)) and self._is_idle() and _is_whole_post(data):
             # Not even parsed: while too much waits, each microsecond is taken from an answer.
             self._rest()
-            self.transport.write(BUSY)
+            self.transport.write(self._busy())
             return
         # The parser keeps a header, whatever its length, until it knows all of it.
         self._n_silent += len(data)
@@ -188,7 +187,12 @@ class BoundedProtocol(HttpToolsProtocol):
         lengths = [value for name, value in self.headers if name == b"content-length"]
         if lengths and int(lengths[0]) > self.limits.body_bytes:
             return _response("413 Content Too Large", too_large(self.limits))
-        return BUSY if type(self).turns_away(len(self.tasks)) else None
+        return self._busy() if self.service.is_full(len(self.tasks)) else None
+
+    def _busy(self) -> bytes:
+        """The answer to a request that finds the queue full, which is counted."""
+        self.service.metrics.turned_away.inc()
+        return BUSY
 
     def on_response_complete(self) -> None:
         """Give the answer time to be taken; uvicorn ends the connection if it is idle before."""
@@ -281,13 +285,10 @@ def _is_whole_post(data: bytes) -> bool:
     return found is not None and len(data) - found.end() == int(found[1])
 
 
-def bounded(limits: Limits, turns_away: Callable[[int], bool]) -> type[BoundedProtocol]:
+def bounded(service: Service) -> type[BoundedProtocol]:
     """Make a protocol for uvicorn's `http`.
 
     Args:
-        limits: of the server.
-        turns_away: is given how many requests are being answered, and tells whether a new one is
-            turned away.
+        service: says what the limits are, and whether a new request is turned away.
     """
-    attributes = {"limits": limits, "turns_away": staticmethod(turns_away)}
-    return type("Protocol", (BoundedProtocol,), attributes)
+    return type("Protocol", (BoundedProtocol,), {"service": service})

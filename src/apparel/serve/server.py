@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import gc
 import json
 import logging
 import re
@@ -134,7 +135,7 @@ async def _serve(
     )
     config = uvicorn.Config(
         app,
-        http=bounded(limits, service.turns_away),
+        http=bounded(service),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -164,6 +165,10 @@ class _Server(uvicorn.Server):
         """Begin, and say so once requests and signals are heard."""
         await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
+        # What is there by now stays to the end: Python need not search it for garbage again and
+        # again, which would delay answers.
+        gc.collect()
+        gc.freeze()
         print(self._greeting, flush=True)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # as uvicorn's

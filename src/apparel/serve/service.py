@@ -66,17 +66,14 @@ class Service:
         )
         self.metrics.watch_queue(lambda: self.batcher.n_waiting)
 
-    def turns_away(self, n_requests: int) -> bool:
-        """Whether a new request is turned away now; if so, it is counted.
+    def is_full(self, n_requests: int) -> bool:
+        """Whether a new request is turned away now.
 
         Args:
             n_requests: that are being answered. Those that have only just come are not in the queue
                 yet.
         """
-        if self.is_ready and (self.batcher.is_full or n_requests >= self.limits.queue):
-            self.metrics.turned_away.inc()
-            return True
-        return False
+        return self.is_ready and (self.batcher.is_full or n_requests >= self.limits.queue)
 
     async def answer_tensor(self, images: NDArray[np.uint8]) -> list[Prediction]:
         """Answer images that are pixels already.
