@@ -684,6 +684,15 @@ def test_a_model_that_was_read_computes_with_as_many_threads_as_asked(onnx_file,
     np.testing.assert_array_equal(alone.predict_proba(images), exact.predict_proba(images))
 
 
+@pytest.mark.parametrize(("processors", "threads"), [(1, 1), (8, 7)])
+def test_beside_a_server_a_processor_is_left_to_it(onnx_file, monkeypatch, processors, threads):
+    monkeypatch.setattr(engine, "n_processors", lambda: processors)
+    beside = Predictor(onnx_file, exact=True, beside_server=True)
+    assert beside._engine._session.get_session_options().intra_op_num_threads == threads
+    alone = Predictor(onnx_file, exact=True)
+    assert alone._engine._session.get_session_options().intra_op_num_threads == 0
+
+
 def test_of_broken_images_alone_nothing_is_predicted(predictor, tmp_path):
     (answers,) = predictor.predict_batches([("a", b"x"), ("b", tmp_path / "missing.png")])
     assert [type(answer) for answer in answers] == [FailedImage, FailedImage]

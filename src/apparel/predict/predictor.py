@@ -60,6 +60,7 @@ class Predictor:
         *,
         exact: bool = False,
         n_threads: int | None = None,
+        beside_server: bool = False,
     ) -> None:
         """Open the file.
 
@@ -67,6 +68,7 @@ class Predictor:
             model: as in `load`, or what `read_model` gave.
             exact: as in `load`.
             n_threads: that compute; None for as many as there are processors.
+            beside_server: as in `engine.open_engine`.
 
         Raises:
             ModelFileError: as in `load`.
@@ -86,6 +88,7 @@ class Predictor:
             exact=exact,
             batch_size=step,
             n_threads=n_threads,
+            beside_server=beside_server,
         )
         self._step = step
         self.runtime = self._engine.name

@@ -111,7 +111,7 @@ def serve(model: Path, address: Address, limits: Limits, *, exact: bool = False)
     """
     listener = _listen(address)
     with listener:
-        predictor = Predictor(model, exact=exact)
+        predictor = Predictor(model, exact=exact, beside_server=True)
         # A model whose answers are no numbers is refused here, and not at its first request.
         predictor.predict_proba(np.zeros((1, *predictor.img_shape), np.uint8))
         # Three threads share the interpreter, and the one that reads requests must not wait long.
