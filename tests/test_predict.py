@@ -4,6 +4,7 @@ import sys
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -788,6 +789,26 @@ def test_openvino_answers_an_image_alone_as_in_any_batch_and_in_any_thread(made,
     with ThreadPoolExecutor(4) as pool:
         alone = list(pool.map(lambda k: faster.predict_proba(images[k : k + 1]), range(300)))
     np.testing.assert_allclose(np.concatenate(alone), together, atol=1e-5)
+
+
+def test_openvino_computes_few_sizes_of_batches_and_answers_each_image(made, faster, monkeypatch):
+    images, sizes, request = made.images(128), [], faster._engine._request
+
+    def noted(output, made_for):
+        of = request(output, made_for)
+
+        def infer(inputs):
+            sizes.append(len(inputs[0]))
+            return of.infer(inputs)
+
+        return SimpleNamespace(infer=infer)
+
+    together = faster.predict_proba(images)
+    monkeypatch.setattr(faster._engine, "_request", noted)
+    for n in range(1, 129):
+        found = faster.predict_proba(images[:n])
+        np.testing.assert_allclose(found, together[:n], atol=1e-5)
+    assert set(sizes) == {*range(1, 8), *range(8, 129, 8)}
 
 
 def test_exact_answers_come_from_onnx_runtime(made, faster):

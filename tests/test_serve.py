@@ -646,11 +646,18 @@ def test_what_finds_the_queue_full_is_counted_once(made, tmp_path):
         with socket.create_connection(place, 10) as first, socket.create_connection(place, 10) as c:
             first.sendall(BEGUN)  # is all that may be
             time.sleep(0.2)
-            for expected, parts in ((1, [whole]), (2, [whole[:20], whole[20:-9], whole[-9:]])):
+            # As many bytes, of which fewer are the request and the others none.
+            two = whole.replace(b"Content-Type: image/png", b"Content-Length: 1\r\nX: a")
+            for expected, parts, status in (
+                (1, [whole], b"503"),
+                (2, [whole], b"503"),
+                (3, [whole[:20], whole[20:-9], whole[-9:]], b"503"),
+                (3, [two], b"400"),
+            ):
                 for part in parts:
                     c.sendall(part)
                     time.sleep(0.1)
-                assert c.recv(1000).startswith(b"HTTP/1.1 503")
+                assert c.recv(1000)[9:12] == status
                 assert served.ask("/v2/health/ready").status == 200
                 assert n_turned_away() == expected
 

@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import io
+import math
 import threading
 from typing import Any, Protocol
 
@@ -15,6 +16,9 @@ from apparel.errors import ModelFileError
 from apparel.runtimes import load_onnxruntime, load_openvino
 
 PROBABILITIES, NOVELTY, IMAGES = "probabilities", "novelty", "images"
+# OpenVINO keeps what it makes for each size of batches, a megabyte or two: larger batches are
+# multiples of this.
+SIZE_STEP = 8
 
 
 class Engine(Protocol):
@@ -117,9 +121,22 @@ class OpenVino:
 
     def run(self, images: NDArray[np.uint8], outputs: list[str]) -> list[NDArray[np.float32]]:
         """See `Engine`."""
+        n_images = len(images)
+        size = self._size_for(n_images)
+        if size > n_images:
+            nothing = np.zeros((size - n_images, *images.shape[1:]), np.uint8)
+            images = np.concatenate([images, nothing])
         # What is made for batches of one size takes less time, with the same answers.
-        n_images = self._batch_size if len(images) == self._batch_size else None
-        return [self._request(name, n_images).infer([images])[0].copy() for name in outputs]
+        made_for = size if size == self._batch_size else None
+        return [
+            self._request(name, made_for).infer([images])[0][:n_images].copy() for name in outputs
+        ]
+
+    def _size_for(self, n_images: int) -> int:
+        """How many images to compute, so that there are few sizes of batches."""
+        if n_images <= SIZE_STEP:
+            return n_images
+        return min(math.ceil(n_images / SIZE_STEP) * SIZE_STEP, self._batch_size)
 
     def _request(self, output: str, n_images: int | None) -> Any:
         """What computes an output in this thread."""

@@ -22,6 +22,8 @@ from apparel.serve.service import Service
 
 # Bytes of a request's line and headers, and of what follows a body.
 MOST_HEAD = 1 << 16
+# Bytes of a head that are kept, to know it again.
+MOST_KEPT = 1 << 10
 # What is sent where there is no request to answer.
 _PLAIN = "HTTP/1.1 {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{}\r\n{}"
 
@@ -87,6 +89,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_deaf = False  # what still comes is thrown away
         self._n_head = 0  # bytes of the request's head
         self._n_silent = 0  # bytes since the parser last told of any
+        self._last_head, self._last_length = b"", -1  # of a request that was turned away
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or turn it away where there are too many."""
@@ -109,7 +112,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._until is None:
             self._begin_reading()
-        if self.service.is_full(len(self.tasks)) and self._is_idle() and _is_whole_post(data):
+        if self.service.is_full(len(self.tasks)) and self._is_idle() and self._is_whole_post(data):
             # Not even parsed: while too much waits, each microsecond is taken from an answer.
             self._rest()
             self.transport.write(self._busy())
@@ -231,6 +234,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._in_request or self._is_answering() or self.transport.get_write_buffer_size()
         )
 
+    def _is_whole_post(self, data: bytes) -> bool:
+        """Whether bytes are one POST request from its first to its last, told by its length."""
+        if len(data) == self._last_length and data.startswith(self._last_head):
+            return True
+        found = WHOLE.match(data)
+        if found is None or len(data) - found.end() != int(found[1]):
+            return False
+        if found.end() <= MOST_KEPT:  # clients mostly send the same head again
+            self._last_head, self._last_length = found[0], len(data)
+        return True
+
     def _begin_reading(self) -> None:
         if not self._reading:
             self._reading = True
@@ -275,14 +289,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.write(TOO_SLOW)
         self.transport.close()
         self._set_deadline(self.limits.read_seconds)  # to take that
-
-
-def _is_whole_post(data: bytes) -> bool:
-    """Whether bytes are one POST request from its first byte to its last, told by its length."""
-    if not data.startswith(b"POST "):
-        return False
-    found = WHOLE.match(data)
-    return found is not None and len(data) - found.end() == int(found[1])
 
 
 def bounded(service: Service) -> type[BoundedProtocol]:
