@@ -33,6 +33,7 @@ class Sizes(NamedTuple):
     seconds: float
     soak: int
     overload: float
+    overloads: int
     terminations: int
     cases: int
     messages: int
@@ -40,8 +41,8 @@ class Sizes(NamedTuple):
     slow: int
 
 
-FULL = Sizes(10, 100_000, 60, 50, 600, 10_000, 64, 200)
-SHORT = Sizes(2, 5_000, 5, 3, 20, 500, 16, 50)
+FULL = Sizes(10, 100_000, 60, 3, 50, 600, 10_000, 64, 200)
+SHORT = Sizes(2, 5_000, 5, 1, 3, 20, 500, 16, 50)
 
 
 def stress(start: Start, sizes: Sizes, name: str) -> Measured:
@@ -80,7 +81,9 @@ def stress(start: Start, sizes: Sizes, name: str) -> Measured:
     with start() as server:
         found["soak"] = load.soak(server, as_bytes, requests=sizes.soak, warm_up=1000)
     with start() as server:
-        found["overload"] = load.overload(server, as_file, factor=4, seconds=sizes.overload)
+        found["overload"] = load.overloads(
+            server, as_file, factor=4, seconds=sizes.overload, times=sizes.overloads
+        )
     found["terminations"] = load.terminations(start, as_bytes, times=sizes.terminations)
     return found
 
