@@ -36,7 +36,7 @@ def test_requests_leave_nothing_behind(server, request_bytes):
 def test_too_much_is_turned_away_and_the_rest_answered(made, request_bytes, tmp_path):
     # A queue of two: the first requests beyond it are refused, however fast the machine is.
     with serving(made.path, tmp_path, "--queue", "2", "--max-images", "2") as served:
-        found = load.overload(served, request_bytes, factor=4, seconds=2)
+        found = load.overload(served, request_bytes, factor=4, seconds=2, parts=2)
         assert (found["others"], found["lost"]) == (0, 0)
         assert found["answered_share_of_peak"] > 0
         assert found["refused"] > 0

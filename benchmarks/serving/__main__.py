@@ -33,7 +33,7 @@ class Sizes(NamedTuple):
     seconds: float
     soak: int
     overload: float
-    overloads: int
+    parts: int
     terminations: int
     cases: int
     messages: int
@@ -41,7 +41,7 @@ class Sizes(NamedTuple):
     slow: int
 
 
-FULL = Sizes(10, 100_000, 60, 3, 50, 600, 10_000, 64, 200)
+FULL = Sizes(10, 100_000, 60, 6, 50, 600, 10_000, 64, 200)
 SHORT = Sizes(2, 5_000, 5, 1, 3, 20, 500, 16, 50)
 
 
@@ -81,8 +81,8 @@ def stress(start: Start, sizes: Sizes, name: str) -> Measured:
     with start() as server:
         found["soak"] = load.soak(server, as_bytes, requests=sizes.soak, warm_up=1000)
     with start() as server:
-        found["overload"] = load.overloads(
-            server, as_file, factor=4, seconds=sizes.overload, times=sizes.overloads
+        found["overload"] = load.overload(
+            server, as_file, factor=4, seconds=sizes.overload, parts=sizes.parts
         )
     found["terminations"] = load.terminations(start, as_bytes, times=sizes.terminations)
     return found

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from typing import Any
 
 import uvloop
@@ -13,6 +14,8 @@ from benchmarks.serving.client import Answers, load, offer
 from benchmarks.serving.server import Server
 
 OK, BUSY = 200, 503
+# Connections that get most answers: fewer leave processors idle, with more the queue is full.
+MOST_ANSWERS_AT = 64
 Measured = dict[str, Any]
 
 
@@ -46,52 +49,52 @@ def soak(server: Server, request: bytes, *, requests: int, warm_up: int) -> Meas
     }
 
 
-def overload(server: Server, request: bytes, *, factor: float, seconds: float) -> Measured:
+def overload(
+    server: Server, request: bytes, *, factor: float, seconds: float, parts: int
+) -> Measured:
     """What becomes of so many times as many requests as a server can answer.
 
-    Its peak is measured before and after, as a machine's speed drifts.
+    It is overloaded some times, and its peak measured before and after each: a machine's speed
+    drifts.
+
+    Args:
+        server: what is asked.
+        request: what it is asked.
+        factor: times as many as its last peak.
+        seconds: that it is overloaded, in all.
+        parts: into which this is divided.
     """
-    before = _most(server, request, min(seconds, 10))
-    answers = uvloop.run(
-        offer(server.port, request, rate=factor * before, connections=500, seconds=seconds)
-    )
-    after = _most(server, request, min(seconds, 10))
+    part = seconds / parts
+    peaks, runs = [_peak(server, request, part / 2)], list[Answers]()
+    for _ in range(parts):
+        rate = factor * peaks[-1]
+        runs.append(
+            uvloop.run(offer(server.port, request, rate=rate, connections=500, seconds=part))
+        )
+        peaks.append(_peak(server, request, part / 2))
+    between = [(before + after) / 2 for before, after in pairwise(peaks)]
+    shares = [run.rate() / peak for run, peak in zip(runs, between, strict=True)]
+    refused = sum(run.counts[BUSY] for run in runs)
     return {
-        "peak_before_per_second": round(before, 1),
-        "peak_after_per_second": round(after, 1),
-        "offered_per_second": round(factor * before, 1),
-        "sent_per_second": round(sum(answers.counts.values()) / answers.elapsed, 1),
-        "answered_per_second": round(answers.rate(), 1),
-        "answered_share_of_peak": round(answers.rate() / ((before + after) / 2), 3),
-        "refused": answers.counts[BUSY],
-        "busy_p50_ms": round(answers.percentile(50, BUSY), 2),
-        "busy_p99_ms": round(answers.percentile(99, BUSY), 2),
-        "busy_max_ms": round(answers.percentile(100, BUSY), 2),
-        "others": _others(answers) - answers.counts[BUSY],
-        "lost": answers.lost,
+        "peak_connections": MOST_ANSWERS_AT,
+        "peaks_per_second": [round(peak, 1) for peak in peaks],
+        "sent_per_second": [round(sum(run.counts.values()) / run.elapsed, 1) for run in runs],
+        "answered_per_second": [round(run.rate(), 1) for run in runs],
+        "answered_shares_of_peak": [round(share, 3) for share in shares],
+        "answered_share_of_peak": round(sum(shares) / parts, 3),
+        "refused": refused,
+        "busy_p50_ms": round(max(run.percentile(50, BUSY) for run in runs), 2),
+        "busy_p99_ms": round(max(run.percentile(99, BUSY) for run in runs), 2),
+        "busy_max_ms": round(max(run.percentile(100, BUSY) for run in runs), 2),
+        "others": sum(_others(run) for run in runs) - refused,
+        "lost": sum(run.lost for run in runs),
     }
 
 
-def overloads(
-    server: Server, request: bytes, *, factor: float, seconds: float, times: int
-) -> Measured:
-    """The same some times: the one in the middle, with the worst of all where nothing may go wrong.
-
-    A machine whose speed drifts within one gives any share.
-    """
-    runs = [overload(server, request, factor=factor, seconds=seconds) for _ in range(times)]
-    runs.sort(key=lambda run: float(run["answered_share_of_peak"]))
-    worst = {key: max(run[key] for run in runs) for key in ("busy_p99_ms", "others", "lost")}
-    shares = [run["answered_share_of_peak"] for run in runs]
-    return {**runs[times // 2], **worst, "answered_shares": shares}
-
-
-def _most(server: Server, request: bytes, seconds: float) -> float:
-    """Answers a second, with as many connections as give most."""
-    return max(
-        uvloop.run(load(server.port, request, connections=n, seconds=seconds)).rate()
-        for n in (16, 64, 256)
-    )
+def _peak(server: Server, request: bytes, seconds: float) -> float:
+    """Answers a second, as many as any number of connections gets."""
+    connections = MOST_ANSWERS_AT
+    return uvloop.run(load(server.port, request, connections=connections, seconds=seconds)).rate()
 
 
 def terminations(
