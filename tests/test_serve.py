@@ -646,7 +646,7 @@ def test_what_finds_the_queue_full_is_counted_once(made, tmp_path):
         with socket.create_connection(place, 10) as first, socket.create_connection(place, 10) as c:
             first.sendall(BEGUN)  # is all that may be
             time.sleep(0.2)
-            # As many bytes, of which fewer are the request and the others none.
+            # As long as one that was turned away, with another head, which has two lengths.
             two = whole.replace(b"Content-Type: image/png", b"Content-Length: 1\r\nX: a")
             for expected, parts, status in (
                 (1, [whole], b"503"),

@@ -65,19 +65,24 @@ def overload(
         parts: into which this is divided.
     """
     part = seconds / parts
-    peaks, runs = [_peak(server, request, part / 2)], list[Answers]()
+
+    def most() -> float:
+        found = peak(server, request, connections=MOST_ANSWERS_AT, seconds=part / 2)
+        return float(found["per_second"])
+
+    peaks, runs = [most()], list[Answers]()
     for _ in range(parts):
         rate = factor * peaks[-1]
         runs.append(
             uvloop.run(offer(server.port, request, rate=rate, connections=500, seconds=part))
         )
-        peaks.append(_peak(server, request, part / 2))
+        peaks.append(most())
     between = [(before + after) / 2 for before, after in pairwise(peaks)]
-    shares = [run.rate() / peak for run, peak in zip(runs, between, strict=True)]
+    shares = [run.rate() / best for run, best in zip(runs, between, strict=True)]
     refused = sum(run.counts[BUSY] for run in runs)
     return {
         "peak_connections": MOST_ANSWERS_AT,
-        "peaks_per_second": [round(peak, 1) for peak in peaks],
+        "peaks_per_second": peaks,
         "sent_per_second": [round(sum(run.counts.values()) / run.elapsed, 1) for run in runs],
         "answered_per_second": [round(run.rate(), 1) for run in runs],
         "answered_shares_of_peak": [round(share, 3) for share in shares],
@@ -89,12 +94,6 @@ def overload(
         "others": sum(_others(run) for run in runs) - refused,
         "lost": sum(run.lost for run in runs),
     }
-
-
-def _peak(server: Server, request: bytes, seconds: float) -> float:
-    """Answers a second, as many as any number of connections gets."""
-    connections = MOST_ANSWERS_AT
-    return uvloop.run(load(server.port, request, connections=connections, seconds=seconds)).rate()
 
 
 def terminations(
