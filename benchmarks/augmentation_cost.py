@@ -12,13 +12,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from apparel import backend, data, models, prepare, train
-from apparel.augment import training_batches
-from apparel.pruning import LossFeedback
-from apparel.recipes import recipe_of
-from apparel.records import Splits
-from apparel.schedule import StepCourse
-from apparel.settings import Recipe, Settings
+from apparel.core import backend
+from apparel.core.recipes import recipe_of
+from apparel.core.records import Splits
+from apparel.core.settings import Recipe, Settings
+from apparel.data import loading
+from apparel.data.splits import prepare
+from apparel.models import architectures
+from apparel.training import fit
+from apparel.training.augmentation import training_batches
+from apparel.training.infobatch import LossFeedback
+from apparel.training.learning_rate import StepCourse
 
 WIDTHS = (16, 32, 64)
 BATCHES = 300
@@ -48,17 +52,17 @@ def seconds_a_batch(splits: Splits, recipe: Recipe) -> float:
 def seconds_a_step(width: int) -> float:
     """Seconds of a training step of `fast`."""
     settings = Settings(model_name="fast", width=width)
-    model = models.create("fast", n_classes=10, img_shape=(28, 28, 1), seed=0, width=width)
-    train.compile_model(model, settings)
+    model = architectures.create("fast", n_classes=10, img_shape=(28, 28, 1), seed=0, width=width)
+    fit.compile_model(model, settings)
     number_format = backend.choose_number_format("auto")
-    rate = train.images_per_second(model, settings, number_format)
+    rate = fit.images_per_second(model, settings, number_format)
     return recipe_of(settings).batch_size / rate
 
 
 def main() -> None:
     """Print a line for each set of changes."""
     settings = Settings(model_name="fast")
-    splits = prepare.prepare(data.load(), settings)
+    splits = prepare(loading.load(), settings)
     plain = replace(recipe_of(settings), flip=False)
     changes = {
         "mirroring": replace(plain, flip=True),

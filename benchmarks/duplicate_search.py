@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from apparel import data, intervals
-from apparel.duplicates import find_duplicates
-from apparel.records import Duplicates
+from apparel.core.records import Duplicates
+from apparel.data import loading
+from apparel.data.quality.duplicates import find_duplicates
+from apparel.evaluation import intervals
 
 N_OF_A_KIND = 250
 N_LEAKS = 10
@@ -116,7 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Plant copies of images and search for them.")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    dataset, random = data.load(), np.random.default_rng(asked.seed)
+    dataset, random = loading.load(), np.random.default_rng(asked.seed)
     train, test = np.asarray(dataset.train_images), np.asarray(dataset.test_images)
     images, original, kind = planted(np.concatenate([train, test]), random)
     start = time.perf_counter()

@@ -19,7 +19,9 @@ from unittest.mock import patch
 
 import numpy as np
 
-from apparel import ApparelClassifier, recipes, train
+from apparel import ApparelClassifier
+from apparel.core import recipes
+from apparel.training import fit
 
 N_HELD_OUT = 10_000
 # For the epochs' own validation, which decides nothing here.
@@ -51,7 +53,7 @@ def main() -> None:
     def recipe_of(*arguments: object) -> object:
         return replace(recipes.recipe_of(*arguments), **asked.otherwise)
 
-    with contextlib.redirect_stdout(io.StringIO()), patch.object(train, "recipe_of", recipe_of):
+    with contextlib.redirect_stdout(io.StringIO()), patch.object(fit, "recipe_of", recipe_of):
         classifier = held_out_classifier(asked.options, asked.seed).create_model().setup_model()
         start = time.perf_counter()
         history = classifier.run_training()

@@ -24,7 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from apparel import ApparelClassifier, backend, data
+from apparel import ApparelClassifier
+from apparel.core import backend
+from apparel.data import loading
 
 BATCH_SIZE = 128
 EPOCHS = 15
@@ -63,7 +65,7 @@ def plain_model() -> Any:
 def plain_images() -> tuple[Any, ...]:
     """Images scaled and labels one-hot, as the first program prepares them."""
     keras = backend.load_keras()
-    data.load()  # so that Keras finds the files in its cache
+    loading.load()  # so that Keras finds the files in its cache
     (images, labels), (test_images, test_labels) = keras.datasets.fashion_mnist.load_data()
     return (
         images[..., None].astype("float32") / 255,
@@ -139,7 +141,7 @@ def svm(seed: int) -> Measured:
 
 def sklearn_measured(estimator: Any, seed: int, n_images: int) -> Measured:
     """Fit on so many training images, score on all test images."""
-    dataset = data.load()
+    dataset = loading.load()
     order = np.random.default_rng(seed).permutation(len(dataset.train_images))[:n_images]
     images = dataset.train_images.reshape(len(dataset.train_images), -1)[order] / 255
     start = time.perf_counter()

@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from apparel import data, intervals, novelty, sampling
+from apparel.data import loading, stratify
+from apparel.evaluation import intervals
+from apparel.models import novelty
 
 SEEDS = (0, 1, 2, 3, 4)
 N_MADE_UP = 2000
@@ -53,7 +55,7 @@ def kinds(test_images: Pixels, mnist: str | None) -> Iterator[tuple[str, Pixels]
     for side in (20, SIDE):
         yield f"handwritten digits, {side} pixels", digits(side)
     if mnist:
-        yield "MNIST", data.load(mnist).test_images
+        yield "MNIST", loading.load(mnist).test_images
     yield "noise, uniform", random.integers(0, 256, shape, dtype=np.uint8)
     normal = np.clip(random.normal(128, 40, shape), 0, 255)
     yield "noise, normal", normal.astype(np.uint8)
@@ -66,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mnist", metavar="SOURCE", help="MNIST's images")
     mnist = parser.parse_args().mnist
-    dataset = data.load("fashion-mnist")
+    dataset = loading.load("fashion-mnist")
     unit = dataset.train_images / np.float32(255)
     machine = {
         "n_processors": os.cpu_count(),
@@ -74,7 +76,7 @@ def main() -> None:
         "numpy": np.__version__,
     }
     for seed in SEEDS:
-        training, validation = sampling.stratified_split(dataset.train_labels, share=0.1, seed=seed)
+        training, validation = stratify.stratified_split(dataset.train_labels, share=0.1, seed=seed)
         started = time.perf_counter()
         learnt = novelty.fit(unit, training, validation, seed=seed)
         seconds = time.perf_counter() - started

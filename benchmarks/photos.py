@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from apparel import Predictor, intervals
-from apparel.records import Prediction
+from apparel import Predictor
+from apparel.core.records import Prediction
+from apparel.evaluation import intervals
 
 # The folder of a kind of clothes, and what it is called in Fashion-MNIST.
 NAMES = {

@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from apparel import backend
-from apparel.data.part import load_part
-from apparel.predict import Predictor
+from apparel.core import backend
+from apparel.data.sources.fashion_mnist_part import load_part
+from apparel.predict.predictor import Predictor
 from benchmarks.read_folder import write_images
 from benchmarks.record import FOLDER, measure
 

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from apparel import backend, fused
+from apparel.core import backend
+from apparel.training import fused_layers
 
 N = 128
 Operation = Callable[[], Any]
@@ -32,7 +33,7 @@ def operations(tf: Any, keras: Any, dtype: Any) -> dict[str, Operation]:
     kernel1, kernel2 = draw(3, 3, 1, 32), draw(3, 3, 32, 64)
     flat, weights, hidden = draw(N, 9216), draw(9216, 128), draw(N, 128)
     keras_dropout = keras.layers.Dropout(0.25, dtype=dtype.name)
-    byte_dropout = fused.dropout()(0.25, dtype=dtype.name)
+    byte_dropout = fused_layers.dropout()(0.25, dtype=dtype.name)
     adam = [tf.Variable(tf.zeros((9216, 128))) for _ in range(3)]
 
     def filter_gradient(x: Any, g: Any, kernel: Any) -> Any:

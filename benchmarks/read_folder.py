@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from apparel import data
+from apparel.core.errors import DataUnavailableError
+from apparel.data import loading
 from apparel.data.decoded import decode_files
-from apparel.errors import DataUnavailableError
 
 N_IMAGES = 70_000
 
@@ -43,7 +43,7 @@ def bare_loop(paths: Sequence[str]) -> NDArray[Any]:
 def write_images(folder: Path, n_images: int) -> list[str]:
     """Write each image as a file; give their paths."""
     try:
-        dataset = data.load()
+        dataset = loading.load()
         images = np.concatenate([dataset.train_images, dataset.test_images])[:n_images]
     except DataUnavailableError:
         images = np.random.default_rng(0).integers(0, 256, (n_images, 28, 28, 1), dtype=np.uint8)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from apparel.files import write_text
+from apparel.core.atomic_files import write_text
 
 FOLDER = Path(__file__).parent
 SEEDS = (0, 1, 2, 3, 4)

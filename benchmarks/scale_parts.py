@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from apparel.image_parts import finding
+from apparel.data.inputs import finding
 from apparel.scale.cluster import HERE, connected
-from apparel.scale.prediction import predict_at_scale
+from apparel.scale.predict import predict_at_scale
 from benchmarks.record import FOLDER, measure, save
 
 

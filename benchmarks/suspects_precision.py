@@ -14,8 +14,11 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from apparel import backend, cross_validation, data, intervals, suspects
-from apparel.settings import Settings
+from apparel.core import backend
+from apparel.core.settings import Settings
+from apparel.data import loading
+from apparel.evaluation import intervals, label_issues
+from apparel.training import cross_validation
 
 
 def main() -> None:
@@ -25,7 +28,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.03, help="of labels that are made wrong")
     parser.add_argument("--limit", type=int, help="of training images, for a try")
     asked = parser.parse_args()
-    dataset = data.load(limit=asked.limit, seed=asked.seed)
+    dataset = loading.load(limit=asked.limit, seed=asked.seed)
     labels, random = dataset.train_labels.copy(), np.random.default_rng(asked.seed)
     planted = random.permutation(len(labels))[: round(asked.share * len(labels))]
     labels[planted] += random.integers(1, dataset.n_classes, len(planted))
@@ -34,7 +37,7 @@ def main() -> None:
     said = cross_validation.cross_validate(
         replace(dataset, train_labels=labels), settings, backend.choose_number_format("auto")
     )
-    found = suspects.find(said.train, labels, dataset.class_names, split="train")
+    found = label_issues.find(said.train, labels, dataset.class_names, split="train")
     first = np.isin(found.indices[: len(labels) // 100], planted)
     every = np.isin(found.indices, planted)
     print(

@@ -8,7 +8,7 @@ from typing import Any
 
 from scipy.stats import t as student
 
-from apparel.files import write_text
+from apparel.core.atomic_files import write_text
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 # Its time is T.

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from apparel import results
-from apparel.backend import processor_name
-from apparel.begun import versions
-from apparel.files import write_text
+from apparel.core.atomic_files import write_text
+from apparel.core.backend import processor_name
+from apparel.runs import files
+from apparel.runs.provenance import versions
 
 FOLDER = Path(__file__).parent / "results"
 
@@ -67,7 +67,7 @@ def searched(folder: Path, seed: int, asked: argparse.Namespace) -> dict[str, An
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     elif json.loads((folder / "tune.json").read_text(encoding="utf-8"))["status"] != "complete":
         subprocess.run([*command, "resume", str(folder)], check=True, stdout=subprocess.DEVNULL)
-    trials = results.read_trials(folder)
+    trials = files.read_trials(folder)
     default = outcome(folder / "default")
     best = outcome(folder / "best") if (folder / "best").exists() else default
     return {
@@ -83,7 +83,7 @@ def outcome(run: Path) -> dict[str, Any]:
     """The accuracies of a full training, and what it was trained with."""
     settings = json.loads((run / "settings.json").read_text(encoding="utf-8"))
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    history = results.read_history(run, settings)
+    history = files.read_history(run, settings)
     return {
         "val_accuracy": history.history["val_accuracy"][-1],
         "test_accuracy": metrics["accuracy"]["value"],

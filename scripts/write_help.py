@@ -5,7 +5,7 @@ from pathlib import Path
 
 os.environ["COLUMNS"] = "80"  # argparse wraps to the terminal, and a page has none
 
-from apparel import arguments  # the width comes first
+from apparel.cli import arguments  # the width comes first
 
 INTRODUCTION = """\
 # The command

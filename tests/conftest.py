@@ -1,18 +1,23 @@
 """Fixtures that several test files share."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 
-from apparel import backend, models
-from apparel.records import UNCALIBRATED, Abstention, Interval, Reliability
+from apparel.cli.main import main
+from apparel.core import backend
+from apparel.core.records import UNCALIBRATED, Abstention, Interval, Reliability
+from apparel.models import architectures
 
 # Before any test imports it: TensorFlow's kernels are chosen at the import.
 keras = backend.load_keras()
@@ -40,13 +45,33 @@ ON_TENSORFLOW = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="is about the TensorFlow backend"
 )
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+
+class Result(NamedTuple):
+    """How a command ended, as `subprocess.CompletedProcess` names it."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def run_command(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+Command = Callable[..., Result]
+
+
+def run_command(*arguments: object, cwd: Path) -> Result:
+    """Run the command in this process, in a folder."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(cwd), redirect_stdout(out), redirect_stderr(err):
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as end:  # argparse's
+            code = int(end.code or 0)
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+def run_process(*arguments: object, cwd: Path) -> Result:
     """Run `python -m apparel` in a process of its own, without a screen."""
     environment = {k: v for k, v in os.environ.items() if k not in {"DISPLAY", "WAYLAND_DISPLAY"}}
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "apparel", *map(str, arguments)],
         cwd=cwd,
         env=environment,
@@ -56,6 +81,7 @@ def run_command(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[st
         timeout=300,
         check=False,
     )
+    return Result(done.returncode, done.stdout, done.stderr)
 
 
 def without_dropout(model: keras.Model) -> keras.Model:
@@ -82,7 +108,7 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def model() -> Any:
     """An untrained model of three classes."""
-    return models.create("cnn", n_classes=3, img_shape=SMALL, seed=0)
+    return architectures.create("cnn", n_classes=3, img_shape=SMALL, seed=0)
 
 
 @pytest.fixture(scope="session")
@@ -104,10 +130,8 @@ def command(tmp_path: Path) -> Command:
 
 
 @pytest.fixture(scope="session")
-def finished_run(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """The run directory and output of one small run on real data."""
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """The run directory and output of one small run on real data; tests never change it."""
     folder = tmp_path_factory.mktemp("finished")
     result = run_command(
         "run", "--limit", 1000, "--epochs", 1, "--seed", 3, "--batch-size", 100, "--dtype",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from apparel import keras_file
-from apparel.errors import ModelFileError
+from apparel.core.errors import ModelFileError
 from apparel.keras_file import archive, model, text
 from tests.made_keras import CONFIG, METADATA, WEIGHTS
 

@@ -10,9 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from apparel import backend, export, keras_file, models, train
-from apparel.records import UNCALIBRATED
-from apparel.settings import Settings
+from apparel import keras_file
+from apparel.core import backend
+from apparel.core.records import UNCALIBRATED
+from apparel.core.settings import Settings
+from apparel.export import keras_format
+from apparel.models import architectures
+from apparel.training import fit
 
 keras = backend.load_keras()
 layers = keras.layers
@@ -60,17 +64,17 @@ def _apparel(
 ) -> tuple[str, Any]:
     width = chance.choice(WIDTHS[kind])
     settings = Settings(model_name=kind, width=width)
-    model = models.create(kind, n_classes=n_classes, img_shape=shape, seed=seed, width=width)
-    train.compile_model(model, settings)
+    model = architectures.create(kind, n_classes=n_classes, img_shape=shape, seed=seed, width=width)
+    fit.compile_model(model, settings)
     _train(model, chance)
     slope = chance.choice((None, 1.0, 2.5))
     if slope:
         found = replace(UNCALIBRATED, temperature=1.3, slope=slope, knee=-1.5)
-        model = models.calibrated(model, found)
+        model = architectures.calibrated(model, found)
         if slope != 1:
-            train.compile_model(model, settings)
+            fit.compile_model(model, settings)
     if chance.random() < 0.2:
-        model = models.logits_model(model)
+        model = architectures.logits_model(model)
     return f"{seed}: {kind} {width} {shape} {n_classes} {slope}", model
 
 
@@ -246,7 +250,7 @@ def check(model: Any, path: Path) -> None:
             np.testing.assert_array_equal(array, held.astype(array.dtype))
             assert array.shape == held.shape
             assert array.dtype == (held.dtype if held.dtype != "bfloat16" else np.float32)
-    opened = export.load_keras_model(path)
+    opened = keras_format.load_keras_model(path)
     with warnings.catch_warnings():
         # Of optimisers whose state it leaves out.
         warnings.simplefilter("ignore", UserWarning)

@@ -22,7 +22,7 @@ from apparel import (
     StepOrderError,
     UsageError,
 )
-from apparel.records import Evaluation, Evidence, History
+from apparel.core.records import Evaluation, Evidence, History
 
 LABELS = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
           "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]  # fmt: skip
@@ -332,7 +332,9 @@ def test_explain_results_passes_on_all_that_is_known(
     tested: ApparelClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known: list[Evidence] = []
-    monkeypatch.setattr("apparel.explain.explain", lambda evidence: known.append(evidence) or ())
+    monkeypatch.setattr(
+        "apparel.explain.findings.explain", lambda evidence: known.append(evidence) or ()
+    )
     assert tested.explain_results() == ()
     assert known[0].evaluation is tested.evaluation
     assert known[0].history is tested.training_logs
@@ -389,7 +391,7 @@ def test_ctrl_c_in_a_step_is_recorded_and_passed_on(
 ) -> None:
     classifier = ApparelClassifier(run_dir=tmp_path / "run", limit=40, epochs=1)
     classifier.import_data().prepare_data().create_model().setup_model()
-    monkeypatch.setattr("apparel.progress.LineReporter.step_ends", interrupt)
+    monkeypatch.setattr("apparel.training.progress_bar.LineReporter.step_ends", interrupt)
     with pytest.raises(KeyboardInterrupt):
         classifier.run_training()
     assert classifier.training_logs.interrupted
@@ -398,7 +400,7 @@ def test_ctrl_c_in_a_step_is_recorded_and_passed_on(
 
 
 def test_ctrl_c_in_fit_is_passed_on(digits: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apparel.progress.LineReporter.step_ends", interrupt)
+    monkeypatch.setattr("apparel.training.progress_bar.LineReporter.step_ends", interrupt)
     with pytest.raises(KeyboardInterrupt):
         small().fit(*digits)
 

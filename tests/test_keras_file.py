@@ -11,10 +11,13 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from apparel import backend, export, keras_file, models
-from apparel.errors import ModelFileError
+from apparel import keras_file
+from apparel.core import backend
+from apparel.core.errors import ModelFileError
+from apparel.export import keras_format
 from apparel.keras_file import datasets, entries, following, objects, optimizers, training
 from apparel.keras_file.layers import LAYERS
+from apparel.models import architectures
 from tests import honest_keras, made_keras
 
 keras = backend.load_keras()
@@ -54,7 +57,7 @@ def test_every_layer_that_is_known_is_one_of_keras(tmp_path):
 
 @pytest.mark.parametrize("name", ["cnn", "fast", "best"])
 def test_shapes_are_as_keras_computes_them(tmp_path, name):
-    model = models.create(name, n_classes=7, img_shape=(13, 10, 3), seed=0)
+    model = architectures.create(name, n_classes=7, img_shape=(13, 10, 3), seed=0)
     model.save(tmp_path / "m.keras")
     found = keras_file.read(tmp_path / "m.keras")
     held = {layer.name: [tuple(v.shape) for v in layer.weights] for layer in model.layers}
@@ -72,7 +75,7 @@ def test_channels_may_come_first(tmp_path):
         layers.Dense(2),
     ])  # fmt: skip
     model.save(tmp_path / "m.keras")
-    opened = export.load_keras_model(tmp_path / "m.keras")
+    opened = keras_format.load_keras_model(tmp_path / "m.keras")
     for one, other in zip(opened.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -123,7 +126,7 @@ def test_the_file_made_by_hand_is_one_that_keras_reads(tmp_path):
     for config in (made_keras.model(), made_keras.functional()):
         path = tmp_path / "m.keras"
         path.write_bytes(made_keras.zipped(config))
-        opened, expected = export.load_keras_model(path), keras.models.load_model(path)
+        opened, expected = keras_format.load_keras_model(path), keras.models.load_model(path)
         for one, other in zip(opened.get_weights(), expected.get_weights(), strict=True):
             np.testing.assert_array_equal(one, other)
 
@@ -228,11 +231,11 @@ def test_what_keras_refuses_after_all_is_named(tmp_path):
     path.write_bytes(made_keras.zipped(config, held))
     keras_file.read(path)
     with pytest.raises(ModelFileError, match=r"m\.keras is not a model that Keras can open \(.*"):
-        export.load_keras_model(path)
+        keras_format.load_keras_model(path)
 
 
 def test_keras_never_reads_the_file(tmp_path, monkeypatch):
-    model = models.create("cnn", n_classes=3, img_shape=(8, 9, 1), seed=0)
+    model = architectures.create("cnn", n_classes=3, img_shape=(8, 9, 1), seed=0)
     model.save(tmp_path / "m.keras")
 
     def read(*_, **__):
@@ -241,7 +244,7 @@ def test_keras_never_reads_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(h5py, "File", read)
     monkeypatch.setattr(keras.saving, "load_model", read)
     monkeypatch.setattr(keras.models, "load_model", read)
-    opened = export.load_keras_model(tmp_path / "m.keras")
+    opened = keras_format.load_keras_model(tmp_path / "m.keras")
     for one, other in zip(opened.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from apparel import export, keras_file
-from apparel.errors import ModelFileError
+from apparel import keras_file
+from apparel.core.errors import ModelFileError
+from apparel.export import keras_format
 from apparel.keras_file import hdf5
 from tests import fuzz_keras, made_keras
 from tests.hostile_keras import cases
@@ -139,7 +140,7 @@ def test_loading_one_never_asks_keras(tmp_path, monkeypatch, name):
 
     monkeypatch.setattr("apparel.export.keras_format.backend.load_keras", asked)
     with pytest.raises(ModelFileError, match=CASES[name].match):
-        export.load_keras_model(write(tmp_path, CASES[name]))
+        keras_format.load_keras_model(write(tmp_path, CASES[name]))
 
 
 # -- files -------------------------------------------------------------------------------

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from apparel import backend
-from apparel.begun import versions
-from apparel.files import write_text
+from apparel.core import backend
+from apparel.core.atomic_files import write_text
+from apparel.runs.provenance import versions
 from benchmarks.torture import checkpoint_cost, checkpoint_damage, data_damage, kills, model_files
 
 RESULTS = Path(__file__).parent.parent / "results"

@@ -5,10 +5,14 @@ import time
 from pathlib import Path
 from unittest import mock
 
-from apparel import backend, data, models, prepare, train
-from apparel.checkpoints import Checkpoint, CheckpointFolder
-from apparel.records import Splits
-from apparel.settings import Settings
+from apparel.core import backend
+from apparel.core.records import Splits
+from apparel.core.settings import Settings
+from apparel.data import loading
+from apparel.data.splits import prepare
+from apparel.models import architectures
+from apparel.runs.checkpoints import Checkpoint, CheckpointFolder
+from apparel.training import fit
 
 MOST_SHARE = 0.02
 # An average over nearly all steps is the largest state that a training has.
@@ -25,17 +29,17 @@ def measure() -> dict[str, object]:
         Of each model: seconds of the slowest checkpoint and of the fastest epoch, their ratio and
         the megabytes of a checkpoint; under "holds", whether no ratio is above `MOST_SHARE`.
     """
-    splits = prepare.prepare(data.load(), Settings())
+    splits = prepare(loading.load(), Settings())
     found = {name: _measured(settings, splits) for name, settings in TRAININGS.items()}
     return {**found, "holds": all(one["share"] <= MOST_SHARE for one in found.values())}
 
 
 def _measured(settings: Settings, splits: Splits) -> dict[str, float]:
     """Train one model."""
-    model = models.create(
+    model = architectures.create(
         settings.model_name, n_classes=10, img_shape=(28, 28, 1), seed=0, width=settings.width
     )
-    train.compile_model(model, settings)
+    fit.compile_model(model, settings)
     seconds, save = [], CheckpointFolder.save
 
     def timed(folder: CheckpointFolder, checkpoint: Checkpoint) -> Path:
@@ -47,7 +51,7 @@ def _measured(settings: Settings, splits: Splits) -> dict[str, float]:
 
     sizes: list[int] = []
     with tempfile.TemporaryDirectory() as name, mock.patch.object(CheckpointFolder, "save", timed):
-        history = train.fit(
+        history = fit.fit(
             model,
             splits,
             settings,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 
-from apparel.checkpoints import Checkpoint, CheckpointFolder
+from apparel.runs.checkpoints import Checkpoint, CheckpointFolder
 from benchmarks.torture.corruption import CORRUPTIONS, corrupted
 
 TRAINING = "torture"

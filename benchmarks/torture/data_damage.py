@@ -27,12 +27,12 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-from apparel.data.cache import LOGGER, ensure_cached
+from apparel.core.errors import DataUnavailableError
 from apparel.data.decoded import decode_files
-from apparel.data.fashion_mnist import FILES, keras_cache, keras_home, load_images
-from apparel.data.known_files import KnownFile
-from apparel.data.sources import folder_source
-from apparel.errors import DataUnavailableError
+from apparel.data.sources.fashion_mnist import FILES, keras_cache, keras_home, load_images
+from apparel.data.sources.keras_cache import LOGGER, ensure_cached
+from apparel.data.sources.known_files import KnownFile
+from apparel.data.sources.places import folder_source
 
 # Bytes at the beginning and the end, which have headers and checksums: half of the flips go there.
 EDGE = 64

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from numpy.random import Generator
 
-from apparel import checkpoints, files
+from apparel.core import atomic_files
+from apparel.runs import checkpoints
 
 # Nothing that is tried here takes longer.
 LONGEST = 300.0
@@ -119,4 +120,4 @@ def _die_in_save(random: Generator) -> None:
     checkpoints.CheckpointFolder.save = counted_save  # type: ignore[assignment, method-assign]
     for name in ("mkdir", "fsync", "rename", "replace", "unlink", "rmdir"):
         setattr(os, name, counted(getattr(os, name)))
-    files.Path.write_bytes = counted(files.Path.write_bytes)  # type: ignore[method-assign]
+    atomic_files.Path.write_bytes = counted(atomic_files.Path.write_bytes)  # type: ignore[method-assign]

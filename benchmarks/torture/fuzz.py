@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from apparel.files import write_text
+from apparel.core.atomic_files import write_text
 from benchmarks.record import FOLDER, measure
 from benchmarks.torture.fuzzing.campaign import Campaign, Finding, State, as_json, once
 from benchmarks.torture.fuzzing.targets import TARGETS, Target, by_name

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 
-from apparel import backend, cli
 from apparel.classifier import ApparelClassifier
+from apparel.cli.main import main
+from apparel.core import backend
 from benchmarks.torture.forks import Ended, run
 
 KILLED = -9
@@ -183,7 +184,7 @@ def _work(options: Mapping[str, object], folder: Path, *, whole: bool) -> int:
     if whole:
         arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         begin = ["run", *arguments, "--run-dir", str(folder)]
-        return cli.main(["resume", str(folder)] if begun else begin)
+        return main.main(["resume", str(folder)] if begun else begin)
     if begun:
         classifier = ApparelClassifier.resume(folder)
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests import honest_keras, hostile_keras
 
 from apparel import keras_file
-from apparel.errors import ModelFileError
+from apparel.core.errors import ModelFileError
 
 SECONDS = 2.0
 

@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from apparel._version import __version__
-from apparel.errors import (
+from apparel.core.errors import (
     ApparelError,
     DataError,
     DataUnavailableError,
@@ -21,12 +21,12 @@ from apparel.errors import (
 
 if TYPE_CHECKING:
     from apparel.classifier import ApparelClassifier
-    from apparel.predict import Predictor, load
+    from apparel.predict.predictor import Predictor, load
 
 _LAZY = {
     "ApparelClassifier": "apparel.classifier",
-    "Predictor": "apparel.predict",
-    "load": "apparel.predict",
+    "Predictor": "apparel.predict.predictor",
+    "load": "apparel.predict.predictor",
 }
 
 __all__ = [

@@ -2,8 +2,8 @@
 
 import sys
 
-from apparel.cli import main
-from apparel.run_folder import MODEL_FILE
+from apparel.cli.main import main
+from apparel.runs.folder import MODEL_FILE
 
 if __name__ == "__main__":
     # On its own, it also saves the model in the current folder, as the first program did.

@@ -14,44 +14,29 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from apparel import (
-    backend,
-    data,
-    display,
-    evaluate,
-    explain,
-    export,
-    glossary,
-    inference,
-    models,
-    novelty,
-    plots,
-    prepare,
-    saliency,
-    text,
-    train,
-)
-from apparel.begun import versions
-from apparel.data import Source
+from apparel.core import backend, display
+from apparel.core.errors import UsageError
+from apparel.core.image_array import ImageArray
+from apparel.core.model_formats import format_of
+from apparel.core.recipes import recipe_of
+from apparel.core.records import ARRAYS, Evaluation, Evidence, Finding, History, Novelty, Splits
+from apparel.core.settings import Settings
+from apparel.core.validation import whole_number
+from apparel.data.loading import Source
+from apparel.data.sources import fashion_mnist
+from apparel.data.splits import split
 from apparel.data_steps import DataSteps
-from apparel.errors import UsageError
 from apparel.estimator import Workers, need
-from apparel.formats import format_of
-from apparel.images import ImageArray
-from apparel.recipes import recipe_of
-from apparel.records import (
-    ARRAYS,
-    Evaluation,
-    Evidence,
-    Finding,
-    History,
-    Novelty,
-    Splits,
-)
-from apparel.run_folder import MODEL_FILE
-from apparel.rundir import RunDirectory
-from apparel.settings import Settings
-from apparel.values import whole_number
+from apparel.evaluation import metrics
+from apparel.explain import findings as findings_module
+from apparel.explain import glossary, saliency
+from apparel.export import exporting, metadata
+from apparel.models import architectures, keras_inference, novelty
+from apparel.reporting import plots, text
+from apparel.runs.folder import MODEL_FILE
+from apparel.runs.provenance import versions
+from apparel.runs.run_directory import RunDirectory
+from apparel.training import fit
 
 
 class ApparelClassifier(DataSteps):
@@ -207,7 +192,7 @@ class ApparelClassifier(DataSteps):
             StepOrderError: `create_model` was not called.
         """
         model = need(self.model, "setup_model", "create_model")
-        train.compile_model(model, self._settings())
+        fit.compile_model(model, self._settings())
         return self
 
     def run_training(self, batch_size: int | None = None, epochs: int | None = None) -> History:
@@ -237,7 +222,7 @@ class ApparelClassifier(DataSteps):
         need(model.compiled, "run_training", "setup_model")
         need(self._plan or settings.budget is None, "run_training", "create_model")
         self._check_fits(arrays[0])
-        splits = prepare.split(
+        splits = split(
             *arrays,
             settings=settings,
             manifest=self._manifest,
@@ -263,13 +248,13 @@ class ApparelClassifier(DataSteps):
         need(self.training_logs, "test_model", "run_training")
         *_, images, one_hot_labels = self._prepared_arrays("test_model")
         self._check_fits(images)
-        measures = inference.keras_measures(self.model, images, one_hot_labels)
-        probabilities = inference.predict_probabilities(self.model, images)
-        averaged = inference.predict_averaged(
+        measures = keras_inference.keras_measures(self.model, images, one_hot_labels)
+        probabilities = keras_inference.predict_probabilities(self.model, images)
+        averaged = keras_inference.predict_averaged(
             self.model, images, probabilities, recipe_of(self._settings(), self._plan)
         )
         labels = one_hot_labels.argmax(axis=1)
-        self.evaluation = evaluate.evaluate(
+        self.evaluation = metrics.evaluate(
             probabilities,
             labels,
             tuple(self.labels),
@@ -279,7 +264,7 @@ class ApparelClassifier(DataSteps):
             imbalanced=self._splits is not None and self._splits.class_weights is not None,
         )
         print(text.test_summary(self.evaluation, measures))
-        highest = data.highest_credible_accuracy(self.labels)
+        highest = fashion_mnist.highest_credible_accuracy(self.labels)
         print(text.too_good_line(self.evaluation, highest), end="")
         if self._run:
             print(text.looks_line(self._run.count_test_look()), end="")
@@ -317,7 +302,7 @@ class ApparelClassifier(DataSteps):
         Raises:
             DataError: the two do not fit together or to the classes.
         """
-        confusion = evaluate.count_confusions(actual, predicted, len(self.labels))
+        confusion = metrics.count_confusions(actual, predicted, len(self.labels))
         return self._show("confusion_matrix", plots.confusion_matrix_figure(confusion, self.labels))
 
     def visualize_predictions(
@@ -337,12 +322,12 @@ class ApparelClassifier(DataSteps):
         need(self.training_logs, "visualize_predictions", "run_training")
         *_, images, one_hot_labels = self._prepared_arrays("visualize_predictions")
         self._check_fits(images)
-        indices = inference.choose_samples(
+        indices = keras_inference.choose_samples(
             sample_indices, count=count, n_images=len(images), seed=self.seed
         )
-        predictions = inference.describe(
+        predictions = keras_inference.describe(
             indices,
-            inference.predict_probabilities(self.model, images[indices]),
+            keras_inference.predict_probabilities(self.model, images[indices]),
             images,
             one_hot_labels.argmax(axis=1),
             tuple(self.labels),
@@ -363,12 +348,12 @@ class ApparelClassifier(DataSteps):
         evaluation = need(self.evaluation, "show_mistakes", "test_model")
         indices = evaluation.worst_mistakes(whole_number("count", count, minimum=1))
         *_, images, _ = self._prepared_arrays("show_mistakes")
-        mistakes = inference.describe(
+        mistakes = keras_inference.describe(
             indices, evaluation.probabilities[indices], images, evaluation.true, tuple(self.labels)
         )
         found = saliency.explain_images(
             self.model,
-            models.logits_model(self.model),
+            architectures.logits_model(self.model),
             images[indices],
             evaluation.predicted[indices],
         )
@@ -385,14 +370,14 @@ class ApparelClassifier(DataSteps):
         """
         evaluation = need(self.evaluation, "explain_results", "test_model")
         splits = need(self._splits, "explain_results", "run_training")
-        findings = explain.explain(
+        findings = findings_module.explain(
             Evidence(
                 evaluation=evaluation,
                 history=self.training_logs,
                 images_per_class=splits.images_per_class["training"],
             )
         )
-        headline = explain.headline(evaluation)
+        headline = findings_module.headline(evaluation)
         print(text.explanation(glossary.METRICS_EXPLAINED, headline, findings))
         return findings
 
@@ -418,23 +403,23 @@ class ApparelClassifier(DataSteps):
         """
         kind = format_of(save_path)
         splits = need(self._splits, "export_model", "run_training")
-        images, labels = inference.comparison_images(splits)
+        images, labels = keras_inference.comparison_images(splits)
         settings = need(self._trained_with, "export_model", "run_training")
-        exported = export.export(
+        exported = exporting.export(
             self.model,
             save_path,
             images=images,
             labels=labels,
             class_names=tuple(self.labels),
-            metadata=export.run_facts(
+            metadata=metadata.run_facts(
                 dataset=splits.manifest,
                 settings=settings,
                 recipe=recipe_of(settings, self._plan),
                 threshold=self.calibration.threshold if self.calibration else None,
-                accuracy=export.accuracy_fact(self.evaluation) if self.evaluation else None,
+                accuracy=metadata.accuracy_fact(self.evaluation) if self.evaluation else None,
             ),
             novelty=self._look_of(splits) if kind == "onnx" else None,
-            calibration=inference.calibration_images(splits) if int8 else None,
+            calibration=keras_inference.calibration_images(splits) if int8 else None,
             show_examples=self._is_fashion_mnist(splits),
         )
         if self._run:
@@ -473,7 +458,7 @@ class ApparelClassifier(DataSteps):
         history = self._train(splits, settings, number_format, run.checkpoints() if run else None)
         self.classes_ = np.arange(self.n_classes)
         if run:
-            run.write_history(history, self.calibration, models.weights_sha256(self.model))
+            run.write_history(history, self.calibration, architectures.weights_sha256(self.model))
             # At once: whatever fails later, minutes of training are not lost.
             self.export_model(run.path / MODEL_FILE)
             run.write_novelty(self._look_of(splits))
@@ -486,14 +471,14 @@ class ApparelClassifier(DataSteps):
         Raises:
             ModelFileError: they do not fit.
         """
-        inference.check_fits(
+        keras_inference.check_fits(
             self.model, n_classes=len(self.labels), img_shape=tuple(images.shape[1:])
         )
 
     def _is_fashion_mnist(self, splits: Splits) -> bool:
         """Whether the images are those of Fashion-MNIST, and nobody has put in others since."""
         return (
-            splits.manifest["source"] == export.FASHION_MNIST
+            splits.manifest["source"] == metadata.FASHION_MNIST
             and self.data_check is not None
             and splits.manifest.get("sha256") == self.data_check.sha256
             and splits.train_images is self._validation[1]

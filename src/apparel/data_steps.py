@@ -7,14 +7,18 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel import data, prepare, screening, text
-from apparel.data import Source
-from apparel.errors import DataError
+from apparel.core.errors import DataError
+from apparel.core.records import ARRAYS, Dataset, Splits
+from apparel.data import loading
+from apparel.data.arrays import from_arrays
+from apparel.data.image_table import SPLITS, image_folder, image_table
+from apparel.data.loading import Source
+from apparel.data.quality import screening
+from apparel.data.splits import is_prepared, prepare, without_grey_axis
 from apparel.estimator import IMG_SHAPE, N_CLASSES, ArrayClassifier, need
-from apparel.image_table import SPLITS, image_folder, image_table
-from apparel.records import ARRAYS, Dataset, Splits
-from apparel.run_folder import IMAGES_FILE
-from apparel.rundir import RunDirectory
+from apparel.reporting import text
+from apparel.runs.folder import IMAGES_FILE
+from apparel.runs.run_directory import RunDirectory
 
 
 class DataSteps(ArrayClassifier):
@@ -41,12 +45,12 @@ class DataSteps(ArrayClassifier):
                 "data_dir": os.fspath(self.data_dir) if self.data_dir else None,
             }
             self._run = RunDirectory.create(self.run_dir, name=settings.model_name, request=request)
-        dataset = data.load(source, data_dir=self.data_dir, **settings.of_data)
+        dataset = loading.load(source, data_dir=self.data_dir, **settings.of_data)
         self._follow(dataset)
         dataset = self._screened(dataset)
         self.labels = list(dataset.class_names)
-        self.train_images = prepare.without_grey_axis(dataset.train_images)
-        self.test_images = prepare.without_grey_axis(dataset.test_images)
+        self.train_images = without_grey_axis(dataset.train_images)
+        self.test_images = without_grey_axis(dataset.test_images)
         self.train_labels, self.test_labels = dataset.train_labels, dataset.test_labels
         self.orig_test_labels = dataset.test_labels
         self._manifest = {"source": dataset.source}
@@ -67,14 +71,14 @@ class DataSteps(ArrayClassifier):
             DataError: images, labels and class names do not fit together.
         """
         arrays = self._images_and_labels("prepare_data")
-        if prepare.is_prepared(*arrays[:2]):
+        if is_prepared(*arrays[:2]):
             return self
-        dataset = self._untouched(arrays) or data.from_arrays(
+        dataset = self._untouched(arrays) or from_arrays(
             *arrays,
             class_names=self.labels,
             source=str(self._manifest.get("source", ARRAYS)),
         )
-        splits = prepare.prepare(dataset, self._settings())
+        splits = prepare(dataset, self._settings())
         self.train_images, self.train_labels = splits.train_images, splits.train_labels
         self.test_images, self.test_labels = splits.test_images, splits.test_labels
         self.orig_test_labels = dataset.test_labels
@@ -156,7 +160,7 @@ class DataSteps(ArrayClassifier):
         """
         arrays = self._images_and_labels(step)
         for images, labels in (arrays[:2], arrays[2:]):
-            need(prepare.is_prepared(images, labels), step, "prepare_data")
+            need(is_prepared(images, labels), step, "prepare_data")
         return arrays
 
     def _images_and_labels(self, step: str) -> tuple[Any, ...]:

@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from apparel import backend, budget, calibration, data, inference, models, prepare, train
-from apparel.backend import NumberFormat
-from apparel.begun import Begun
-from apparel.checkpoints import CheckpointFolder
-from apparel.errors import StepOrderError
-from apparel.images import ImageArray
-from apparel.recipes import recipe_of
-from apparel.records import (
+from apparel.core import backend
+from apparel.core.backend import NumberFormat
+from apparel.core.errors import StepOrderError
+from apparel.core.image_array import ImageArray
+from apparel.core.recipes import recipe_of
+from apparel.core.records import (
     ARRAYS,
     Calibration,
     DataCheck,
@@ -26,9 +24,17 @@ from apparel.records import (
     Novelty,
     Splits,
 )
-from apparel.rundir import RunDirectory
-from apparel.settings import Dtype, Plan, Settings
-from apparel.values import parse_time
+from apparel.core.settings import Dtype, Plan, Settings
+from apparel.core.validation import parse_time
+from apparel.data.sources import fashion_mnist
+from apparel.data.splits import as_unit_images, encode_labels, image_shape, one_hot, split
+from apparel.evaluation import calibration
+from apparel.models import architectures, keras_inference
+from apparel.runs.checkpoints import CheckpointFolder
+from apparel.runs.provenance import Begun
+from apparel.runs.run_directory import RunDirectory
+from apparel.training import budget
+from apparel.training import fit as fit_module
 
 T = TypeVar("T")
 
@@ -154,16 +160,16 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """
         self._plan = None
         settings = self._settings()
-        img_shape = prepare.image_shape(X, self.img_shape)
-        images = prepare.as_unit_images(X, img_shape)
-        classes, labels = prepare.encode_labels(y, n_images=len(images))
-        rows = prepare.one_hot(labels, len(classes))
-        splits = prepare.split(
+        img_shape = image_shape(X, self.img_shape)
+        images = as_unit_images(X, img_shape)
+        classes, labels = encode_labels(y, n_images=len(images))
+        rows = one_hot(labels, len(classes))
+        splits = split(
             images, rows, images[:0], rows[:0], settings=settings, manifest={"source": ARRAYS}
         )
         self.model = self._new_model(len(classes), img_shape, n_images=len(images))
         settings = self._settings()
-        train.compile_model(self.model, settings)
+        fit_module.compile_model(self.model, settings)
         self._forget_training()
         self.train_images = self.train_labels = self.test_images = self.test_labels = None
         self.orig_test_labels = None
@@ -188,8 +194,8 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             DataError: X does not fit the model.
         """
         need(self.training_logs, "predict_proba", "fit() or run_training")
-        images = prepare.as_unit_images(X, self.model.input_shape[1:])
-        return inference.predict_probabilities(self.model, images)
+        images = as_unit_images(X, self.model.input_shape[1:])
+        return keras_inference.predict_probabilities(self.model, images)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803  # scikit-learn's name
         """Give every image's most probable class.
@@ -260,7 +266,7 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             settings = self._settings()
             print(f"Budget of {settings.budget:.0f} s: {self._plan}")
         recipe = recipe_of(settings)
-        return models.create(
+        return architectures.create(
             recipe.model_name,
             n_classes=n_classes,
             img_shape=img_shape,
@@ -283,8 +289,8 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     ) -> History:
         """Train and calibrate the model, and keep what came of it."""
         self.evaluation = None
-        self._replace_model(models.uncalibrated(self.model), settings)
-        self.training_logs = train.fit(
+        self._replace_model(architectures.uncalibrated(self.model), settings)
+        self.training_logs = fit_module.fit(
             self.model,
             splits,
             settings,
@@ -294,17 +300,17 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         )
         self._splits, self._novelty, self._trained_with = splits, None, settings
         self.calibration = calibration.fit(
-            *inference.predict_validation(self.model, splits),
+            *keras_inference.predict_validation(self.model, splits),
             target_accuracy=settings.target_accuracy,
             smoothed=recipe_of(settings, self._plan).label_smoothing > 0,
         )
-        self._replace_model(models.calibrated(self.model, self.calibration), settings)
+        self._replace_model(architectures.calibrated(self.model, self.calibration), settings)
         return self.training_logs
 
     def _replace_model(self, model: Any, settings: Settings) -> None:
         """Take a model with another end, compiled like the one before."""
         if model is not self.model:
-            train.compile_model(model, settings)
+            fit_module.compile_model(model, settings)
             self.model = model
 
     def _forget_training(self) -> None:
@@ -339,6 +345,6 @@ def need(value: T | None, step: str, first: str) -> T:
 
 def _default_labels(n_classes: int) -> list[str]:
     """Fashion-MNIST's class names where their number fits, else numbers."""
-    if n_classes == len(data.FASHION_MNIST_LABELS):
-        return list(data.FASHION_MNIST_LABELS)
+    if n_classes == len(fashion_mnist.FASHION_MNIST_LABELS):
+        return list(fashion_mnist.FASHION_MNIST_LABELS)
     return [str(k) for k in range(n_classes)] if isinstance(n_classes, int) else []

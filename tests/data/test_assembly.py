@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from apparel.core.errors import DataError
+from apparel.core.image_array import StoredImages
 from apparel.data import assembly
 from apparel.data.assembly import LabelledImages, assemble, join
-from apparel.errors import DataError
-from apparel.images import StoredImages
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 3, 4, 1), np.uint8)
 

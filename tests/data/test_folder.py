@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from apparel import data
-from apparel.data.folder import read_folder
-from apparel.errors import DataError
+from apparel.core.errors import DataError
+from apparel.data import loading
+from apparel.data.sources.folder import read_folder
 
 
 def put(path: Path, grey: int) -> None:
@@ -54,7 +54,7 @@ def test_splits_are_known_by_their_names(folder: Path, validation: str) -> None:
     by_split = dict(zip(found.names, found.splits, strict=True))
     assert by_split[f"{validation}/a/1.png"] == "validation"
     assert by_split["Test/b/2.png"] == "test"
-    made = data.load(folder)
+    made = loading.load(folder)
     assert made.class_names == ("a", "b")
     assert sorted(made.test_images[:, 0, 0, 0].tolist()) == [20, 21, 120, 121]
     held_out = made.train_images[made.validation]
@@ -66,13 +66,13 @@ def test_classes_are_matched_by_name(folder: Path) -> None:
         for k, label in enumerate(labels):
             put(folder / split / label / "1.png", k)
     with pytest.raises(DataError, match=r"no test images of 'b'|no train images of 'd'"):
-        data.load(folder)
+        loading.load(folder)
 
 
 def test_a_lone_training_folder_is_divided(folder: Path) -> None:
     for i in range(20):
         put(folder / "train" / "ab"[i % 2] / f"{i}.png", i)
-    made = data.load(folder, test_split=0.3)
+    made = loading.load(folder, test_split=0.3)
     assert np.bincount(made.test_labels).tolist() == [3, 3]
 
 
@@ -121,7 +121,7 @@ def test_a_broken_file_costs_nothing_but_itself(folder: Path) -> None:
     for i in range(30):
         put(folder / "ab"[i % 2] / f"{i}.png", i)
     (folder / "a" / "new\nline.png").write_text("no image")
-    made = data.load(folder)
+    made = loading.load(folder)
     assert len(made.train_labels) + len(made.test_labels) == 30
     assert list(made.files.unreadable) == ["a/new\nline.png"]
 
@@ -132,9 +132,9 @@ def test_too_many_broken_files_are_an_error(folder: Path) -> None:
     for name in ("x", "y"):
         (folder / "a" / f"{name}.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"2 of 20 files .*10.0%.* at most 5.0% .*a/x.png") as error:
-        data.load(folder)
+        loading.load(folder)
     assert "\n" not in str(error.value)
-    assert len(data.load(folder, max_bad=0.1).files.unreadable) == 2
+    assert len(loading.load(folder, max_bad=0.1).files.unreadable) == 2
 
 
 EMPTY = {
@@ -153,7 +153,7 @@ def test_a_folder_of_another_kind_is_refused(folder: Path, names, message: str) 
     for i, name in enumerate(names):
         put(folder / name, i)
     with pytest.raises(DataError, match=message):
-        data.load(folder)
+        loading.load(folder)
 
 
 def test_a_folder_without_any_image_is_refused(folder: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_folder_without_any_image_is_refused(folder: Path) -> None:
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text("no image")
     with pytest.raises(DataError, match="none of the 2 files"):
-        data.load(folder)
+        loading.load(folder)
 
 
 def test_names_of_every_kind_are_read(folder: Path) -> None:

@@ -16,12 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from apparel import data
+from apparel.core.errors import DataError
 from apparel.data import bounds, loading
-from apparel.data.idx import read_idx_file
-from apparel.data.npz import read_npz
-from apparel.data.table import read_table
-from apparel.errors import DataError
+from apparel.data.sources.idx import read_idx_file
+from apparel.data.sources.npz import read_npz
+from apparel.data.sources.table import read_table
 from tests.data.test_npz import GOOD
 from tests.data.test_table import GREY, written
 
@@ -180,7 +179,7 @@ def test_what_does_not_fit_into_memory_is_said(
     monkeypatch.setattr(loading, "read_npz", fill)
     (tmp_path / "set.npz").touch()
     with pytest.raises(DataError, match="does not fit into this machine's memory") as refused:
-        data.load(tmp_path / "set.npz")
+        loading.load(tmp_path / "set.npz")
     assert refused.value.exit_code == 3
 
 
@@ -188,7 +187,7 @@ def test_what_does_not_fit_into_memory_is_said(
 def test_a_pipe_is_not_waited_for(tmp_path: Path, suffix: str) -> None:
     os.mkfifo(tmp_path / f"set{suffix}")
     with pytest.raises(DataError, match="is a pipe, a device or a socket"):
-        data.load(tmp_path / f"set{suffix}")
+        loading.load(tmp_path / f"set{suffix}")
 
 
 # -- labels ----------------------------------------------------------------------------
@@ -221,14 +220,14 @@ def test_a_label_is_kept_as_it_is(tmp_path: Path) -> None:
 def test_a_label_that_is_no_name_is_refused(label: str, said: str) -> None:
     images = np.zeros((4, 2, 2), np.uint8)
     with pytest.raises(DataError, match=said) as refused:
-        data.load((images, np.array([label, label, "b", "b"])))
+        loading.load((images, np.array([label, label, "b", "b"])))
     assert str(refused.value).isprintable()
 
 
 def test_any_letters_and_signs_make_a_name() -> None:
     images = np.arange(16, dtype=np.uint8).reshape(4, 2, 2)
     names = ["👩‍🦰 T-shirt/top", "платье №1"]  # Cyrillic is meant
-    assert set(data.load((images, np.repeat(names, 2))).class_names) == set(names)
+    assert set(loading.load((images, np.repeat(names, 2))).class_names) == set(names)
 
 
 # -- files that a table lists ----------------------------------------------------------
@@ -289,7 +288,7 @@ def test_what_a_message_shows_of_a_table_is_short_and_harmless(
 ) -> None:
     (tmp_path / "set.csv").write_bytes(content)
     with pytest.raises(DataError) as refused:
-        data.load(tmp_path / "set.csv")
+        loading.load(tmp_path / "set.csv")
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 1000
 

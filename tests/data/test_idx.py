@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apparel import data
-from apparel.data.idx import find_idx, read_idx, read_idx_file
-from apparel.errors import DataError
+from apparel.core.errors import DataError
+from apparel.data import loading
+from apparel.data.sources.idx import find_idx, read_idx, read_idx_file
 
 RANDOM = np.random.default_rng(0)
 TRAIN = RANDOM.integers(0, 256, (12, 5, 4), np.uint8)
@@ -43,7 +43,7 @@ def test_images_and_labels_are_read_as_they_are(folder: Path) -> None:
 
 
 def test_a_folder_of_idx_files_is_a_source(folder: Path) -> None:
-    found = data.load(folder)
+    found = loading.load(folder)
     assert found.class_names == ("8", "9", "10")
     assert found.img_shape == (5, 4, 1)
     assert np.bincount(found.train_labels).tolist() == [4, 4, 4]
@@ -62,7 +62,7 @@ def test_emnists_names_are_known(tmp_path: Path) -> None:
         labels = np.arange(len(images)) % 2 + 1
         (tmp_path / f"{stem}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images)))
         (tmp_path / f"{stem}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels)))
-    assert data.load(tmp_path).class_names == ("1", "2")
+    assert loading.load(tmp_path).class_names == ("1", "2")
     (tmp_path / "emnist-digits-train-images-idx3-ubyte.gz").write_bytes(b"")
     with pytest.raises(DataError, match=r"several sets.*digits.*letters"):
         find_idx(tmp_path)
@@ -113,4 +113,4 @@ def test_a_cut_gzip_file_is_refused(tmp_path: Path, keep: int) -> None:
 def test_images_and_labels_of_different_number_are_refused(folder: Path) -> None:
     (folder / "train-labels-idx1-ubyte").write_bytes(idx(np.arange(11) % 3))
     with pytest.raises(DataError, match="holds 12 images, but train-labels-idx1-ubyte 11 labels"):
-        data.load(folder)
+        loading.load(folder)

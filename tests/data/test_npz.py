@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apparel import data
-from apparel.errors import DataError
+from apparel.core.errors import DataError
+from apparel.data import loading
 
 RANDOM = np.random.default_rng(0)
 GOOD = {
@@ -26,7 +26,7 @@ def saved(folder: Path, **arrays: object) -> Path:
 
 
 def test_every_image_keeps_its_label_and_split(tmp_path: Path) -> None:
-    found = data.load(saved(tmp_path))
+    found = loading.load(saved(tmp_path))
     for split in ("train", "test"):
         names = getattr(found.files, split)
         positions = [int(name.removeprefix(f"set.npz:x_{split}#")) for name in names]
@@ -42,18 +42,18 @@ def test_compressed_files_and_text_labels_are_read(tmp_path: Path) -> None:
     path = tmp_path / "set.npz"
     words = {name: np.array(["ü", "b", "a"])[GOOD[name]] for name in ("y_train", "y_test")}
     np.savez_compressed(path, **GOOD | words)
-    assert data.load(path).class_names == ("a", "b", "ü")
+    assert loading.load(path).class_names == ("a", "b", "ü")
 
 
 def test_floating_point_pixels_are_rounded(tmp_path: Path) -> None:
-    whole = data.load(saved(tmp_path))
+    whole = loading.load(saved(tmp_path))
     floats = {name: GOOD[name] / 255 for name in ("x_train", "x_test")}
-    assert data.load(saved(tmp_path, **floats)).sha256 == whole.sha256
+    assert loading.load(saved(tmp_path, **floats)).sha256 == whole.sha256
 
 
 def test_labels_in_a_column_are_read(tmp_path: Path) -> None:
-    plain = data.load(saved(tmp_path))
-    column = data.load(saved(tmp_path, y_train=GOOD["y_train"][:, None]))
+    plain = loading.load(saved(tmp_path))
+    column = loading.load(saved(tmp_path, y_train=GOOD["y_train"][:, None]))
     assert column.sha256 == plain.sha256
 
 
@@ -81,7 +81,7 @@ BAD = {
 @pytest.mark.parametrize(("arrays", "message"), BAD.values(), ids=BAD)
 def test_a_bad_array_is_refused(tmp_path: Path, arrays: dict, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        data.load(saved(tmp_path, **arrays))
+        loading.load(saved(tmp_path, **arrays))
 
 
 @pytest.mark.parametrize("share", range(10))
@@ -90,7 +90,7 @@ def test_a_cut_file_is_refused(tmp_path: Path, share: int) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * share // 10])
     with pytest.raises(DataError, match="cannot be used"):
-        data.load(path)
+        loading.load(path)
 
 
 def test_a_header_that_promises_too_much_is_refused(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_header_that_promises_too_much_is_refused(tmp_path: Path) -> None:
         for name in GOOD:
             archive.writestr(f"{name}.npy", header.getvalue())
     with pytest.raises(DataError, match="should hold 100000000000000 bytes, but holds 0"):
-        data.load(path)
+        loading.load(path)
 
 
 def test_objects_are_never_unpickled(tmp_path: Path) -> None:
@@ -113,5 +113,5 @@ def test_objects_are_never_unpickled(tmp_path: Path) -> None:
 
     objects = np.array([Canary()] * 12, dtype=object)
     with pytest.raises(DataError, match="pickled objects"):
-        data.load(saved(tmp_path, x_train=objects))
+        loading.load(saved(tmp_path, x_train=objects))
     assert not (tmp_path / "canary").exists()

@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from apparel import data
-from apparel.data import parquet_process
-from apparel.data.parquet import EncodedImages, read_parquet
-from apparel.data.parquet_file import ParquetTable
-from apparel.data.parquet_process import reading
-from apparel.errors import DataError
+from apparel.core.errors import DataError
+from apparel.data import loading
+from apparel.data.parquet import process as process_module
+from apparel.data.parquet.file import ParquetTable
+from apparel.data.parquet.process import reading
+from apparel.data.parquet.table import EncodedImages, read_parquet
 
 GREYS = list(range(0, 240, 20))
 
@@ -110,14 +110,14 @@ def test_a_cut_file_is_refused(tmp_path: Path, images, share: int) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * share // 10])
     with pytest.raises(DataError, match="no Parquet file that can be read"):
-        data.load(path)
+        loading.load(path)
 
 
 def test_without_pyarrow_the_command_to_install_it_is_named(tmp_path: Path) -> None:
     (tmp_path / "set.parquet").write_bytes(b"")
     code = (
         "import sys; sys.modules['pyarrow'] = None\n"
-        "from apparel.cli import main; sys.exit(main(['check', 'set.parquet']))"
+        "from apparel.cli.main import main; sys.exit(main(['check', 'set.parquet']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -151,7 +151,7 @@ def print_and_end(_table: ParquetTable) -> None:
 
 def serve_harmful(pipe, name: str, harm) -> None:
     ParquetTable.facts = harm
-    parquet_process._serve(pipe, name)
+    process_module._serve(pipe, name)
 
 
 @pytest.mark.parametrize(
@@ -167,8 +167,8 @@ def test_a_file_that_harms_the_process_is_refused(
     tmp_path: Path, images, monkeypatch: pytest.MonkeyPatch, capfd, harm, said: str
 ) -> None:
     path = written(tmp_path / "set.parquet", {"image": images, "label": [0, 1] * 6})
-    monkeypatch.setattr(parquet_process, "SECONDS", 1.0)
-    monkeypatch.setattr(parquet_process, "_serve", partial(serve_harmful, harm=harm))
+    monkeypatch.setattr(process_module, "SECONDS", 1.0)
+    monkeypatch.setattr(process_module, "_serve", partial(serve_harmful, harm=harm))
     with pytest.raises(DataError, match=said):
         read(path)
     assert capfd.readouterr() == ("", "")
@@ -177,12 +177,12 @@ def test_a_file_that_harms_the_process_is_refused(
 
 def asked(path: Path, monkeypatch: pytest.MonkeyPatch, *questions: bytes) -> list[bytes]:
     """What the process would answer, without one."""
-    monkeypatch.setattr(parquet_process, "_limit_memory", lambda _: None)
-    monkeypatch.setattr(parquet_process.os, "dup2", lambda *_: None)
+    monkeypatch.setattr(process_module, "_limit_memory", lambda _: None)
+    monkeypatch.setattr(process_module.os, "dup2", lambda *_: None)
     ours, theirs = multiprocessing.Pipe()
     for question in questions:
         ours.send_bytes(question)
-    answering = threading.Thread(target=parquet_process._serve, args=(theirs, str(path)))
+    answering = threading.Thread(target=process_module._serve, args=(theirs, str(path)))
     answering.start()
     answers = []
     while ours.poll(10):

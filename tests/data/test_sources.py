@@ -13,10 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from apparel import ApparelClassifier, data, prepare
-from apparel.errors import DataError, UsageError
-from apparel.records import Dataset
-from apparel.settings import Settings
+from apparel import ApparelClassifier
+from apparel.core.errors import DataError, UsageError
+from apparel.core.records import Dataset
+from apparel.core.settings import Settings
+from apparel.data import loading
+from apparel.data.splits import prepare
 
 N_TRAIN, N_TEST = 400, 100
 
@@ -24,7 +26,7 @@ N_TRAIN, N_TEST = 400, 100
 @pytest.fixture(scope="module")
 def real() -> Dataset:
     """Some real images, in an order of their own."""
-    return data.load(limit=N_TRAIN, seed=2)
+    return loading.load(limit=N_TRAIN, seed=2)
 
 
 def parts(real: Dataset):
@@ -109,13 +111,13 @@ def test_every_form_gives_the_same_dataset_and_splits(
 ) -> None:
     folder = tmp_path / "set"
     folder.mkdir()
-    made = data.load(form(real, folder))
-    first = data.load(as_npz(real, tmp_path))
+    made = loading.load(form(real, folder))
+    first = loading.load(as_npz(real, tmp_path))
     assert made.sha256 == first.sha256
     assert made.test_sha256 == first.test_sha256
     assert made.class_names == tuple("0123456789")
     np.testing.assert_array_equal(made.train_images, first.train_images)
-    splits, expected = (prepare.prepare(x, Settings(seed=5)) for x in (made, first))
+    splits, expected = (prepare(x, Settings(seed=5)) for x in (made, first))
     np.testing.assert_array_equal(splits.training, expected.training)
     np.testing.assert_array_equal(splits.validation, expected.validation)
     # Not equal by being empty: the images are those that went in.
@@ -124,7 +126,7 @@ def test_every_form_gives_the_same_dataset_and_splits(
 
 
 def test_arrays_keep_their_order(real: Dataset) -> None:
-    made = data.load(
+    made = loading.load(
         ((real.train_images[..., 0], real.train_labels), (real.test_images, real.test_labels))
     )
     np.testing.assert_array_equal(made.train_images, real.train_images)
@@ -133,7 +135,7 @@ def test_arrays_keep_their_order(real: Dataset) -> None:
 
 def test_arrays_without_test_images_give_some(real: Dataset) -> None:
     words = np.array(["x", "y"])[real.train_labels % 2]
-    made = data.load((real.train_images / 255, words), test_split=0.25)
+    made = loading.load((real.train_images / 255, words), test_split=0.25)
     assert made.class_names == ("x", "y")
     assert len(made.test_labels) == N_TRAIN // 4
     positions = [int(name.partition("#")[2]) for name in made.files.test]
@@ -143,15 +145,15 @@ def test_arrays_without_test_images_give_some(real: Dataset) -> None:
 @pytest.mark.parametrize("source", [(), (1,), (np.zeros((3, 2, 2)), None), 7])
 def test_what_is_no_pair_of_arrays_is_refused(source: object) -> None:
     with pytest.raises(UsageError, match=r"\(X, y\)"):
-        data.load(source)
+        loading.load(source)
 
 
 def test_a_source_that_is_not_there_or_nothing_known_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no data source 'nowhere'.*fashion-mnist.*path"):
-        data.load("nowhere")
+        loading.load("nowhere")
     (tmp_path / "set.zip").write_bytes(b"")
     with pytest.raises(DataError, match=r"ends in .csv, .parquet or .npz"):
-        data.load(tmp_path / "set.zip")
+        loading.load(tmp_path / "set.zip")
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +183,7 @@ def test_equal_images_are_not_divided_between_training_and_testing(tmp_path: Pat
     images = np.random.default_rng(0).integers(0, 256, (40, 9, 9), dtype=np.uint8)
     copies = np.concatenate([images, images, images])
     labels = np.tile(np.arange(40) % 2, 3)
-    made = data.load((copies, labels), seed=1)
+    made = loading.load((copies, labels), seed=1)
     assert len(made.test_labels) == 24
     train, test = (
         {image.tobytes() for image in part} for part in (made.train_images, made.test_images)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from apparel import data
-from apparel.data.table import find_tables, read_table
-from apparel.errors import DataError
+from apparel.core.errors import DataError
+from apparel.data import loading
+from apparel.data.sources.table import find_tables, read_table
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (12, 4, 4), np.uint8)
@@ -107,7 +107,7 @@ def test_a_column_of_splits_is_kept(pictures: Path) -> None:
     ]
     found = read(written(pictures / "set.csv", rows))
     assert found.splits == ["train", "train", "validation", "test"] * 3
-    made = data.load(pictures / "set.csv")
+    made = loading.load(pictures / "set.csv")
     assert len(made.test_labels) == len(made.validation) == 3
 
 
@@ -128,7 +128,7 @@ def test_a_table_for_each_split_is_found_by_its_name(tmp_path: Path) -> None:
         "fashion-mnist_train.csv": "train",
         "fashion-mnist_test.csv": "test",
     }
-    made = data.load(tmp_path)
+    made = loading.load(tmp_path)
     assert (len(made.train_labels), len(made.test_labels)) == (8, 4)
     assert {name.partition("#")[0] for name in made.files.test} == {"fashion-mnist_test.csv"}
     (tmp_path / "fashion-mnist_train.csv").unlink()

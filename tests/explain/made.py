@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from apparel.intervals import wilson_interval
-from apparel.records import (
+from apparel.core.records import (
     Attack,
     ClassScores,
     CorruptionCurve,
@@ -18,6 +17,7 @@ from apparel.records import (
     ReliabilityBin,
     Robustness,
 )
+from apparel.evaluation.intervals import wilson_interval
 from tests.conftest import UNSURE
 
 UNKNOWN = Interval(0.0, 0.0, 1.0)

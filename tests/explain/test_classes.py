@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from apparel.explain.classes import confused_pair, hardest_class
-from apparel.records import Evidence, Interval
+from apparel.core.records import Evidence, Interval
+from apparel.explain.findings.classes import confused_pair, hardest_class
 from tests.explain.made import PERFECT, TYPICAL, evaluation, evidence
 
 LOOK = (

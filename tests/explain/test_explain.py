@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apparel.explain import RULES, explain
-from apparel.records import Evidence, Finding, Interval, Topic
+from apparel.core.records import Evidence, Finding, Interval, Topic
+from apparel.explain.findings import RULES, explain
 from tests.explain.made import (
     LEVEL,
     TYPICAL,
@@ -73,7 +73,7 @@ def test_of_equal_weights_the_earlier_rule_comes_first(monkeypatch):
         return lambda known: finding
 
     rules = (rule("gap", 0.5), lambda known: None, rule("imbalance", 1.0), rule("guessing", 0.5))
-    monkeypatch.setattr("apparel.explain.RULES", rules)
+    monkeypatch.setattr("apparel.explain.findings.RULES", rules)
     assert [f.topic for f in explain(healthy())] == ["imbalance", "gap", "guessing"]
 
 

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from apparel.explain import headline
-from apparel.records import Interval
+from apparel.core.records import Interval
+from apparel.explain.findings import headline
 from tests.explain.made import PERFECT, TYPICAL, evaluation
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from apparel.explain.images import imbalance, suspicious_labels, untested_classes
+from apparel.explain.findings.images import imbalance, suspicious_labels, untested_classes
 from tests.explain.made import TYPICAL, evidence, suspects
 
 UNEVEN = [[4, 6, 0], [5, 95, 0], [0, 0, 100]]

@@ -1,7 +1,7 @@
 import pytest
 
-from apparel.explain.robustness import weak_robustness
-from apparel.records import Interval
+from apparel.core.records import Interval
+from apparel.explain.findings.robustness import weak_robustness
 from tests.explain.made import TYPICAL, curve, evidence, robustness
 
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from apparel.explain.training import course_of_training, gap
-from apparel.records import Evidence, History
+from apparel.core.records import Evidence, History
+from apparel.explain.findings.training import course_of_training, gap
 from tests.explain.made import LEVEL, PERFECT, TYPICAL, evaluation, evidence, falling, history
 
 WRONG = 40 / 300  # of TYPICAL

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from apparel.explain.trust import confidence, guessing, perfect_result, small_test_set
-from apparel.intervals import wilson_interval
-from apparel.records import Evidence, Interval
+from apparel.core.records import Evidence, Interval
+from apparel.evaluation.intervals import wilson_interval
+from apparel.explain.findings.trust import confidence, guessing, perfect_result, small_test_set
 from tests.explain.made import PERFECT, TYPICAL, confidences, evaluation, evidence
 
 

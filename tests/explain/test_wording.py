@@ -1,6 +1,6 @@
 import pytest
 
-from apparel.explain.wording import listed, points
+from apparel.explain.findings.wording import listed, points
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, TextIO
 
-from apparel.errors import ApparelError
+from apparel.core.errors import ApparelError
 from benchmarks.torture.fuzzing import lines
 from benchmarks.torture.fuzzing.mutators import mutated
 from benchmarks.torture.fuzzing.targets import CACHE, Target, by_name

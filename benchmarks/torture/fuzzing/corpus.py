@@ -208,7 +208,7 @@ def names() -> Files:
 def keras() -> Files:
     """A model as Keras saves it; made in another process, as Keras takes seconds to load."""
     code = (
-        "import sys; from apparel import models\n"
+        "import sys; from apparel.models import architectures as models\n"
         "models.create('cnn', n_classes=2, img_shape=(8, 8, 1), seed=0).save(sys.argv[1])"
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from apparel import data, decode, image_sources, photo
+from apparel.core.errors import ApparelError, DataError, ModelFileError
+from apparel.data import decode, fashion_photo, loading
 from apparel.data.assembly import assemble
+from apparel.data.decode.tasks import Task, read_task
 from apparel.data.decoded import decode_files
-from apparel.data.idx import find_idx, read_idx
-from apparel.data.parquet_file import ParquetTable
-from apparel.decode.tasks import Task, read_task
-from apparel.errors import ApparelError, DataError, ModelFileError
+from apparel.data.inputs import image_sources
+from apparel.data.parquet.file import ParquetTable
+from apparel.data.sources.idx import find_idx, read_idx
 from apparel.predict import reading
 from benchmarks.torture.fuzzing import corpus, mutators, structured
 from benchmarks.torture.fuzzing.mutators import BLIND, Mutator
@@ -70,7 +71,7 @@ def _idx(path: Path) -> None:
 
 def _load(path: Path) -> None:
     os.environ["APPAREL_CACHE"] = str(path.parent / CACHE)
-    data.load(path)
+    loading.load(path)
 
 
 def _parquet(path: Path) -> None:
@@ -85,14 +86,14 @@ def _image(path: Path) -> None:
     facts = decode.inspect(content)
     pixels = decode.read(path, (28, 28, 1))
     decode.decode_within(content, 64)
-    photo.read(content, name="mutant")
+    fashion_photo.read(content, name="mutant")
     chunk = read_task(Task([0], [str(path)], ["mutant"], "alike"))
     if pixels.shape != (28, 28, 1) or min(facts.height, facts.width) < 1 or chunk.problems:
         raise AssertionError(f"read as {pixels.shape}, {facts} and {chunk.problems}")
 
 
 def _onnx(path: Path) -> None:
-    from apparel.predict import load  # noqa: PLC0415  # ONNX Runtime, for this target alone
+    from apparel.predict.predictor import load  # noqa: PLC0415  # ONNX Runtime, for this target alone
 
     predictor = load(path, exact=True)
     images = np.zeros((1, *predictor.img_shape), np.uint8)
@@ -203,7 +204,7 @@ PATTERNS = (
 TARGETS: tuple[Target, ...] = (
     Target(
         name="idx",
-        modules=("apparel.data.idx", "apparel.data.assembly"),
+        modules=("apparel.data.sources.idx", "apparel.data.assembly"),
         seeds=corpus.idx,
         beside=corpus.idx,
         read=_idx,
@@ -211,7 +212,7 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target(
         name="npz",
-        modules=("apparel.data.npz", "apparel.data.pixels"),
+        modules=("apparel.data.sources.npz", "apparel.data.pixels"),
         seeds=corpus.npz,
         read=_load,
         mutators=(
@@ -222,7 +223,7 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target(
         name="csv",
-        modules=("apparel.data.table", "apparel.data.files"),
+        modules=("apparel.data.sources.table", "apparel.data.image_files"),
         seeds=corpus.csv_tables,
         beside=corpus.pictures,
         read=_load,
@@ -230,19 +231,19 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target(
         name="parquet",
-        modules=("apparel.data.parquet_file",),
+        modules=("apparel.data.parquet.file",),
         seeds=corpus.parquet,
         read=_parquet,
     ),
     Target(
         name="image",
         modules=(
-            "apparel.decode",
-            "apparel.decode.cost",
-            "apparel.decode.opening",
-            "apparel.decode.pixels",
-            "apparel.decode.tasks",
-            "apparel.photo",
+            "apparel.data.decode",
+            "apparel.data.decode.cost",
+            "apparel.data.decode.opening",
+            "apparel.data.decode.pixels",
+            "apparel.data.decode.tasks",
+            "apparel.data.fashion_photo",
         ),
         seeds=corpus.images,
         read=_image,
@@ -251,7 +252,7 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target(
         name="onnx",
-        modules=("apparel.onnx_file.*",),
+        modules=("apparel.predict.onnx_check.*",),
         seeds=_models,
         read=_onnx,
         refusal=ModelFileError,
@@ -260,7 +261,7 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target(
         name="names",
-        modules=("apparel.image_sources", "apparel.predict.reading"),
+        modules=("apparel.data.inputs.image_sources", "apparel.predict.reading"),
         seeds=corpus.names,
         beside=corpus.pictures,
         read=_names,

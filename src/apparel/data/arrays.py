@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from apparel.errors import DataError
-from apparel.images import ImageArray, digests
-from apparel.records import Dataset, Files
+from apparel.core.errors import DataError
+from apparel.core.image_array import ImageArray, digests
+from apparel.core.records import Dataset, Files
 
 GREY, COLOUR = 3, 4  # dimensions: n, h, w and n, h, w, c
 CHANNELS = (1, 3)

@@ -13,11 +13,11 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from apparel.core.errors import DataError
+from apparel.core.image_array import ImageArray, StoredImages, digests, first_equal, take
+from apparel.core.records import Dataset, Files
 from apparel.data.arrays import make_dataset
-from apparel.errors import DataError
-from apparel.images import ImageArray, StoredImages, digests, first_equal, take
-from apparel.records import Dataset, Files
-from apparel.sampling import stratified_split
+from apparel.data.stratify import stratified_split
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 

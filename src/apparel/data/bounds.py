@@ -6,7 +6,7 @@ drawings grow 2 to 60 times. So what promises to grow much more is refused befor
 
 from pathlib import Path
 
-from apparel.errors import DataError
+from apparel.core.errors import DataError
 
 # What any file may unpack to, however small it is.
 SMALL_BYTES = 1 << 24

@@ -7,10 +7,8 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel.data.npy import ImageWriter
-from apparel.data.pixel_cache import Listing, PixelCache
-from apparel.decode.processes import read_in_processes
-from apparel.decode.tasks import (
+from apparel.data.decode.processes import read_in_processes
+from apparel.data.decode.tasks import (
     FEWEST_FOR_PROCESSES,
     LARGEST_SIDE,
     Chunk,
@@ -20,6 +18,8 @@ from apparel.decode.tasks import (
     n_processors,
     read_task,
 )
+from apparel.data.npy import ImageWriter
+from apparel.data.pixel_cache import Listing, PixelCache
 
 
 class Reading:

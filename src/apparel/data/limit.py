@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel.data.subset import keep_images
-from apparel.errors import DataError, UsageError
-from apparel.records import Dataset
-from apparel.values import checked_seed, whole_number
+from apparel.core.errors import DataError, UsageError
+from apparel.core.records import Dataset
+from apparel.core.validation import checked_seed, whole_number
+from apparel.data.selection import keep_images
 
 
 def limit_images(dataset: Dataset, limit: int, seed: int) -> Dataset:

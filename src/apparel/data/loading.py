@@ -8,16 +8,16 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from apparel.core.errors import DataError, UsageError
+from apparel.core.records import ARRAYS, Dataset
 from apparel.data.assembly import LabelledImages, Split, assemble, join
 from apparel.data.bounds import shown
-from apparel.data.fashion_mnist import load_fashion_mnist
-from apparel.data.folder import read_folder
-from apparel.data.idx import find_idx, read_idx
 from apparel.data.limit import limit_images
-from apparel.data.npz import labelled_arrays, read_npz
-from apparel.data.table import find_tables, read_table, read_tables
-from apparel.errors import DataError, UsageError
-from apparel.records import ARRAYS, Dataset
+from apparel.data.sources.fashion_mnist import load_fashion_mnist
+from apparel.data.sources.folder import read_folder
+from apparel.data.sources.idx import find_idx, read_idx
+from apparel.data.sources.npz import labelled_arrays, read_npz
+from apparel.data.sources.table import find_tables, read_table, read_tables
 
 # A name, a path, or arrays.
 Source: TypeAlias = str | os.PathLike[str] | tuple[Any, Any]

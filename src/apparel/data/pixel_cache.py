@@ -23,11 +23,11 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
+from apparel.core.atomic_files import write_text
+from apparel.core.errors import ApparelError
+from apparel.data.decode import RULE_VERSION
+from apparel.data.decode.cost import LIMITS
 from apparel.data.npy import DamagedFileError, ImageWriter, Shape, open_images
-from apparel.decode import RULE_VERSION
-from apparel.decode.cost import LIMITS
-from apparel.errors import ApparelError
-from apparel.files import write_text
 
 LOGGER = logging.getLogger("apparel")
 # To be raised when the files of the cache change, or what decides on the size of images.

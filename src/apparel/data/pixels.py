@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from apparel.core.errors import DataError
 from apparel.data.arrays import CHANNELS
-from apparel.errors import DataError
 
 MAX_PIXEL = 255
 _GREY, _COLOUR = 3, 4

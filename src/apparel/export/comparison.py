@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel.errors import ApparelError
+from apparel.core.errors import ApparelError
+from apparel.core.records import Comparison, Precision
 from apparel.export.format import Run
-from apparel.records import Comparison, Precision
 
 # Pixel values that an exported file is given at once: its layers need some hundred times as much.
 VALUES_AT_ONCE = 1 << 20

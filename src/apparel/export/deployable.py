@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from apparel import backend
+from apparel.core import backend
 from apparel.export.format import IMAGES, PROBABILITIES
 
 

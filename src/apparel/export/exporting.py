@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apparel._version import __version__
-from apparel.errors import ApparelError, UsageError
+from apparel.core.errors import ApparelError, UsageError
+from apparel.core.model_formats import INT8_FORMATS, format_of
+from apparel.core.records import Exported, Novelty, Precision
+from apparel.export.atomic_outputs import fingerprint, placed
 from apparel.export.comparison import (
     check_finite,
     check_same,
@@ -21,17 +24,14 @@ from apparel.export.comparison import (
     images_at_once,
     run_in_parts,
 )
-from apparel.export.facts import examples, file_facts
 from apparel.export.format import NOVELTY, PROBABILITIES, Format, Network
 from apparel.export.keras_format import KerasFormat, model_run
 from apparel.export.litert_format import LiteRTFormat
+from apparel.export.metadata import examples, file_facts
 from apparel.export.onnx_format import OnnxFormat
 from apparel.export.openvino_format import OpenVinoFormat
-from apparel.export.placing import fingerprint, placed
 from apparel.export.saved_model import SavedModelFormat
-from apparel.formats import INT8_FORMATS, format_of
-from apparel.novelty import score
-from apparel.records import Exported, Novelty, Precision
+from apparel.models.novelty import score
 
 FORMATS: dict[str, Format] = {
     "keras": KerasFormat(),

@@ -8,9 +8,9 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel import backend
-from apparel.errors import ApparelError
-from apparel.records import Novelty
+from apparel.core import backend
+from apparel.core.errors import ApparelError
+from apparel.core.records import Novelty
 
 IMAGES, PROBABILITIES, NOVELTY = "images", "probabilities", "novelty"
 # The name of the facts where a format keeps them under one.

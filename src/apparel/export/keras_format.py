@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel import backend, keras_file
-from apparel.errors import ModelFileError
+from apparel import keras_file
+from apparel.core import backend
+from apparel.core.errors import ModelFileError
 from apparel.export.format import PROBABILITIES, Network, Run
 
 # Keras's 32 would keep two cores waiting.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel import backend
+from apparel.core import backend
 from apparel.export.deployable import deployable, write_by_keras
 from apparel.export.format import FACTS, IMAGES, Network, Run, missing_package, need_tensorflow
 

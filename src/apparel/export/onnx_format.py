@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel import backend
-from apparel.errors import ApparelError
+from apparel.core import backend
+from apparel.core.errors import ApparelError
+from apparel.core.inference_runtimes import load_onnxruntime
 from apparel.export.deployable import deployable, write_by_keras
 from apparel.export.format import IMAGES, NOVELTY, PROBABILITIES, Network, Run
-from apparel.export.int8 import quantized
-from apparel.novelty_graph import add_novelty
-from apparel.runtimes import load_onnxruntime
+from apparel.export.novelty_onnx import add_novelty
+from apparel.export.quantisation import quantized
 
 # ONNX's named axis for "any number of images".
 BATCH_AXIS = "batch"

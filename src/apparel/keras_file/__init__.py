@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from apparel.errors import ModelFileError
+from apparel.core.errors import ModelFileError
 from apparel.keras_file import archive, model, text, weights
 from apparel.keras_file.fields import check_table, label
 from apparel.keras_file.foreign import check_foreign

@@ -13,7 +13,7 @@ import struct
 import zlib
 from typing import BinaryIO, NamedTuple
 
-from apparel.file_problems import shown
+from apparel.core.messages import shown
 from apparel.keras_file.problems import MalformedError, ProblemError
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"

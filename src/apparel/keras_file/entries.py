@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from apparel.file_problems import shown
+from apparel.core.messages import shown
 from apparel.keras_file import fields
 from apparel.keras_file.layers import LAYERS, MAX_UNITS
 from apparel.keras_file.problems import ProblemError

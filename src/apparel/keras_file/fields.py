@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from apparel.file_problems import shown
+from apparel.core.messages import shown
 from apparel.keras_file.problems import UPDATE, ProblemError
 
 # Refuses a value with a ProblemError, which calls it by the name that is given.

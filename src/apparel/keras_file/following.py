@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any, NamedTuple
 
-from apparel.file_problems import shown
+from apparel.core.messages import shown
 from apparel.keras_file import objects, shapes
 from apparel.keras_file.entries import INPUT, SIZES, checked, output_name, taken
 from apparel.keras_file.layers import LAYERS

@@ -1,6 +1,6 @@
 """The members of an HDF5 group: names → where their objects are."""
 
-from apparel.file_problems import shown
+from apparel.core.messages import shown
 from apparel.keras_file.hdf5 import UNDEFINED, Link, Source, linked
 from apparel.keras_file.headers import (
     COMMON,

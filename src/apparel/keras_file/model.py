@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from apparel.file_problems import shown
+from apparel.core.messages import shown
 from apparel.keras_file import fields, objects, training
 from apparel.keras_file.entries import MAX_LAYERS, build_config, output_name, shape
 from apparel.keras_file.following import Following, Held

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from apparel.file_problems import shown
+from apparel.core.messages import shown
 from apparel.keras_file import fields
 from apparel.keras_file.fields import Check, Table
 from apparel.keras_file.problems import ProblemError

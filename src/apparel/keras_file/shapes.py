@@ -3,7 +3,7 @@
 import math
 from typing import Any, NamedTuple, TypeAlias
 
-from apparel.file_problems import shown
+from apparel.core.messages import shown
 from apparel.keras_file.problems import ProblemError
 
 Shape: TypeAlias = tuple[int, ...]

@@ -4,7 +4,7 @@ import json
 import math
 from typing import Any
 
-from apparel.file_problems import shown
+from apparel.core.messages import shown
 from apparel.keras_file.problems import MalformedError, ProblemError
 
 # Bytes of a configuration. One layer takes some 1,500.

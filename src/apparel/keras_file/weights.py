@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel.file_problems import shown
+from apparel.core.messages import shown
 from apparel.keras_file.datasets import SIZES, Dataset, dataset
 from apparel.keras_file.following import Held
 from apparel.keras_file.hdf5 import Link, Source, root

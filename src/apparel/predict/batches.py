@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel.decode.tasks import Chunk
+from apparel.data.decode.tasks import Chunk
 from apparel.predict.reading import NamedSource
 
 

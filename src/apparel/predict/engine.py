@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel import backend
-from apparel.decode.tasks import n_processors
-from apparel.errors import ModelFileError
-from apparel.runtimes import load_onnxruntime, load_openvino
+from apparel.core import backend
+from apparel.core.errors import ModelFileError
+from apparel.core.inference_runtimes import load_onnxruntime, load_openvino
+from apparel.data.decode.tasks import n_processors
 
 PROBABILITIES, NOVELTY, IMAGES = "probabilities", "novelty", "images"
 # OpenVINO keeps what it makes for each size of batches, a megabyte or two: larger batches are

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from apparel import photo
-from apparel.errors import ModelFileError
+from apparel.core.errors import ModelFileError
+from apparel.data import fashion_photo
 
 # The data set whose images were made of photos, in steps that are known.
 FASHION_MNIST = "fashion-mnist"
@@ -66,7 +66,7 @@ def read_facts(metadata: Mapping[str, str], *, name: str) -> ModelFacts:
     return ModelFacts(
         class_names=class_names,
         img_shape=img_shape,
-        takes_photos=_takes_photos(metadata) and img_shape == photo.IMG_SHAPE,
+        takes_photos=_takes_photos(metadata) and img_shape == fashion_photo.IMG_SHAPE,
         threshold=threshold,
         novelty_threshold=novelty_threshold,
         dataset=_source(metadata),

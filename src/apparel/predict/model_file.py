@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from apparel import onnx_file
-from apparel.errors import ModelFileError
-from apparel.formats import ONNX_FILE
+from apparel.core.errors import ModelFileError
+from apparel.core.model_formats import ONNX_FILE
+from apparel.predict import onnx_check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ def read_model(path: str | os.PathLike[str]) -> ModelFile:
         ModelFileError: the file is missing, broken, unsafe, or was not written by apparel.
     """
     file = _model_file(Path(path))
-    content, metadata = onnx_file.read_model(file)
+    content, metadata = onnx_check.read_model(file)
     return ModelFile(path=file, content=content, metadata=metadata)
 
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from apparel.errors import DataError, ModelFileError
-from apparel.occlusion import occlusion_maps
+from apparel.core.errors import DataError, ModelFileError
+from apparel.core.records import Answer, FailedImage, Prediction
+from apparel.explain.occlusion import occlusion_maps
 from apparel.predict.batches import batches
 from apparel.predict.engine import NOVELTY, PROBABILITIES, open_engine
 from apparel.predict.facts import read_facts
 from apparel.predict.model_file import ModelFile, read_model
 from apparel.predict.reading import NamedSource, read_chunks
-from apparel.records import Answer, FailedImage, Prediction
 
 # Images that are answered at once; fewer where they are large, with so many pixel values together.
 BATCH_SIZE, VALUES_AT_ONCE = 128, 1 << 20

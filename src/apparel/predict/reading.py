@@ -8,10 +8,10 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel import decode, photo
-from apparel.decode import tasks as reading
-from apparel.decode.tasks import FEWEST_FOR_PROCESSES, Chunk, Task, n_processors, stacked
-from apparel.errors import DataError
+from apparel.core.errors import DataError
+from apparel.data import decode, fashion_photo
+from apparel.data.decode import tasks as reading
+from apparel.data.decode.tasks import FEWEST_FOR_PROCESSES, Chunk, Task, n_processors, stacked
 
 NamedSource = tuple[str, decode.Source]
 # Encoded images that take longer to decode than processes to start.
@@ -36,7 +36,7 @@ def read_image(
         DataError: it is missing, broken, too large to open safely, or no image.
     """
     if as_photo:
-        return photo.read(source, name=name)
+        return fashion_photo.read(source, name=name)
     return decode.read(source, img_shape, name=name), ()
 
 
@@ -71,7 +71,7 @@ def read_chunks(
     if not n_processes:
         yield from map(read, tasks)
         return
-    from apparel.decode.processes import read_in_processes  # noqa: PLC0415  # for many only
+    from apparel.data.decode.processes import read_in_processes  # noqa: PLC0415  # for many only
 
     yield from read_in_processes(tasks, read, n_processes)
 

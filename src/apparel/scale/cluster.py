@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from apparel._version import __version__
-from apparel.errors import ApparelError, UsageError
+from apparel.core.errors import ApparelError, UsageError
 
 # What `--ray` without an address means: the cluster that RAY_ADDRESS names, as it does in a job
 # that was submitted to one, or else one on this machine, for this command alone.

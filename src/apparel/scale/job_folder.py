@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from apparel.errors import UsageError
-from apparel.files import drop_partial, is_partial, write_text
-from apparel.image_parts import filesystem, is_url, stored_errors
+from apparel.core.atomic_files import drop_partial, is_partial, write_text
+from apparel.core.errors import UsageError
+from apparel.data.inputs import filesystem, is_url, stored_errors
 
 # A folder inside, of what is kept until the job is done.
 RECORDS = "_parts"

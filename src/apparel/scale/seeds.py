@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from apparel import backend
-from apparel.errors import ApparelError
+from apparel.core import backend
+from apparel.core.errors import ApparelError
 from apparel.scale.cluster import connected, cpus_of_each, raised
-from apparel.scale.quiet import only_ours
+from apparel.scale.silence import only_ours
 
 # How often a run whose worker or node is lost is gone on with, elsewhere.
 MOST_RETRIES = 5

@@ -14,14 +14,14 @@ from io import TextIOBase
 from pathlib import Path
 from typing import Any, TextIO
 
-from apparel.errors import ApparelError, UsageError
-from apparel.records import History
-from apparel.run_folder import CHECKPOINTS
-from apparel.rundir import RunDirectory
+from apparel.core.errors import ApparelError, UsageError
+from apparel.core.records import History
+from apparel.core.settings import Recipe, Settings
+from apparel.core.validation import whole_number
+from apparel.runs.folder import CHECKPOINTS
+from apparel.runs.run_directory import RunDirectory
 from apparel.scale.cluster import connected, cpus_of_each
-from apparel.scale.quiet import only_ours
-from apparel.settings import Recipe, Settings
-from apparel.values import whole_number
+from apparel.scale.silence import only_ours
 
 # How often workers may be lost before training gives up. A node that is taken away by its cloud
 # does not count.
@@ -130,18 +130,19 @@ def train_share(job: Mapping[str, Any]) -> None:
     """
     from ray import train  # noqa: PLC0415  # an extra
 
-    from apparel import backend, data_parallel  # noqa: PLC0415  # in the worker's process only
+    from apparel.core import backend  # noqa: PLC0415  # in the worker's process only
+    from apparel.training import distributed  # noqa: PLC0415  # in the worker's process only
 
     context = train.get_context()
     backend.use_threads(job["cpus"])
-    worker = data_parallel.join(context.get_world_rank(), context.get_world_size())
+    worker = distributed.join(context.get_world_rank(), context.get_world_size())
     try:
         prepared = _prepared(job)
     except ApparelError as error:
         prepared = None
         job["lines"].put(error)
     # A worker that gave up while others wait for it would look like one that was lost.
-    if data_parallel.all_agree(worker, prepared is not None) and prepared is not None:
+    if distributed.all_agree(worker, prepared is not None) and prepared is not None:
         shown = _Lines(job["lines"] if worker.rank == 0 else None)
         with redirect_stdout(shown), redirect_stderr(shown):
             prepared(worker=worker)
@@ -156,8 +157,10 @@ def _prepared(job: Mapping[str, Any]) -> Callable[..., History]:
     Raises:
         ApparelError: the run or its images are not there, or are others.
     """
-    from apparel import gather, models, train  # noqa: PLC0415  # in the worker's process only
-    from apparel.begun import Begun  # noqa: PLC0415  # as above
+    from apparel.models import architectures  # noqa: PLC0415  # in the worker's process only
+    from apparel.runs import inputs  # noqa: PLC0415  # in the worker's process only
+    from apparel.runs.provenance import Begun  # noqa: PLC0415  # as above
+    from apparel.training import fit  # noqa: PLC0415  # in the worker's process only
 
     path = Path(job["run"])
     if not path.is_dir():
@@ -169,21 +172,21 @@ def _prepared(job: Mapping[str, Any]) -> Callable[..., History]:
     record = directory.settings()
     settings, recipe = Settings(**record["settings"]), Recipe(**record["recipe"])
     with redirect_stdout(_Lines(None)):
-        splits = gather.load_splits(
+        splits = inputs.load_splits(
             directory,
             source=job["source"],
             data_dir=Path(job["data_dir"]) if job["data_dir"] else None,
         )
-    model = models.create(
+    model = architectures.create(
         recipe.model_name,
         n_classes=len(record["class_names"]),
         img_shape=tuple(record["img_shape"]),
         seed=settings.seed,
         width=recipe.width,
     )
-    train.compile_model(model, settings)
+    fit.compile_model(model, settings)
     return partial(
-        train.fit,
+        fit.fit,
         model,
         splits,
         settings,

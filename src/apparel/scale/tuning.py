@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from apparel import tuning
-from apparel.backend import choose_number_format, use_threads
-from apparel.errors import ApparelError
-from apparel.settings import Plan, Settings
-from apparel.tuning import Clock, TrialImages, Trials
+from apparel.core.backend import choose_number_format, use_threads
+from apparel.core.errors import ApparelError
+from apparel.core.settings import Plan, Settings
+from apparel.training import tuning
+from apparel.training.tuning import Clock, TrialImages, Trials
 
 # Of Ray Tune's own record, within the folder of the search.
 FOLDER = "ray"

@@ -7,14 +7,14 @@ from starlette.requests import Request
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from apparel.serve.gate import Gate
-from apparel.serve.open_inference import OpenInference
+from apparel.serve.http_errors import HttpError
+from apparel.serve.middleware import Gate
+from apparel.serve.open_inference.api import OpenInference
+from apparel.serve.open_inference.tensors import HEADER_LENGTH
 from apparel.serve.openapi import describe
 from apparel.serve.pages import Pages
-from apparel.serve.people import People
-from apparel.serve.problems import HttpError
+from apparel.serve.predict_api import People
 from apparel.serve.service import Service
-from apparel.serve.tensors import HEADER_LENGTH
 
 
 def create_app(

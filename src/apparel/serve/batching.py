@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel.serve.problems import HttpError, busy
+from apparel.serve.http_errors import HttpError, busy
 
 # Larger batches answer hardly more images a second, and their requests wait longer.
 LARGEST_BATCH = 64

@@ -12,7 +12,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from apparel.records import Answer, FailedImage
+from apparel.core.records import Answer, FailedImage
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 BATCHES = (1, 2, 4, 8, 16, 32, 64)

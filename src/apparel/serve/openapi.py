@@ -4,8 +4,9 @@ import math
 from typing import Any
 
 from apparel._version import __version__
-from apparel.predict import IMAGES, NOVELTY, PROBABILITIES, Predictor
-from apparel.serve.open_inference import VERSION
+from apparel.predict.engine import IMAGES, NOVELTY, PROBABILITIES
+from apparel.predict.predictor import Predictor
+from apparel.serve.open_inference.api import VERSION
 
 Json = dict[str, Any]
 

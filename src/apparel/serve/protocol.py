@@ -17,7 +17,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from apparel.serve.problems import too_large
+from apparel.serve.http_errors import too_large
 from apparel.serve.service import Service
 
 # Bytes of a request's line and headers, and of what follows a body.

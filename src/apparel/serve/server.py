@@ -22,11 +22,11 @@ import uvicorn
 from PIL import Image
 from uvicorn.loops.auto import auto_loop_factory
 
-from apparel.errors import UsageError
-from apparel.limits import Limits
-from apparel.predict import Predictor
+from apparel.core.errors import UsageError
+from apparel.predict.predictor import Predictor
 from apparel.serve.app import create_app
-from apparel.serve.gate import LOOPBACK_NAMES
+from apparel.serve.limits import Limits
+from apparel.serve.middleware import LOOPBACK_NAMES
 from apparel.serve.protocol import bounded
 from apparel.serve.service import Service
 

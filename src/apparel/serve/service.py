@@ -10,14 +10,15 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel import decode
-from apparel.errors import DataError
-from apparel.limits import Limits
-from apparel.predict import Predictor, read_image
-from apparel.records import Answer, FailedImage, Prediction
+from apparel.core.errors import DataError
+from apparel.core.records import Answer, FailedImage, Prediction
+from apparel.data import decode
+from apparel.predict.predictor import Predictor
+from apparel.predict.reading import read_image
 from apparel.serve.batching import Batcher
+from apparel.serve.http_errors import busy
+from apparel.serve.limits import Limits
 from apparel.serve.metrics import Metrics
-from apparel.serve.problems import busy
 
 # Requests whose images may wait to be decoded or explained.
 MOST_DECODING, MOST_EXPLAINING = 64, 8

@@ -1,0 +1,73 @@
+"""What `apparel export` does with a run."""
+
+from pathlib import Path
+
+from apparel.core.errors import UsageError
+from apparel.core.model_formats import SUFFIXES, default_name, format_of
+from apparel.core.records import Exported
+from apparel.core.settings import Recipe, Settings
+from apparel.runs.folder import MODEL_FILE
+from apparel.runs.run_directory import RunDirectory
+
+
+def export_run(
+    path: Path,
+    kind: str,
+    *,
+    output: Path | None = None,
+    int8: bool = False,
+    data_dir: Path | None = None,
+) -> Exported:
+    """Write the saved model of a run in another format, and record it in the run.
+
+    Args:
+        path: the directory of an earlier run.
+        kind: a key of `formats.SUFFIXES`.
+        output: where to; by default `formats.default_name`, in the run directory.
+        int8: whether the layers compute in whole numbers of eight bits.
+        data_dir: a folder with the data set's files.
+
+    Raises:
+        UsageError: `output` has the suffix of another format, or the format knows no int8.
+        ModelFileError: the run or its model is broken.
+        DataUnavailableError: the data set cannot be had.
+        DataError: the data are not those of the run.
+        ApparelError: the written file is not the same model, or a package is missing.
+        OSError: a file cannot be written.
+    """
+    from apparel.export import exporting, keras_format, metadata  # noqa: PLC0415  # seconds
+    from apparel.models import keras_inference  # noqa: PLC0415  # seconds
+    from apparel.runs import files, inputs  # noqa: PLC0415  # seconds
+
+    directory = RunDirectory.open(path)
+    output = output or directory.path / default_name(kind, int8=int8)
+    if format_of(output) != kind:
+        raise UsageError(
+            f"the format {kind} needs a file that ends in {SUFFIXES[kind]}, not {output}."
+        )
+    exporting.check_precision(kind, int8=int8)
+    record = directory.settings()
+    model = keras_format.load_keras_model(directory.path / MODEL_FILE)
+    shape = tuple(record["img_shape"])
+    keras_inference.check_fits(model, n_classes=len(record["class_names"]), img_shape=shape)
+    splits = inputs.load_splits(directory, data_dir=data_dir)
+    images, labels = keras_inference.comparison_images(splits)
+    exported = exporting.export(
+        model,
+        output,
+        images=images,
+        labels=labels,
+        class_names=tuple(record["class_names"]),
+        metadata=metadata.run_facts(
+            dataset=record["dataset"],
+            settings=Settings(**record["settings"]),
+            recipe=Recipe(**record["recipe"]),
+            threshold=directory.calibration().threshold,
+            accuracy=files.read_accuracy(directory.path),
+        ),
+        novelty=directory.novelty() if kind == "onnx" else None,
+        calibration=keras_inference.calibration_images(splits) if int8 else None,
+        show_examples=record["dataset"]["source"] == metadata.FASHION_MNIST,
+    )
+    directory.write_export(exported)
+    return exported

@@ -1,0 +1,147 @@
+"""A run directory → its model, its images, and everything that a report shows."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from apparel.core.errors import ApparelError, ModelFileError
+from apparel.core.records import Dataset, Evaluation, Evidence, Report, source_name
+from apparel.core.settings import Settings
+from apparel.data import splits
+from apparel.evaluation import metrics
+from apparel.explain import findings, saliency
+from apparel.export import keras_format
+from apparel.models import architectures, keras_inference
+from apparel.runs import files, inputs
+from apparel.runs.folder import MODEL_FILE
+from apparel.runs.run_directory import RunDirectory
+
+N_MISTAKES = 24
+
+
+def load_run(
+    directory: RunDirectory, *, source: str | None, data_dir: Path | None
+) -> tuple[Any, Dataset]:
+    """Load the saved model of a run, and the images that it was trained and tested on.
+
+    Raises:
+        ModelFileError: the model is broken, or the data do not fit it.
+        DataUnavailableError: the data set cannot be had.
+    """
+    model = keras_format.load_keras_model(directory.path / MODEL_FILE)
+    dataset = inputs.load_data(directory, source=source, data_dir=data_dir)
+    keras_inference.check_fits(model, n_classes=dataset.n_classes, img_shape=dataset.img_shape)
+    return model, dataset
+
+
+def load_report(directory: RunDirectory, data_dir: Path | None) -> Report:
+    """Gather everything that is known of a run.
+
+    Raises:
+        ModelFileError: the run is not finished, or a file of it is broken.
+        DataUnavailableError: the data set cannot be had.
+    """
+    record = directory.settings()
+    model, dataset = load_run(directory, source=None, data_dir=data_dir)
+    evaluation = _evaluation(directory)
+    probabilities, labels = evaluation.probabilities, evaluation.true
+    history = files.read_history(directory.path, record)
+    images = splits.scale_pixels(dataset.test_images)
+    worst = evaluation.worst_mistakes(N_MISTAKES)
+    counts = record["dataset"]["images_per_class"]
+    evidence = Evidence(
+        evaluation=evaluation,
+        history=history,
+        images_per_class=counts["training"],
+        suspects=directory.suspects(),
+        robustness=directory.robustness(),
+    )
+    check = directory.check()
+    source, name = source_name(record["dataset"]["source"]), record["recipe"]["model_name"]
+    return Report(
+        title=f"{name} on {source}",
+        summary=f"The model {name}, with {model.count_params():,} parameters, was trained on "
+        f"{sum(counts['training']):,} images of {dataset.n_classes} classes from {source}, and "
+        f"tested on {len(labels):,} others.",
+        headline=findings.headline(evaluation),
+        findings=findings.explain(evidence),
+        evaluation=evaluation,
+        train_images=dataset.train_images,
+        test_images=dataset.test_images,
+        history=history,
+        mistakes=keras_inference.describe(
+            worst, probabilities[worst], images, labels, evaluation.class_names
+        ),
+        saliency=saliency.explain_images(
+            model, architectures.logits_model(model), images[worst], evaluation.predicted[worst]
+        ),
+        suspects=evidence.suspects,
+        robustness=evidence.robustness,
+        # Of other images, its positions would point at wrong ones.
+        check=check if check and check.sha256 == dataset.sha256 else None,
+        facts=_facts(record),
+        command=_command(record["settings"], record["dataset"]["source"]),
+    )
+
+
+def _evaluation(directory: RunDirectory) -> Evaluation:
+    """Read back a run's test result.
+
+    Raises:
+        ModelFileError: the run is not finished, or a file of it is broken.
+    """
+    probabilities, labels = files.read_predictions(directory.path)
+    record = directory.settings()
+    try:
+        evaluation = metrics.evaluate(
+            probabilities,
+            labels,
+            tuple(record["class_names"]),
+            calibration=directory.calibration(),
+            imbalanced=record["dataset"].get("class_weights") is not None,
+        )
+    except ApparelError as error:
+        path = directory.path / files.PREDICTIONS_FILE
+        raise ModelFileError(f"{path} holds no predictions: {error}") from error
+    further = files.read_further_accuracies(directory.path)
+    return replace(evaluation, metrics={**evaluation.metrics, **further})
+
+
+def _command(settings: Mapping[str, Any], source: str) -> str:
+    """The command that makes such a run once more."""
+    default = asdict(Settings())
+    chosen = {key: value for key, value in settings.items() if value != default[key]}
+    words = ["apparel run"]
+    if source != "fashion-mnist":
+        words.append(f"--data {shlex.quote(source)}")
+    for key, value in chosen.items():
+        option = key.removesuffix("_name").replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        elif key in {"budget", "checkpoint_every"}:
+            words.append(f"--{option} {value:g}s")
+        else:
+            words.append(f"--{option} {value}")
+    return " ".join(words)
+
+
+def _listed(values: dict[str, Any]) -> str:
+    """Names and values in a line, without those that say nothing."""
+    return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
+
+
+def _facts(settings: dict[str, Any]) -> dict[str, str]:
+    """The lines of a report that say how a run was made."""
+    chosen, versions = settings["number_format"], settings["versions"]
+    dataset = settings["dataset"]
+    return {
+        "Started": settings["started"],
+        "Settings": _listed(settings["settings"] | settings["recipe"]),
+        "Number format of training": f"{chosen['policy']} ({chosen['reason']})",
+        "Data": f"{source_name(dataset['source'])}, SHA-256 {dataset['sha256']}",
+        "Versions": ", ".join(f"{key} {value}" for key, value in versions.items()),
+        "Processor": settings["processor"],
+        "Platform": settings["platform"],
+    }

@@ -1,0 +1,148 @@
+"""What `apparel predict` does: images by name → rows on the terminal, a file, explanations."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from itertools import chain, groupby
+from pathlib import Path
+
+import numpy as np
+
+from apparel.core.atomic_files import check_writable
+from apparel.core.errors import DataError
+from apparel.core.records import Answer, FailedImage, Prediction
+from apparel.core.validation import checked_share, whole_number
+from apparel.data.inputs import find_parts, images_of
+from apparel.data.parquet.apart import RowsApart
+from apparel.predict import writers
+from apparel.predict.explanation_images import ExplanationFiles
+from apparel.predict.predictor import Predictor, load
+from apparel.reporting import text
+
+# Images of an array that are answered, and told of, at once.
+AT_ONCE = 1024
+PART = "fashion-mnist:"
+
+
+def predict_files(
+    model: Path,
+    paths: Sequence[str],
+    *,
+    raw: bool = False,
+    exact: bool = False,
+    top: int = 1,
+    threshold: float | None = None,
+    output: Path | None = None,
+    explain: Path | None = None,
+    data_dir: Path | None = None,
+) -> int:
+    """Classify images, and print what each shows or write it to a file.
+
+    Args:
+        model: an `.onnx` file, or a run directory.
+        paths: as `image_parts.find_parts` takes them, or a part of Fashion-MNIST as in
+            `data.part`.
+        raw: take photos as they are, resized as a whole.
+        exact: compute in float32, even where bfloat16 is faster.
+        top: how many classes to name.
+        threshold: the confidence below which the answer is marked as not sure; None for the one
+            that was chosen on validation images, if there is one.
+        output: a file to write, which ends in .csv, .jsonl or .parquet; then only what could
+            not be read is printed.
+        explain: a folder for a picture of each image with what mattered for the answer.
+        data_dir: a folder with Fashion-MNIST's files.
+
+    Returns:
+        How many images could not be read.
+
+    Raises:
+        ModelFileError: the model file is missing, broken, unsafe or foreign.
+        DataError: there is no such file or folder, a table is damaged, or the model takes no such
+            images.
+        DataUnavailableError: a storage refuses.
+        UsageError: the name of the output tells no format, or a number makes no sense.
+    """
+    top = whole_number("--top-k", top, minimum=1)
+    if threshold is not None:
+        checked_share("--threshold", threshold, "Give a confidence, for example 0.9.")
+    if output:
+        writers.check_suffix(output)
+        check_writable(output)
+    predictor = load(model, exact=exact)
+    explained = ExplanationFiles(explain) if explain else None
+    notes = text.PredictionNotes()
+    sure_from = (predictor.threshold or 0) if threshold is None else threshold
+    names, tells = predictor.class_names, predictor.tells_novelty
+    with RowsApart() as rows:
+        groups = [
+            _of_fashion_mnist(list(group), predictor, data_dir)
+            if is_named
+            else _of_sources(list(group), predictor, rows, raw=raw)
+            for is_named, group in groupby(paths, _is_part)
+        ]
+        writing = writers.writing(output, names, has_novelty=tells) if output else None
+        with writing or nullcontext() as write:
+            for answers in chain.from_iterable(groups):
+                notes.add(answers)
+                if explained:
+                    _explain(answers, predictor, explained)
+                if write:
+                    write(answers)
+                shown = [a for a in answers if isinstance(a, FailedImage)] if output else answers
+                if shown:
+                    print(text.prediction_rows(shown, top=top, threshold=sure_from))
+    if output:
+        print(f"Written: {output}, {notes.n_images:,} images")
+    if explained:
+        print(f"Written: {explain}, {explained.n_written:,} explanations")
+    if notes.lines():
+        print(notes.lines())
+    return notes.n_failed
+
+
+def _is_part(path: str) -> bool:
+    """Whether a path names a part of Fashion-MNIST."""
+    return path.startswith(PART)
+
+
+def _of_sources(
+    paths: Sequence[str], predictor: Predictor, rows: RowsApart, *, raw: bool
+) -> Iterator[list[Answer]]:
+    """Classify files, and rows of tables, in the parts that a cluster would work on.
+
+    Raises:
+        DataError: as in `predict_files`.
+        DataUnavailableError: as in `predict_files`.
+    """
+    parts = find_parts(paths, rows)
+    return predictor.predict_parts((images_of(part, rows) for part in parts), raw=raw)
+
+
+def _of_fashion_mnist(
+    names: Sequence[str], predictor: Predictor, data_dir: Path | None
+) -> Iterator[list[Answer]]:
+    """Classify parts of Fashion-MNIST.
+
+    Raises:
+        DataError: there is no such part, or the model takes images of another shape.
+        DataUnavailableError: the data set cannot be had.
+    """
+    from apparel.data.sources.fashion_mnist_part import load_part  # noqa: PLC0415  # for these images only
+
+    loaded = [load_part(name, data_dir) for name in names]
+    if (shape := loaded[0][1].shape[1:]) != predictor.img_shape:
+        raise DataError(
+            f"{names[0]} has images of {' x '.join(map(str, shape))}, but the model takes "
+            f"{' x '.join(map(str, predictor.img_shape))}. Use a model for such images."
+        )
+    return (
+        list(predictor.describe(images[i : i + AT_ONCE], called[i : i + AT_ONCE]))
+        for called, images in loaded
+        for i in range(0, len(images), AT_ONCE)
+    )
+
+
+def _explain(answers: Sequence[Answer], predictor: Predictor, explained: ExplanationFiles) -> None:
+    """Write a picture of each image that was read."""
+    for answer in answers:
+        if isinstance(answer, Prediction) and answer.image is not None:
+            explained.write(answer, predictor.explain(np.asarray(answer.image, np.uint8)[None])[0])

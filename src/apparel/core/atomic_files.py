@@ -1,0 +1,127 @@
+"""Write files so that a reader never sees half of one, even if the power fails."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from apparel.core.errors import UsageError
+
+# What the folders of files that are being written end in.
+PARTIAL = ".partial"
+
+
+@contextmanager
+def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside `target`; rename it into place on success, delete it on failure.
+
+    The temporary name keeps the target's suffix, because writers such as Keras and
+    matplotlib choose the format by it. What was written is on the disk before it gets its name.
+
+    Args:
+        target: the file to write. Its folder is made if it is missing.
+
+    Yields:
+        A path, not yet existing, in the same folder.
+
+    Raises:
+        UsageError: the target exists and is no regular file.
+        OSError: the folder cannot be made or written to, or the disk is full.
+    """
+    target = _regular(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # A folder of our own: two processes never meet, and writers find a name that is free.
+        with tempfile.TemporaryDirectory(
+            prefix=f".{target.stem[:32]}-", suffix=PARTIAL, dir=target.parent
+        ) as folder:
+            temporary = Path(folder, target.name)
+            yield temporary
+            _sync(temporary)
+            temporary.replace(target)
+            _sync(target.parent)
+    except OSError as error:
+        if error.errno is not None:  # without a number, a name would replace the message
+            # People know the file by this name, and writers often give none.
+            error.filename = os.fspath(target)
+        raise
+
+
+def claim(target: Path, text: str) -> None:
+    """Write a text file that must not exist, whole or not at all: of two processes, one does it.
+
+    Raises:
+        FileExistsError: it exists.
+        OSError: the folder cannot be written to, or the disk is full.
+    """
+    with tempfile.TemporaryDirectory(
+        prefix=f".{target.stem}-", suffix=PARTIAL, dir=target.parent
+    ) as folder:
+        temporary = Path(folder, target.name)
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+        _sync(temporary)
+        # Unlike a rename, a link replaces nothing.
+        target.hardlink_to(temporary)
+    _sync(target.parent)
+
+
+def is_partial(path: Path) -> bool:
+    """Whether a folder was left by a process that was killed while it wrote a file."""
+    return path.name.startswith(".") and path.name.endswith(PARTIAL)
+
+
+def drop_partial(folder: Path) -> None:
+    """Delete what a process left that was killed while it wrote into a folder, or one inside it."""
+    for path in [path for path in folder.rglob("*") if is_partial(path)]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def write_text(target: str | os.PathLike[str], text: str) -> None:
+    """Write `text` to `target` as UTF-8, whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be made or written to, or the disk is full.
+    """
+    with atomic_path(target) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def check_writable(target: str | os.PathLike[str]) -> None:
+    """Check, before hours of work, that a file can be written later.
+
+    Raises:
+        UsageError: its folder exists and cannot be written to, or it is no regular file.
+    """
+    path = _regular(target)
+    try:
+        if path.parent.exists():
+            tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}. Name a file in another folder."
+        ) from error
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, are on the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows opens no folders; it has no need to
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _regular(target: str | os.PathLike[str]) -> Path:
+    """Follow links, which stay links, to a regular file or one that does not exist yet.
+
+    Raises:
+        UsageError: there is something else, which a rename would destroy.
+    """
+    path = Path(os.path.realpath(target))
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is a folder or a device. Name a file to write.")
+    return path

@@ -1,0 +1,217 @@
+"""Open image files of unknown origin, so that broken and hostile ones are named and do no harm."""
+
+import io
+import logging
+import math
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+from PIL.ImageFile import ImageFile
+
+from apparel.core.errors import DataError
+from apparel.data.decode.cost import TooCostlyError
+
+# Pillow decodes dozens of formats; some run other programs or have known holes.
+FORMATS = tuple(
+    str(kind.format)
+    for kind in (
+        PngImagePlugin.PngImageFile,
+        JpegImagePlugin.JpegImageFile,  # also reads the MPO of phones
+        WebPImagePlugin.WebPImageFile,
+        GifImagePlugin.GifImageFile,
+        BmpImagePlugin.BmpImageFile,
+        TiffImagePlugin.TiffImageFile,
+    )
+)
+# What as many pixels as Pillow's limit take with 8 bytes each, and some more.
+MAX_FILE_BYTES = 1 << 30
+
+# A header of thousands of tiny parts takes Pillow longer than a large image. Of BMP, which has no
+# parts, runs of pixels are read one by one.
+FEWEST_READS, BYTES_A_READ, MOST_READS = 1 << 12, 64, 1 << 19
+
+Source: TypeAlias = str | os.PathLike[str] | bytes
+
+_SHOWN_BYTES = 12
+_LONGEST_SHOWN = 1000
+
+# Where a program configures no logging, Python prints errors that Pillow logs.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+class BadImageError(DataError):
+    """A file cannot be used as an image. The message is one line and names the file."""
+
+
+@contextmanager
+def opened(source: Source, name: str | None) -> Iterator[ImageFile]:
+    """Open an image whose pixels are safe to decode; what goes wrong inside is a BadImageError."""
+    shown = one_line(name or ("the image" if isinstance(source, bytes) else os.fsdecode(source)))
+    begin = b""
+    try:
+        with _stream(source, shown) as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on odd metadata; the limit of pixels is checked below
+            begin = stream.read(_SHOWN_BYTES)
+            if begin.startswith(b"BM"):
+                stream.reads_left = math.inf
+            with Image.open(stream, formats=FORMATS) as image:
+                _check(image, shown)
+                yield image
+    except BadImageError:
+        raise
+    except Exception as error:  # Pillow meets broken files with errors of any kind
+        raise BadImageError(_message(error, shown, begin)) from error
+
+
+class _TooManyPartsError(Exception):
+    """A file is read in more parts than an image has."""
+
+    def __init__(self) -> None:
+        super().__init__("it has more parts than any image")
+
+
+class _CountedFile(io.BufferedReader):
+    """A file whose reads are counted.
+
+    Attributes:
+        n_bytes: that it has.
+        reads_left: how often it may still be read.
+    """
+
+    n_bytes: int = 0
+    reads_left: float = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read, or refuse to go on."""
+        self.reads_left -= 1
+        if self.reads_left < 0:
+            raise _TooManyPartsError
+        return _read_file(self, size)
+
+
+class _CountedBytes(io.BytesIO):
+    """The same for what is in a file."""
+
+    n_bytes: int = 0
+    reads_left: float = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read, or refuse to go on."""
+        self.reads_left -= 1
+        if self.reads_left < 0:
+            raise _TooManyPartsError
+        return _read_bytes(self, size)
+
+
+# Faster than `super()`: a JPEG's header is read byte by byte.
+_read_file, _read_bytes = io.BufferedReader.read, io.BytesIO.read
+
+
+def _message(error: Exception, shown: str, begin: bytes) -> str:
+    """Say why a file cannot be used, and what to do."""
+    if isinstance(error, FileNotFoundError):
+        return f"there is no file {shown}. Check its path."
+    if isinstance(error, UnidentifiedImageError):
+        return (
+            f"{shown} is no image of a format that is read, or its header is damaged: expected was "
+            f"PNG, JPEG, WebP, GIF, BMP or TIFF, but it begins with {begin!r}. Save it as PNG, or "
+            "leave it out."
+        )
+    if isinstance(error, Image.DecompressionBombError):
+        return _too_large(shown)
+    if isinstance(error, TooCostlyError):
+        return f"{shown} is too large to open safely: {error}. Save it smaller, or leave it out."
+    if isinstance(error, OSError) and error.strerror:  # the system's, not Pillow's
+        return f"{shown} cannot be read ({error.strerror}). Allow reading it, or leave it out."
+    reason = one_line(" ".join(str(error).split()) or type(error).__name__)
+    return (
+        f"{shown} cannot be read as an image: expected was a whole image file, but it is damaged "
+        f"or cut off ({reason}). Copy or save it again, or leave it out."
+    )
+
+
+def _stream(source: Source, shown: str) -> _CountedFile | _CountedBytes:
+    """Open a file, or give bytes the form of one.
+
+    Raises:
+        BadImageError: it is no regular file, is empty or has more bytes than an image can need.
+        OSError: it cannot be opened.
+    """
+    if isinstance(source, bytes):
+        n_bytes = len(source)
+    else:
+        status = os.stat(source)  # noqa: PTH116  # a Path takes longer to make than to look up
+        if not stat.S_ISREG(status.st_mode):
+            raise BadImageError(  # opening a pipe would wait for somebody to write
+                f"{shown} is {_kind(status.st_mode)}, but expected was a file with an image. Give "
+                "the path of a file."
+            )
+        n_bytes = status.st_size
+    if n_bytes == 0:
+        raise BadImageError(f"{shown} is empty: 0 bytes. Copy it again, or leave it out.")
+    if n_bytes > MAX_FILE_BYTES:
+        raise BadImageError(
+            f"{shown} is too large to open safely: it has {n_bytes:,} bytes, but at most "
+            f"{MAX_FILE_BYTES:,} are read. Save the image smaller, or leave it out."
+        )
+    stream = (
+        _CountedBytes(source)
+        if isinstance(source, bytes)
+        else _CountedFile(open(source, "rb", buffering=0))  # noqa: PTH123, SIM115  # as above
+    )
+    stream.n_bytes = n_bytes
+    stream.reads_left = min(FEWEST_READS + n_bytes // BYTES_A_READ, MOST_READS)
+    return stream
+
+
+def _kind(mode: int) -> str:
+    """What something that is no regular file is called."""
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
+
+
+def _check(image: ImageFile, shown: str) -> None:
+    """Refuse what the header shows to be no use.
+
+    Raises:
+        BadImageError: there are more pixels than Pillow's limit, or they have no known range.
+    """
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and image.width * image.height > limit:
+        raise BadImageError(_too_large(shown))
+    if image.mode in {"I", "F"}:
+        raise BadImageError(
+            f"{shown} has pixels of 32 bits and no known range, but expected were 8 bits, or 16 of "
+            "grey. Save it with 8 or 16, or leave it out."
+        )
+
+
+def _too_large(shown: str) -> str:
+    """Say that an image has too many pixels."""
+    return (
+        f"{shown} is too large to open safely: it has more than the {Image.MAX_IMAGE_PIXELS:,} "
+        "pixels that are read at most. Save it smaller, or leave it out."
+    )
+
+
+def one_line(text: str) -> str:
+    """Escape what would break a line or cannot be printed, and leave out what is endless."""
+    text = text[: _LONGEST_SHOWN + 1]
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

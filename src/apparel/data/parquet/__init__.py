@@ -1,0 +1,1 @@
+"""Parquet tables of encoded images, read in a process of their own."""

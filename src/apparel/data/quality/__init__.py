@@ -1,0 +1,1 @@
+"""Duplicates, leaks, conflicting labels, unusual images."""

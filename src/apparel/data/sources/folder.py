@@ -1,0 +1,159 @@
+"""A folder with a folder of images for each class, split or not."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from apparel.core.errors import DataError
+from apparel.data.assembly import LabelledImages, Split
+from apparel.data.image_files import read_files
+
+SPLITS: dict[str, Split] = {
+    "train": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+# What file managers leave behind.
+LITTER = {"thumbs.db", "desktop.ini"}
+LINKED_FOLDER = "links to folders are not followed"
+
+
+@dataclass(kw_only=True)
+class _Listing:
+    """Files by class, and what was left out."""
+
+    names: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    splits: list[Split] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def read_folder(folder: Path, *, image_size: int | None, cache: Path) -> LabelledImages:
+    """Read a folder of class folders.
+
+    A class folder's own folders belong to the class. Hidden files are passed over. Links that
+    lead out of the folder are not followed, but named.
+
+    Args:
+        folder: with a folder for each class, or with `train`, `test` and, if there are any,
+            `val`, `valid` or `validation`, each with a folder for each class.
+        image_size: height and width; None for what fits the images.
+        cache: where decoded images are kept.
+
+    Raises:
+        DataError: there is no image, or the folders are not of that kind.
+    """
+    found = _list_folder(folder)
+    if not found.names:
+        raise DataError(
+            f"{folder} has no folder with images in it. Expected was a folder for each class, with "
+            f"the images of the class inside, or train and test folders of them."
+            f"{_first(found.left_out)}"
+        )
+    return read_files(
+        folder,
+        found.names,
+        labels=found.labels,
+        splits=found.splits if _is_split(folder) else None,
+        left_out=found.left_out,
+        image_size=image_size,
+        cache=cache,
+    )
+
+
+def _first(left_out: dict[str, str]) -> str:
+    """What was left out, if anything was."""
+    return "".join(f" Left out: {name}: {why}" for name, why in list(left_out.items())[:1])
+
+
+def _is_split(folder: Path) -> bool:
+    """Whether the folders are those of splits.
+
+    Raises:
+        DataError: they are a mixture.
+    """
+    inside = _visible_folders(folder)
+    splits = [name for name in inside if name.lower() in SPLITS]
+    parts = {SPLITS[name.lower()] for name in splits}
+    if "train" not in parts or (len(parts) == 1 and len(inside) > 1):
+        return False
+    if len(splits) < len(inside):
+        others = ", ".join(sorted(set(inside) - set(splits)))
+        raise DataError(
+            f"{folder} has folders of splits ({', '.join(splits)}) beside others ({others}). "
+            "Expected were train and test with the class folders inside, or class folders alone. "
+            "Move the others elsewhere."
+        )
+    if len(parts) < len(splits):
+        raise DataError(
+            f"{folder} has two folders for one split: {', '.join(splits)}. Keep one of val, valid "
+            "and validation."
+        )
+    return True
+
+
+def _list_folder(folder: Path) -> _Listing:
+    """List the images of every class, in the order of their names."""
+    found = _Listing()
+    if not _is_split(folder):
+        _list_classes(folder, folder, "train", found)
+        return found
+    for name in _visible_folders(folder):
+        _list_classes(folder, folder / name, SPLITS[name.lower()], found)
+    return found
+
+
+def _list_classes(root: Path, folder: Path, split: Split, found: _Listing) -> None:
+    """List the images below each class folder."""
+    for label in _visible_folders(folder, root=root, found=found):
+        for name in _files_below(root, folder / label, found):
+            found.names.append(name)
+            found.labels.append(label)
+            found.splits.append(split)
+
+
+def _visible_folders(
+    folder: Path, *, root: Path | None = None, found: _Listing | None = None
+) -> list[str]:
+    """The names of the folders in a folder, but not of links to folders, which are noted.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be read ({error.strerror}). Give a folder that you may read."
+        ) from error
+    if root is not None and found is not None:
+        for entry in entries:
+            if entry.is_symlink() and entry.is_dir():
+                found.left_out[os.path.relpath(entry.path, root)] = LINKED_FOLDER
+    return [e.name for e in entries if e.is_dir(follow_symlinks=False) and e.name[0] != "."]
+
+
+def _files_below(root: Path, folder: Path, found: _Listing) -> Iterator[str]:
+    """The paths of files below a folder, relative to the root, in the order of their names."""
+    inside = os.path.realpath(root) + os.sep
+
+    def note(error: OSError) -> None:
+        found.left_out[os.path.relpath(error.filename, root)] = f"cannot be read ({error.strerror})"
+
+    for path, folders, files in os.walk(folder, onerror=note):
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        relative = os.path.relpath(path, root)
+        for name in folders:
+            if os.path.islink(os.path.join(path, name)):  # noqa: PTH114, PTH118  # millions of files
+                found.left_out[f"{relative}/{name}"] = LINKED_FOLDER
+        for name in sorted(files):
+            if name[0] == "." or name.lower() in LITTER:
+                continue
+            full = os.path.join(path, name)  # noqa: PTH118  # as above
+            if os.path.islink(full) and not os.path.realpath(full).startswith(inside):  # noqa: PTH114  # as above
+                found.left_out[f"{relative}/{name}"] = "the link leads out of the folder"
+                continue
+            yield f"{relative}/{name}"

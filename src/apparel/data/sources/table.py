@@ -1,0 +1,222 @@
+"""Tables: of image files and their labels, or of labels and pixels, as Kaggle has them."""
+
+import csv
+import math
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from apparel.core.errors import DataError
+from apparel.data.assembly import LabelledImages, Split, join
+from apparel.data.bounds import reason
+from apparel.data.bounds import shown as shown_of
+from apparel.data.image_files import read_files
+from apparel.data.parquet.table import read_parquet
+from apparel.data.sources.folder import SPLITS
+
+_PIXEL = re.compile(r"\D*\d+(x\d+)?", re.IGNORECASE)  # pixel1, px_1, 1x1
+_MOST_SHOWN, _LONGEST_SHOWN = 6, 60
+# Letters of a line: a million pixels have room. A file of one line would fill the memory.
+LONGEST_LINE = 1 << 22
+SUFFIXES = (".csv", ".parquet")
+
+
+def read_table(path: Path, *, image_size: int | None, cache: Path) -> LabelledImages:
+    """Read a table.
+
+    Args:
+        path: of a Parquet file, or of a CSV file in UTF-8 whose first line names the columns:
+            `path` and `label`, and perhaps `split`, with paths relative to the table; or `label`
+            first, then a column for each pixel, row by row.
+        image_size: height and width of images in files; None for what fits them.
+        cache: where decoded images are kept.
+
+    Raises:
+        DataError: it is no such table.
+    """
+    if path.suffix == ".parquet":
+        return read_parquet(path, image_size=image_size, cache=cache)
+    columns = _columns(path)
+    if {"path", "label"} <= set(columns):
+        return _read_paths(path, image_size=image_size, cache=cache)
+    if columns[:1] == ["label"] and len(columns) > 1 and all(map(_PIXEL.fullmatch, columns[1:])):
+        return _read_pixels(path, columns)
+    shown = ", ".join(map(shown_of, columns[:_MOST_SHOWN])) + (
+        ", ..." if len(columns) > _MOST_SHOWN else ""
+    )
+    raise DataError(
+        f"{path} should have the columns path and label (and perhaps split), or label and then a "
+        f"column for each pixel, but has: {shown or 'none'}. Name them in the first line."
+    )
+
+
+@contextmanager
+def _lines(path: Path) -> Iterator[Iterator[str]]:
+    """Give the lines of a table.
+
+    Yields:
+        The lines, with their ends.
+
+    Raises:
+        DataError: the file cannot be read, is not in UTF-8, or has a line that is too long.
+    """
+
+    def bounded() -> Iterator[str]:
+        while line := file.readline(LONGEST_LINE + 1):
+            if len(line) > LONGEST_LINE:
+                raise DataError(
+                    f"{path} has a line of more than {LONGEST_LINE:,} letters, which no table of "
+                    "images has. Write it with a line for each image."
+                )
+            yield line
+
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield bounded()
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"{path} cannot be read as a table in UTF-8 ({reason(error)}). Save it in UTF-8."
+        ) from error
+
+
+def _columns(path: Path) -> list[str]:
+    """The names in the first line.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    with _lines(path) as lines:
+        return next(csv.reader(lines), [])
+
+
+def _read_paths(path: Path, *, image_size: int | None, cache: Path) -> LabelledImages:
+    """Read the image files that a table lists, wherever they are.
+
+    Raises:
+        DataError: a row lacks a value, or a split has an unknown name.
+    """
+    names, labels, splits = [], [], []
+    same: dict[str, str] = {}  # a label that many rows have is kept once
+    with _lines(path) as lines:
+        reader = csv.DictReader(lines)
+        for row in reader:
+            if not row["path"] or not row["label"]:
+                raise DataError(
+                    f"line {reader.line_num} of {path} lacks a path or a label. Complete it or "
+                    "take it out."
+                )
+            names.append(row["path"])
+            labels.append(same.setdefault(row["label"], row["label"]))
+            splits.append(row.get("split") or "")
+    if not names:
+        raise DataError(f"{path} names its columns, but lists no image. Add a line for each.")
+    return read_files(
+        path.parent,
+        names,
+        labels=labels,
+        splits=_checked_splits(path, splits),
+        left_out={},
+        image_size=image_size,
+        cache=cache,
+    )
+
+
+def _checked_splits(path: Path, splits: Sequence[str]) -> list[Split] | None:
+    """The split of each row, or None where no row has one.
+
+    Raises:
+        DataError: some rows have one and others not, or it has an unknown name.
+    """
+    given = set(splits)
+    if given == {""}:
+        return None
+    unknown = sorted(name for name in given if name.lower() not in SPLITS)
+    if unknown:
+        raise DataError(
+            f"{path} has {unknown[0][:_LONGEST_SHOWN] or 'nothing'!r} in its column split; "
+            "expected were train, validation (or val, valid) and test, in every row or in none. "
+            "Correct it."
+        )
+    return [SPLITS[name.lower()] for name in splits]
+
+
+def _read_pixels(path: Path, columns: Sequence[str]) -> LabelledImages:
+    """Read a table of labels and pixels.
+
+    Raises:
+        DataError: the pixels make no square, or a value is no whole number of 0 to 255.
+    """
+    n_pixels = len(columns) - 1
+    channels = 1 if math.isqrt(n_pixels) ** 2 == n_pixels else 3
+    side = math.isqrt(n_pixels // channels)
+    if side * side * channels != n_pixels:
+        raise DataError(
+            f"{path} has {n_pixels:,} columns of pixels, which make no square image: expected was "
+            "a square number for grey images, or three times one for coloured ones."
+        )
+    row = [("label", object), ("pixels", np.uint8, (n_pixels,))]
+    try:
+        with warnings.catch_warnings(), _lines(path) as lines:
+            warnings.simplefilter("ignore")  # of an empty table, which is told below
+            read = np.loadtxt(
+                lines, row, delimiter=",", skiprows=1, comments=None, quotechar='"', ndmin=1
+            )
+    except DataError:
+        raise
+    except (ValueError, OverflowError) as error:
+        why = reason(str(error).partition("\n")[0])
+        raise DataError(
+            f"{path} should hold a label and {n_pixels:,} whole numbers of 0 to 255 in each line, "
+            f"but {why}. Correct the line."
+        ) from error
+    if not len(read):
+        raise DataError(f"{path} names its columns, but holds no image. Add a line for each.")
+    same: dict[str, str] = {}  # a label that many rows have is kept once
+    return LabelledImages(
+        images=read["pixels"].reshape(-1, side, side, channels),
+        labels=[same.setdefault(label, label) for label in read["label"].tolist()],
+        splits=None,
+        names=[f"{path.name}#{i}" for i in range(len(read))],
+        unreadable={},
+        sizes={(side, side): len(read)},
+    )
+
+
+def find_tables(folder: Path) -> dict[Path, Split]:
+    """Find a table for each split, by a word in its name, in a folder or its folder `data`.
+
+    Hugging Face's data sets have `data/train-00000-of-00001.parquet`, Kaggle's
+    `fashion-mnist_train.csv`.
+
+    Returns:
+        The tables, sorted by name, and their splits; nothing where none is for training.
+    """
+    found: dict[Path, Split] = {}
+    for path in sorted((*folder.iterdir(), *folder.glob("data/*"))):
+        if path.suffix in SUFFIXES and path.is_file():
+            for word in re.split(r"[-_.\s]", path.name.lower()):
+                if word in SPLITS:
+                    found[path] = SPLITS[word]
+    return found if "train" in found.values() else {}
+
+
+def read_tables(
+    folder: Path, tables: Mapping[Path, Split], *, image_size: int | None, cache: Path
+) -> LabelledImages:
+    """Read the tables of a set.
+
+    Args:
+        folder: where they are.
+        tables: what `find_tables` found.
+        image_size: height and width of images in files; None for what fits them.
+        cache: where decoded images are kept.
+
+    Raises:
+        DataError: a table is broken, or two do not fit together.
+    """
+    parts = [read_table(path, image_size=image_size, cache=cache) for path in tables]
+    return join(parts, splits=tuple(tables.values()), source=str(folder))

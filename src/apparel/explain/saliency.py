@@ -1,0 +1,123 @@
+"""Which pixels speak for a class: Grad-CAM and occlusion.
+
+Grad-CAM: the feature maps of a convolution, each weighted by the mean gradient of the class's logit
+with respect to it, summed, without what is negative (R. R. Selvaraju et al., "Grad-CAM: Visual
+Explanations from Deep Networks via Gradient-based Localization", 2017, arXiv 1610.02391).
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.special import logsumexp
+
+from apparel.core import backend
+from apparel.core.records import Saliency
+from apparel.explain.occlusion import occlusion_maps, positive, scaled
+from apparel.models import gradients
+
+# The deepest maps say most of a class, but maps of 3 x 3 say nothing of where.
+LEAST_SIDE = 1 / 4
+BATCH_SIZE = 500
+
+
+def explain_images(
+    model: Any, logits_model: Any, images: NDArray[np.float32], classes: NDArray[np.int64]
+) -> Saliency:
+    """Say which pixels speak for a class.
+
+    Args:
+        model: a functional or sequential `keras.Model` with a convolution.
+        logits_model: the same model without its softmax.
+        images: shape (n, h, w, c), in [0, 1].
+        classes: shape (n,), the class to ask for in each image.
+
+    Returns:
+        A map of each kind for each image; no map without images.
+    """
+    if not len(images):
+        nothing = np.zeros(images.shape[:3], np.float32)
+        return Saliency(grad_cam=nothing, occlusion=nothing)
+    return Saliency(
+        grad_cam=grad_cam(model, logits_model, images, classes),
+        occlusion=occlusion(logits_model, images, classes),
+    )
+
+
+def grad_cam(
+    model: Any, logits_model: Any, images: NDArray[np.float32], classes: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Say where the features are that speak for a class.
+
+    Args:
+        model: a functional or sequential `keras.Model` with a convolution.
+        logits_model: the same model without its softmax.
+        images: shape (n, h, w, c), in [0, 1].
+        classes: shape (n,), the class to ask for in each image.
+
+    Returns:
+        Shape (n, h, w), each map 0 to 1. Where everything speaks against the class, the map shows
+        what does so least.
+    """
+    keras = backend.load_keras()
+    to_features, to_logits = _parted(model, logits_model, _convolution(model))
+    wanted = keras.ops.one_hot(classes, logits_model.output_shape[-1])
+    features = np.asarray(to_features.predict(images, batch_size=BATCH_SIZE, verbose=0))
+
+    def score(maps: Any) -> Any:
+        return keras.ops.sum(to_logits(maps, training=False) * wanted)
+
+    weights = gradients.gradient(score, features).mean(axis=(1, 2), keepdims=True)
+    coarse = (weights * features).sum(axis=-1)
+    return np.stack([_enlarged(positive(evidence), images.shape[1:3]) for evidence in coarse])
+
+
+def _convolution(model: Any) -> Any:
+    """The last convolution whose maps still say where."""
+    keras = backend.load_keras()
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    least = LEAST_SIDE * min(model.input_shape[1:3])
+    large = [layer for layer in convolutions if min(layer.output.shape[1:3]) >= least]
+    return (large or convolutions)[-1]
+
+
+def _parted(model: Any, logits_model: Any, convolution: Any) -> tuple[Any, Any]:
+    """The model up to a convolution, and from there to the logits."""
+    keras = backend.load_keras()
+    if not isinstance(model, keras.Sequential):
+        to_features = keras.Model(model.inputs[0], convolution.output)
+        return to_features, keras.Model(convolution.output, logits_model.output)
+    # One that was read from a file does not know its layers' outputs as its own.
+    end = model.layers.index(convolution) + 1
+    to_features = keras.Sequential([keras.Input(model.input_shape[1:]), *model.layers[:end]])
+    inputs = keras.Input(to_features.output_shape[1:])
+    return to_features, keras.Sequential([inputs, *logits_model.layers[end:]])
+
+
+def occlusion(
+    logits_model: Any, images: NDArray[np.float32], classes: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Say which pixels a model needs to see for a class, as `occlusion_maps` does.
+
+    Args:
+        logits_model: a `keras.Model` that gives logits.
+        images: shape (n, h, w, c), in [0, 1].
+        classes: shape (n,), the class to ask for in each image.
+    """
+    return occlusion_maps(lambda covered, of: _log_odds(logits_model, covered, of), images, classes)
+
+
+def _log_odds(
+    logits_model: Any, images: NDArray[np.float32], classes: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The logarithm of p / (1 - p), p the probability of each image's class; shape (n,)."""
+    logits = logits_model.predict(images, batch_size=BATCH_SIZE, verbose=0).astype(np.float64)
+    of_class = np.arange(logits.shape[1]) == classes[:, None]
+    return np.asarray(logits[of_class] - logsumexp(np.where(of_class, -np.inf, logits), axis=1))
+
+
+def _enlarged(evidence: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """A map with its pixels spread over an image, 0 to 1."""
+    zoom = np.array(shape) / evidence.shape
+    return scaled(ndimage.zoom(evidence, zoom, order=1, mode="nearest", grid_mode=True))

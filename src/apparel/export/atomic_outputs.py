@@ -1,0 +1,111 @@
+"""Put what was written into place: a file, a folder or a pair of files, whole or not at all."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from apparel.core.atomic_files import PARTIAL, atomic_path
+from apparel.core.errors import UsageError
+from apparel.core.model_formats import OPENVINO_WEIGHTS
+
+# What tells a SavedModel.
+SAVED_MODEL_FILE = "saved_model.pb"
+
+
+def placed(target: str | os.PathLike[str], kind: str) -> AbstractContextManager[Path]:
+    """Give a temporary path beside `target`; move what was written into place on success.
+
+    Args:
+        target: where a model goes; an earlier one is replaced.
+        kind: its format.
+
+    Returns:
+        A context with a path of the same name, not yet existing, in a folder that holds nothing
+        else. If the block fails, nothing is left of it, and an earlier model stays.
+
+    Raises:
+        UsageError: something else than such a model is in the way.
+        OSError: the folder cannot be made or written to, or the disk is full.
+    """
+    if kind == "saved_model":
+        return _placed_folder(Path(target))
+    if kind == "openvino":
+        return _placed_pair(Path(target))
+    return atomic_path(target)
+
+
+def fingerprint(path: Path, kind: str) -> tuple[str, int]:
+    """Give the SHA-256 of what was written, as `Exported` describes it, and its size in bytes."""
+    files = [path]
+    if kind == "openvino":
+        files = [path.with_suffix(OPENVINO_WEIGHTS), path]
+    elif path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    size = sum(file.stat().st_size for file in files)
+    if len(files) == 1:
+        return hashes[0], size
+    base = path if path.is_dir() else path.parent
+    names = (os.fsencode(file.relative_to(base)) for file in files)
+    lines = (b"%s  %s\n" % (a.encode(), name) for a, name in zip(hashes, names, strict=True))
+    return hashlib.sha256(b"".join(lines)).hexdigest(), size
+
+
+@contextmanager
+def _placed_folder(target: Path) -> Iterator[Path]:
+    target = Path(os.path.realpath(target))
+    if target.exists() and not (target / SAVED_MODEL_FILE).is_file():
+        raise UsageError(f"{target} exists and is no SavedModel. Name a new folder.")
+    with _beside(target) as folder:
+        temporary, earlier = folder / target.name, folder / "earlier"
+        yield temporary
+        if target.exists():
+            target.replace(earlier)
+        try:
+            temporary.replace(target)
+        except BaseException:
+            if earlier.exists():
+                earlier.replace(target)
+            raise
+
+
+@contextmanager
+def _placed_pair(target: Path) -> Iterator[Path]:
+    target = Path(os.path.realpath(target))
+    weights = target.with_suffix(OPENVINO_WEIGHTS)
+    if target.is_dir() or (weights.exists() and not target.is_file()):
+        raise UsageError(
+            f"{weights if weights.exists() else target} is in the way of an OpenVINO model, which "
+            f"is {target.name} and {weights.name}. Name another file."
+        )
+    with _beside(target) as folder:
+        temporary, earlier = folder / target.name, folder / "earlier"
+        yield temporary
+        # Never is an .xml file beside another's weights: it goes first and comes last.
+        if target.exists():
+            target.replace(earlier)
+        try:
+            temporary.with_suffix(OPENVINO_WEIGHTS).replace(weights)
+        except BaseException:
+            if earlier.exists():
+                earlier.replace(target)
+            raise
+        temporary.replace(target)
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """A folder of our own on the same disk, for as long as the block runs."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=f".{target.stem[:32]}-", suffix=PARTIAL, dir=target.parent
+        ) as folder:
+            yield Path(folder)
+    except OSError as error:
+        if error.errno is not None:  # without a number, a name would replace the message
+            error.filename = os.fspath(target)
+        raise

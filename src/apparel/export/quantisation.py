@@ -1,0 +1,107 @@
+"""An ONNX graph → the same with layers that compute in whole numbers of eight bits.
+
+Static quantisation as B. Jacob and others describe it ("Quantization and Training of Neural
+Networks for Efficient Integer-Arithmetic-Only Inference", 2018, arXiv 1712.05877): what layers give
+is laid out in 256 steps between the least and the greatest value that calibration images cause, and
+the weights of each channel in steps of their own.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apparel.core import backend
+from apparel.core.errors import ApparelError
+from apparel.core.inference_runtimes import load_onnxruntime
+from apparel.export.format import IMAGES
+
+# Images that the runtime is given at once.
+CALIBRATION_VALUES = 1 << 18
+DENSE = ("Gemm", "MatMul")
+
+
+def quantized(proto: Any, images: NDArray[np.uint8], scratch: Path) -> Any:
+    """Quantise a network.
+
+    Its last dense layer and what follows stay in float32: they take next to no time, and
+    probabilities in 256 steps would be ties.
+
+    Args:
+        proto: an `onnx.ModelProto` of one input, "images".
+        images: shape (n, h, w, c), calibration images.
+        scratch: an empty folder's path, for files on the way.
+
+    Returns:
+        An `onnx.ModelProto` with pairs of QuantizeLinear and DequantizeLinear (QDQ).
+
+    Raises:
+        ApparelError: ONNX Runtime gives operators that other runtimes lack.
+    """
+    import onnx  # noqa: PLC0415  # only where a file is written
+
+    load_onnxruntime()
+    from onnxruntime import quantization  # noqa: PLC0415  # as above
+    from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415
+
+    plain, folded, small = (scratch / f"{name}.onnx" for name in ("plain", "folded", "small"))
+    onnx.save(proto, plain)
+    with backend.native_stderr_held():
+        # ONNX's own inference of shapes is enough here; the symbolic one needs another package.
+        quant_pre_process(os.fspath(plain), os.fspath(folded), skip_symbolic_shape=True)
+        quantization.quantize_static(
+            os.fspath(folded),
+            os.fspath(small),
+            _reader(images),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            # Weights of seven bits: where a processor lacks VNNI, sums of two products of eight
+            # bits would overflow, and the file would answer otherwise than where it was verified.
+            reduce_range=True,
+            nodes_to_exclude=_ending(onnx.load(folded).graph),
+        )
+    return _of_plain_operators(onnx.load(small))
+
+
+def _reader(images: NDArray[np.uint8]) -> Any:
+    """The calibration images, as ONNX Runtime asks for them."""
+    load_onnxruntime()
+    from onnxruntime.quantization import CalibrationDataReader  # noqa: PLC0415  # as above
+
+    step = max(CALIBRATION_VALUES // int(np.prod(images.shape[1:])), 1)
+    parts = iter([images[start : start + step] for start in range(0, len(images), step)])
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime publishes no types
+        def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+            part = next(parts, None)
+            return None if part is None else {IMAGES: part}
+
+    return Reader()
+
+
+def _ending(graph: Any) -> list[str]:
+    """The names of the last dense layer and of the nodes behind it, as nodes stand in order."""
+    dense = [index for index, node in enumerate(graph.node) if node.op_type in DENSE]
+    return [node.name for node in graph.node[dense[-1] :]] if dense else []
+
+
+def _of_plain_operators(proto: Any) -> Any:
+    """Drop what ONNX Runtime mentions beside: operator sets that no node is of, and notes.
+
+    Raises:
+        ApparelError: a node is of another set than ONNX's own.
+    """
+    foreign = {node.domain for node in proto.graph.node} - {"", "ai.onnx"}
+    if foreign:
+        raise ApparelError(
+            f"ONNX Runtime made operators of {', '.join(sorted(foreign))}, which other runtimes "
+            "lack. Export without --int8, and report this with the output of `pip freeze`."
+        )
+    for entry in [entry for entry in proto.opset_import if entry.domain]:
+        proto.opset_import.remove(entry)
+    del proto.metadata_props[:]  # ONNX Runtime's notes to itself
+    return proto

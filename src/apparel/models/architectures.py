@@ -1,0 +1,256 @@
+"""The architectures: a name and the data's shape → an uncompiled `keras.Model`.
+
+`cnn` is the small CNN that apparel started from. `fast` and `best` follow the networks that
+train quickest to a given accuracy on CIFAR-10 (K. Jordan, "94 % on CIFAR-10 in 3.29 Seconds on a
+Single GPU", 2024, arXiv 2404.00498, and the networks of D. Page, "How to Train Your ResNet", 2018,
+before it): stages of two 3 x 3 convolutions without bias, batch normalisation (S. Ioffe and
+C. Szegedy, 2015, arXiv 1502.03167) without scale, pooling before the normalisation, a global
+maximum and one dense layer. The first stage sees the images at full resolution, with few channels.
+The activation is ReLU: on a CPU in bfloat16, GELU costs as much as a convolution. `best` is
+`fast`, wider. docs/performance.md says what else was tried.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from apparel.core import backend
+from apparel.core.errors import DataError, UsageError
+from apparel.core.recipes import HEAD, STEM, check_name
+from apparel.core.records import Calibration
+from apparel.core.validation import whole_number
+
+# Two 3 x 3 convolutions take four pixels, and pooling needs two.
+SMALLEST_SIDE = 6
+
+
+def create(
+    name: str,
+    *,
+    n_classes: int,
+    img_shape: tuple[int, int, int],
+    seed: int,
+    width: int | None = None,
+) -> Any:
+    """Build a model with fresh weights.
+
+    Args:
+        name: a name of `recipes.RECIPES`.
+        n_classes: how many probabilities the model gives.
+        img_shape: height, width and channels of one image.
+        seed: of the initial weights.
+        width: channels of the first stage, for the models that come in any.
+
+    Returns:
+        A `keras.Model` in float32, uncompiled: float32 (n, h, w, c) in [0, 1] to
+        probabilities (n, n_classes).
+
+    Raises:
+        UsageError: the name is unknown, or the number of classes or the shape makes no sense.
+        DataError: the images are too small for this model.
+    """
+    check_name(name)
+    n_classes = whole_number("n_classes", n_classes, minimum=2)
+    img_shape = _checked_shape(img_shape)
+    if min(img_shape[:2]) < SMALLEST_SIDE:
+        raise DataError(
+            f"images of shape {img_shape} are too small: the model {name} needs a height and "
+            f"width of at least {SMALLEST_SIDE}. Give larger images, as height, width, channels."
+        )
+    backend.seed_everything(seed)
+    return _BUILDERS[name](n_classes, img_shape, width)
+
+
+def calibrated(model: Any, calibration: Calibration) -> Any:
+    """Build a calibration into the end of a model.
+
+    Args:
+        model: a `keras.Model` whose last layer is dense, with softmax; its weights may change.
+        calibration: gives temperature, knee and slope.
+
+    Returns:
+        A `keras.Model` that ends in softmax: the same one, with its last weights divided by the
+        temperature, or where logits are to be bent, one that shares all layers but the last.
+    """
+    dense, layers = model.layers[-1], backend.load_keras().layers
+    kernel, *bias = (weights / calibration.temperature for weights in dense.get_weights())
+    if calibration.slope == 1:
+        dense.set_weights([kernel, *bias])
+        return model
+    offset = sum((b - b.mean() for b in bias), np.zeros(kernel.shape[1], np.float32))
+    linear = layers.Dense(kernel.shape[1], name=HEAD, dtype="float32")
+    x = linear(dense.input)
+    linear.set_weights(
+        [
+            kernel - kernel.mean(axis=1, keepdims=True),
+            offset - calibration.knee / calibration.temperature,
+        ]
+    )
+    x = layers.LeakyReLU(calibration.slope, dtype="float32")(x)
+    return _with_end(model, layers.Softmax(dtype="float32")(x))
+
+
+def uncalibrated(model: Any) -> Any:
+    """Give a model that can be trained on: what `calibrated` added at its end is left out.
+
+    A temperature in the weights stays: it is a start as good as another.
+
+    Args:
+        model: a `keras.Model` that ends in softmax.
+
+    Returns:
+        The same one, or where its logits were bent, one that ends in a dense layer with softmax.
+    """
+    layers = backend.load_keras().layers
+    if not isinstance(model.layers[-1], layers.Softmax):
+        return model
+    linear = model.layers[-3]
+    dense = layers.Dense(
+        linear.units, activation="softmax", use_bias=False, name=HEAD, dtype="float32"
+    )
+    outputs = dense(linear.input)
+    # Its bias is the same for all classes, which softmax does not see.
+    dense.set_weights(linear.get_weights()[:1])
+    return _with_end(model, outputs)
+
+
+def logits_model(model: Any) -> Any:
+    """Give the same network without the softmax at its end.
+
+    Args:
+        model: a `keras.Model` that ends in softmax, a layer of its own or that of a dense layer.
+
+    Returns:
+        A `keras.Model` that shares all other layers: images to logits, shape (n, k).
+    """
+    keras, last = backend.load_keras(), model.layers[-1]
+    if isinstance(last, keras.layers.Softmax):
+        return _with_end(model, last.input)
+    linear = keras.layers.Dense.from_config(last.get_config() | {"activation": "linear"})
+    if isinstance(model, keras.Sequential):
+        # One that was read from a file does not know its layers' outputs as its own.
+        inputs = keras.Input(model.input_shape[1:])
+        shortened = keras.Sequential([inputs, *model.layers[:-1], linear], name=model.name)
+    else:
+        shortened = _with_end(model, linear(last.input))
+    linear.set_weights(last.get_weights())
+    return shortened
+
+
+def weights_sha256(model: Any) -> str:
+    """The SHA-256 of a model's weights: two models with the same one are the same, bit for bit.
+
+    Of each weight, in the order of `model.weights`, count its shape and type and then its bytes,
+    little-endian.
+    """
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        array = np.asarray(weight)
+        digest.update(f"{array.shape}{array.dtype}".encode())
+        digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+    return digest.hexdigest()
+
+
+def _with_end(model: Any, outputs: Any) -> Any:
+    """A model with another end: the inputs and the name of one, other outputs."""
+    return backend.load_keras().Model(model.inputs[0], outputs, name=model.name)
+
+
+def _checked_shape(img_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Check that a shape is height, width and channels.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not isinstance(img_shape, Sequence) or len(img_shape) != 3:  # noqa: PLR2004  # h, w, c
+        raise UsageError(
+            f"img_shape must be height, width and channels, but is {img_shape!r}. "
+            "Give three whole numbers, for example (28, 28, 1)."
+        )
+    height, width, channels = (whole_number("img_shape", n, minimum=1) for n in img_shape)
+    return height, width, channels
+
+
+def _cnn(n_classes: int, img_shape: tuple[int, int, int], width: int | None) -> Any:  # noqa: ARG001  # it has one size
+    """Two convolutions and three dense layers: the small CNN that apparel started from."""
+    keras = backend.load_keras()
+    layers = keras.layers
+    # Said here, because a user's Keras may be set to something else.
+    plain = {"dtype": "float32"}
+    maps = {"data_format": "channels_last", **plain}
+    relu = {"activation": "relu", **plain}
+    return keras.Sequential(
+        [
+            layers.Input(img_shape, **plain),
+            layers.Conv2D(32, (3, 3), activation="relu", kernel_initializer="he_normal", **maps),
+            layers.Conv2D(64, (3, 3), activation="relu", **maps),
+            layers.MaxPooling2D((2, 2), **maps),
+            layers.Dropout(0.25, **plain),
+            layers.Flatten(**maps),
+            layers.Dense(128, kernel_initializer="he_normal", **relu),
+            layers.Dense(64, **relu),
+            layers.Dense(n_classes, activation="softmax", **plain),
+        ],
+        name="cnn",
+    )
+
+
+def _fast(n_classes: int, img_shape: tuple[int, int, int], width: int | None) -> Any:
+    return _convnet("fast", n_classes, img_shape, width or 32)
+
+
+def _best(n_classes: int, img_shape: tuple[int, int, int], width: int | None) -> Any:
+    return _convnet("best", n_classes, img_shape, width or 96)
+
+
+def _convnet(name: str, n_classes: int, img_shape: tuple[int, int, int], width: int) -> Any:
+    """Two convolutions at full resolution, three stages of two, and a dense layer."""
+    keras = backend.load_keras()
+    layers = keras.layers
+    plain = {"dtype": "float32"}
+    maps = {"data_format": "channels_last", **plain}
+
+    def convolved(x: Any, channels: int, name: str) -> Any:
+        return layers.Conv2D(
+            channels,
+            (3, 3),
+            padding="same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            name=name,
+            **maps,
+        )(x)
+
+    def pooled(x: Any) -> Any:
+        # Small images run out of pixels before the stages do.
+        return layers.MaxPooling2D((2, 2), **maps)(x) if min(x.shape[1:3]) > 1 else x
+
+    def normalized(x: Any) -> Any:
+        return layers.BatchNormalization(momentum=0.6, epsilon=1e-5, scale=False, **plain)(x)
+
+    def activated(x: Any) -> Any:
+        return layers.ReLU(**plain)(x)
+
+    inputs = x = layers.Input(img_shape, **plain)
+    # Kernels take 16 or a multiple of 32 channels whole: 48 are as slow as 64.
+    narrow = width // 64 * 32 or 16
+    x = activated(normalized(convolved(x, narrow, STEM)))
+    x = activated(normalized(pooled(convolved(x, narrow, "stage0_conv2"))))
+    for stage, channels in enumerate((width, 2 * width, 4 * width), start=1):
+        x = convolved(x, channels, f"stage{stage}_conv1")
+        x = activated(normalized(pooled(x) if stage > 1 else x))
+        x = activated(normalized(convolved(x, channels, f"stage{stage}_conv2")))
+    x = layers.GlobalMaxPooling2D(**maps)(x)
+    # Small at first, so that the first steps do not have to undo a random confidence.
+    x = layers.Rescaling(0.1, **plain)(x)
+    outputs = layers.Dense(n_classes, activation="softmax", use_bias=False, name=HEAD, **plain)(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
+_BUILDERS: dict[str, Callable[[int, tuple[int, int, int], int | None], Any]] = {
+    "cnn": _cnn,
+    "fast": _fast,
+    "best": _best,
+}

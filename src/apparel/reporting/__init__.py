@@ -1,0 +1,1 @@
+"""Records to text, figures, HTML and a model card."""

@@ -1,0 +1,24 @@
+"""The templates of this package."""
+
+from typing import Any
+
+import jinja2
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.PackageLoader("apparel.reporting"),
+    autoescape=jinja2.select_autoescape(("html",)),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+
+def render(name: str, **values: Any) -> str:
+    """Fill a template; what it names and does not get is an error.
+
+    Args:
+        name: a file in `templates/`; one that ends in .html has its values escaped.
+        **values: by the names that the template uses.
+    """
+    return _ENVIRONMENT.get_template(name).render(**values)

@@ -1,0 +1,227 @@
+"""A DataCheck → lines."""
+
+from collections.abc import Sequence
+
+from apparel.core.records import CopiedImage, DataCheck, Splits
+from apparel.core.records.check import FEWEST_TO_TRAIN
+from apparel.data.stratify import IMBALANCE
+
+# Names in a line.
+MOST_NAMES = 3
+CLEAN = (
+    "The data are clean: no test image is also trained on, no image has two labels, and every file "
+    "can be read."
+)
+
+
+def check_lines(check: DataCheck) -> str:
+    """Say what the data are, how many images each class and split has, and what is wrong."""
+    return f"{_heading(check)}\n\n{_table(check)}\n\n{check_summary(check)}"
+
+
+def check_summary(check: DataCheck) -> str:
+    """Say what is wrong, a line for each kind of problem, or in one line that nothing is."""
+    lines = (
+        _leaks(check),
+        _conflicts(check),
+        _unreadable(check),
+        _in_validation(check),
+        _within_splits(check),
+        _small_classes(check),
+        _imbalance(check),
+        _unusual(check),
+        _blank(check),
+    )
+    return "\n".join(line for line in lines if line) or CLEAN
+
+
+def left_out_line(check: DataCheck) -> str:
+    """Say that training images were left out because they leak; nothing where none does."""
+    count = len(check.leaked_training)
+    if not count:
+        return ""
+    return (
+        f"{_count(count, 'training image')} that {_verb(count, 'is', 'are')} among the test images "
+        f"as well {_verb(count, 'was', 'were')} left out. --keep-leaks keeps them.\n"
+    )
+
+
+def class_weights_line(splits: Splits) -> str:
+    """Say that training counts each class the same; nothing where it counts each image so."""
+    if splits.class_weights is None:
+        return ""
+    present = [count for count in splits.images_per_class["training"] if count]
+    return (
+        f"Class weights: the largest class has {max(present):,} training images and the smallest "
+        f"{min(present):,}, so each class counts the same instead of each image.\n"
+    )
+
+
+def printable(text: str) -> str:
+    """Give a name in a form that every terminal and page can show, in one line."""
+    return text if text.isprintable() else ascii(text)
+
+
+def _heading(check: DataCheck) -> str:
+    height, width, channels = check.img_shape
+    kind = "grey" if channels == 1 else "coloured"
+    total = sum(map(sum, check.images_per_class.values()))
+    heading = f"{check.source}: {total:,} {kind} images of {height} x {width}"
+    if not set(check.sizes) - {(height, width)}:
+        return heading
+    common = max(check.sizes, key=lambda size: check.sizes[size])
+    low, high = min(check.sizes), max(check.sizes)
+    return (
+        f"{heading} (height x width), brought to that from {_count(len(check.sizes), 'size')}, "
+        f"{low[0]} x {low[1]} to {high[0]} x {high[1]}, most often {common[0]} x {common[1]}"
+    )
+
+
+def _table(check: DataCheck) -> str:
+    """Images of each class and split, in columns."""
+    splits = check.images_per_class
+    names = [*map(printable, check.class_names), "all"]
+    width = max(map(len, [*names, "class"]))
+    columns = [[*counts, sum(counts)] for counts in splits.values()]
+    rows = [
+        f"{name:<{width}}" + "".join(f"  {count:>10,}" for count in counts)
+        for name, *counts in zip(names, *columns, strict=True)
+    ]
+    return "\n".join([f"{'class':<{width}}" + "".join(f"  {name:>10}" for name in splits), *rows])
+
+
+def _leaks(check: DataCheck) -> str:
+    count = len(check.leaked_training)
+    if not count:
+        return ""
+    return (
+        f"{_count(count, 'training image')} {_verb(count, 'shows', 'show')} the same as a test "
+        f"image ({_pairs(check.leaks)}): the accuracy comes out too high where they are "
+        "trained on. `apparel check --fix` lists the others, where images are in files."
+    )
+
+
+def _conflicts(check: DataCheck) -> str:
+    pairs = check.conflicts
+    if not pairs:
+        return ""
+    count = len({image for pair in pairs for image in (pair.first, pair.second)})
+    shown = [
+        " and ".join(
+            f"{printable(image.name)}: {printable(image.label)}"
+            for image in (pair.first, pair.second)
+        )
+        for pair in pairs[:MOST_NAMES]
+    ]
+    return (
+        f"{_count(count, 'image')} show the same as another with a different label "
+        f"({_listed(shown, len(pairs))}): a model cannot learn both. Correct the wrong label, or "
+        "leave both out with `apparel check --fix`."
+    )
+
+
+def _unreadable(check: DataCheck) -> str:
+    if not check.unreadable:
+        return ""
+    names, first_reason = list(check.unreadable), next(iter(check.unreadable.values()))
+    # The reason names the first file.
+    shown = f" ({_names(names)})" if len(names) > 1 else ""
+    return f"{_count(len(names), 'file')} cannot be read{shown}: {printable(first_reason)}"
+
+
+def _in_validation(check: DataCheck) -> str:
+    pairs = check.duplicates_between("training", "validation")
+    if not pairs:
+        return ""
+    return (
+        f"{_count(len(pairs), 'image')} {_verb(len(pairs), 'is', 'are')} in training and "
+        f"validation ({_pairs(pairs)}): the validation accuracy will come out too high. Keep each "
+        "in one of them."
+    )
+
+
+def _within_splits(check: DataCheck) -> str:
+    pairs = [pair for pair in check.duplicates if len(pair.splits) == 1]
+    if not pairs:
+        return ""
+    exact = sum(pair.exact for pair in pairs)
+    advice = " `apparel check --fix` leaves out those with the same pixels." if exact else ""
+    return (
+        f"{_count(len(pairs), 'image')} {_verb(len(pairs), 'shows', 'show')} the same as an "
+        f"earlier one of the same split, {exact:,} with the same pixels ({_pairs(pairs)}): they "
+        f"count more than others.{advice}"
+    )
+
+
+def _small_classes(check: DataCheck) -> str:
+    found = check.small_classes
+    if not found:
+        return ""
+    shown = [f"{printable(name)} {count}" for name, count in found.items()]
+    return (
+        f"{_count(len(found), 'class', 'classes')} {_verb(len(found), 'has', 'have')} fewer than "
+        f"{FEWEST_TO_TRAIN} training images ({_listed(shown, len(shown))}): what is learnt of them "
+        "hangs on single images. Add images, or leave the class out."
+    )
+
+
+def _imbalance(check: DataCheck) -> str:
+    if check.imbalance <= IMBALANCE:
+        return ""
+    counts = check.images_per_class["training"]
+    present = {name: n for name, n in zip(check.class_names, counts, strict=True) if n}
+    largest, smallest = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
+    return (
+        f"{printable(largest)} has {check.imbalance:.1f} times as many training images as "
+        f"{printable(smallest)}: training counts each class the same. Read the balanced accuracy, "
+        "or add images of the small classes."
+    )
+
+
+def _unusual(check: DataCheck) -> str:
+    if not check.unusual:
+        return ""
+    count = len(check.unusual)
+    return (
+        f"{_count(count, 'image')} {_verb(count, 'is', 'are')} unlike the rest "
+        f"({_names([image.name for image in check.unusual])}): look whether "
+        f"{_verb(count, 'it belongs', 'they belong')} to the data."
+    )
+
+
+def _blank(check: DataCheck) -> str:
+    if not check.blank:
+        return ""
+    count = len(check.blank)
+    return (
+        f"{_count(count, 'image')} {_verb(count, 'shows', 'show')} nothing "
+        f"({_names([image.name for image in check.blank])}): take {_verb(count, 'it', 'them')} out."
+    )
+
+
+def _pairs(pairs: Sequence[CopiedImage]) -> str:
+    """The first pairs by name."""
+    shown = [
+        f"{printable(pair.first.name)} and {printable(pair.second.name)}"
+        + (" mirrored" if pair.mirrored else "")
+        for pair in pairs[:MOST_NAMES]
+    ]
+    return _listed(shown, len(pairs))
+
+
+def _names(names: Sequence[str]) -> str:
+    """The first names."""
+    return _listed([printable(name) for name in names[:MOST_NAMES]], len(names))
+
+
+def _listed(shown: Sequence[str], count: int) -> str:
+    """Some of so many in a line."""
+    return "; ".join(shown[:MOST_NAMES]) + ("; …" if count > MOST_NAMES else "")
+
+
+def _count(count: int, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+def _verb(count: int, one: str, many: str) -> str:
+    return one if count == 1 else many

@@ -1,0 +1,99 @@
+"""A search's trials and what came of it → lines."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from apparel.core.records import Trial
+
+_HEADER = ("trial", "validation", "model", "width", "step size", "batch", "smoothing", "flip",
+           "shift", "erase", "epochs", "seconds", "")  # fmt: skip
+# The settings that a search chooses and the command's names for them, where they take a value.
+_OPTIONS = {
+    "model_name": "--model",
+    "width": "--width",
+    "batch_size": "--batch-size",
+    "learning_rate": "--learning-rate",
+    "label_smoothing": "--label-smoothing",
+    "shift": "--shift",
+    "erase": "--erase",
+    "seed": "--seed",
+    "limit": "--limit",
+}
+
+
+def trial_table(trials: Sequence[Trial]) -> str:
+    """A table of trials: those that came to their end first, the best at the top."""
+    ordered = sorted(trials, key=lambda t: (t.state != "complete", -(t.accuracy or 0), t.number))
+    rows = [_HEADER, *(_row(trial) for trial in ordered)]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(_HEADER))]
+    lines = (
+        "  ".join(cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=False))
+        + f"  {row[-1]}"
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _row(trial: Trial) -> tuple[str, ...]:
+    """The cells of a trial."""
+    recipe = trial.recipe
+    notes: list[str] = ["default"] if trial.number == 0 else []
+    if trial.state != "complete":
+        notes.append(trial.state)
+    return (
+        str(trial.number),
+        "-" if trial.accuracy is None else f"{trial.accuracy:.2%}",
+        recipe["model_name"],
+        str(recipe["width"] or "-"),
+        f"{recipe['learning_rate']:g}",
+        str(recipe["batch_size"]),
+        f"{recipe['label_smoothing']:g}",
+        "yes" if recipe["flip"] else "no",
+        str(recipe["shift"]),
+        f"{recipe['erase']:g}",
+        str(len(trial.seconds)),
+        f"{sum(trial.seconds):.0f}",
+        ", ".join(notes),
+    )
+
+
+def validation_verdict(best: float, default: float, n_images: int) -> str:
+    """Say of the best setting and the default, both trained in full, which validated better.
+
+    Args:
+        best: accuracy on the validation images.
+        default: likewise.
+        n_images: how many these are.
+    """
+    figures = (
+        f"best setting {best:.2%}, default {default:.2%} on the {n_images:,} validation images, "
+        "after the same training time"
+    )
+    if best > default:
+        return f"On validation, the best setting is ahead: {figures}."
+    if best == default:
+        return f"On validation, the best setting is level with the default: {figures}."
+    return f"On validation, the search did not find a better setting than the default: {figures}."
+
+
+def run_command(
+    settings: Mapping[str, Any], *, source: str, data_dir: str | None, budget: float
+) -> str:
+    """The command that trains with some settings.
+
+    Args:
+        settings: by the names of `Settings`.
+        source: of the images.
+        data_dir: where the files of a named set are.
+        budget: seconds.
+    """
+    parts = ["apparel", "run", "--data", source, "--budget", f"{budget:g}s"]
+    if data_dir:
+        parts += ["--data-dir", data_dir]
+    for name, option in _OPTIONS.items():
+        if settings[name] is not None:
+            parts += [option, f"{settings[name]}"]
+    if settings["flip"] is False:
+        parts.append("--no-flip")
+    return shlex.join(parts)

@@ -1,0 +1,62 @@
+"""The images of an earlier run, loaded and split as they were for it."""
+
+from pathlib import Path
+
+from apparel.core.errors import DataError, DataUnavailableError
+from apparel.core.records import ARRAYS, Dataset, Splits
+from apparel.core.settings import Settings
+from apparel.data import loading
+from apparel.data.quality import screening
+from apparel.data.splits import prepare
+from apparel.runs.run_directory import RunDirectory
+
+
+def load_data(directory: RunDirectory, *, source: str | None, data_dir: Path | None) -> Dataset:
+    """Load the images that a run was trained and tested on.
+
+    Raises:
+        DataUnavailableError: the data set cannot be had.
+    """
+    record = directory.settings()
+    settings = Settings(**record["settings"])
+    return loading.load(
+        source or record["dataset"]["source"],
+        data_dir=data_dir,
+        **settings.of_data,
+    )
+
+
+def load_splits(
+    directory: RunDirectory, *, data_dir: Path | None, source: str | None = None
+) -> Splits:
+    """Load the images of a run, and split them as the run did.
+
+    Args:
+        directory: of the run.
+        data_dir: a folder with the data set's files.
+        source: where the images are, if not where they were.
+
+    Raises:
+        DataUnavailableError: the data set cannot be had.
+        DataError: the images are not those of the run.
+        ModelFileError: a file of the run is broken.
+    """
+    record = directory.settings()
+    settings, recorded = Settings(**record["settings"]), record["dataset"]
+    if recorded["source"] == ARRAYS:
+        raise DataUnavailableError(
+            f"{directory.path} was trained on arrays, which are not kept, and an export is "
+            "compared on its images. Export it in the program that trained it: "
+            "classifier.export_model(path)."
+        )
+    dataset = load_data(directory, source=source, data_dir=data_dir)
+    check = directory.check()
+    if check and check.sha256 == dataset.sha256 and not settings.keep_leaks:
+        dataset = screening.without_leaks(dataset, check)
+    if dataset.sha256 != recorded["sha256"]:
+        raise DataError(
+            f"the images of {recorded['source']} are not those that {directory.path} was trained "
+            f"on: their SHA-256 is {dataset.sha256}, and the run recorded {recorded['sha256']}. "
+            "Bring back the images of the run, or train once more."
+        )
+    return prepare(dataset, settings)

@@ -1,0 +1,104 @@
+"""How a training was begun that was broken off."""
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from apparel.core.backend import NumberFormat
+from apparel.core.errors import DataError, ModelFileError
+from apparel.core.settings import Plan, Recipe
+
+PACKAGES = ("apparel", "keras", "tensorflow", "tensorflow-cpu", "torch", "jax", "numpy",
+            "scipy", "scikit-learn", "onnx", "onnxruntime")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """What was chosen before the first step, and holds to the last.
+
+    Attributes:
+        recipe: as `settings.json` has it.
+        plan: what its budget buys, as measured then.
+        number_format: of training, as measured then.
+        dataset: the manifest of its images.
+        versions: of the packages that began.
+        processor: that began.
+    """
+
+    recipe: Mapping[str, Any]
+    plan: Plan | None
+    number_format: NumberFormat
+    dataset: Mapping[str, Any]
+    versions: Mapping[str, str]
+    processor: str
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Begun":
+        """Read it from what is in `settings.json`.
+
+        Raises:
+            ModelFileError: that is broken.
+        """
+        try:
+            return cls(
+                recipe=record["recipe"],
+                plan=Plan(**record["plan"]) if record["plan"] else None,
+                number_format=NumberFormat(**record["number_format"]),
+                dataset=record["dataset"],
+                versions=record["versions"],
+                processor=record["processor"],
+            )
+        except (KeyError, TypeError) as error:
+            raise ModelFileError(
+                f"settings.json does not say how training began ({error!r}). Train once more."
+            ) from error
+
+    def check(self, recipe: Recipe, dataset: Mapping[str, object]) -> None:
+        """Check that training can go on with these.
+
+        Raises:
+            DataError: the images are others.
+            ModelFileError: another version of apparel began, which trains otherwise.
+        """
+        if dataset.get("sha256") != self.dataset.get("sha256"):
+            raise DataError(
+                f"the images are not those that training began with: their SHA-256 is "
+                f"{dataset.get('sha256')}, and was {self.dataset.get('sha256')}. Bring back the "
+                "images, or train once more."
+            )
+        if asdict(recipe) != self.recipe:
+            raise ModelFileError(
+                "another version of apparel began this training, and trains otherwise. Install "
+                f"apparel {self.versions.get('apparel')} to go on, or train once more."
+            )
+
+    def changes(self, versions: Mapping[str, str], processor: str) -> str:
+        """A line for people on what is not as it was; nothing where all is."""
+        now, then = (
+            {**versions, "processor": processor},
+            {
+                **self.versions,
+                "processor": self.processor,
+            },
+        )
+        names = sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
+        if not names:
+            return ""
+        listed = ", ".join(f"{n} was {then.get(n, 'none')}, is {now.get(n, 'none')}" for n in names)
+        return f"Not as it was when training began, so the last bits may differ: {listed}\n"
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that decide what training computes."""
+    found = {name: version for name in PACKAGES if (version := _version(name))}
+    return {"python": platform.python_version(), **found}
+
+
+def _version(distribution: str) -> str | None:
+    """The installed version of a distribution, if it is there."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,174 @@
+"""Endpoints for people and their scripts: image files in, labels with probabilities out."""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from apparel.core.records import FailedImage
+from apparel.serve.http_errors import HttpError
+from apparel.serve.service import Explained, Service
+
+FILES_FIELD = "files"
+FORM = "multipart/form-data"
+# Of fields that are no files; nobody needs any.
+MOST_FIELDS, FIELD_BYTES = 8, 4096
+LONGEST_NAME = 200
+TITLES = {"fashion-mnist": "Fashion-MNIST"}
+
+
+class People:
+    """Endpoints for people."""
+
+    def __init__(self, service: Service, name: str) -> None:
+        self._service = service
+        self._name = name
+
+    def routes(self) -> list[Route]:
+        """Where they are."""
+        return [Route("/model", self.model), Route("/predict", self.predict, methods=["POST"])]
+
+    async def model(self, _request: Request) -> Response:
+        """What the model is, and what it takes."""
+        predictor, limits = self._service.predictor, self._service.limits
+        facts = predictor.facts
+        return JSONResponse(
+            {
+                "name": self._name,
+                "class_names": list(predictor.class_names),
+                "img_shape": list(predictor.img_shape),
+                "threshold": predictor.threshold,
+                "takes_photos": predictor.takes_photos,
+                "tells_novelty": predictor.tells_novelty,
+                "dataset": TITLES.get(facts.dataset, facts.dataset) or None,
+                "accuracy": facts.accuracy,
+                "examples": [
+                    {"label": label, "image": f"data:image/png;base64,{png}"}
+                    for label, png in facts.examples
+                ],
+                "limits": {"body_bytes": limits.body_bytes, "images": limits.images},
+                "runtime": predictor.runtime,
+            }
+        )
+
+    async def predict(self, request: Request) -> Response:
+        """Classify image files."""
+        options = {name: _flag(request, name) for name in ("raw", "explain")}
+        files = await self._files(request)
+        explained = await self._service.answer_files(files, **options)
+        found = [self._described(one) for one in explained]
+        read = any("error" not in one for one in found)
+        return JSONResponse({"predictions": found}, 200 if read else 422)
+
+    async def _files(self, request: Request) -> list[tuple[str, bytes]]:
+        """The names and contents of the files that were sent.
+
+        Raises:
+            HttpError: none was, or too many.
+        """
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind.startswith("image/") or kind == "application/octet-stream":
+            files = [("image", await request.body())]
+        elif kind == FORM:
+            files = await self._from_form(request)
+        else:
+            raise HttpError(
+                415,
+                f"Send image files as {FORM} in the field '{FILES_FIELD}', or one image as the "
+                "body with its own type, for example image/png.",
+            )
+        if not files or not any(content for _, content in files):
+            raise HttpError(
+                422, f"No image was sent. Send image files in the field '{FILES_FIELD}'."
+            )
+        return files
+
+    async def _from_form(self, request: Request) -> list[tuple[str, bytes]]:
+        """The files of a form.
+
+        Raises:
+            HttpError: it is malformed, or has too many files.
+        """
+        most = self._service.limits.images
+        _check_charset(request)
+        try:
+            async with request.form(
+                max_files=most, max_fields=MOST_FIELDS, max_part_size=FIELD_BYTES
+            ) as form:
+                return [
+                    (_shown(file.filename), await file.read())
+                    for file in form.getlist(FILES_FIELD)
+                    if isinstance(file, UploadFile)
+                ]
+        except UnicodeError as error:
+            raise HttpError(400, "The form is malformed: a name in it is not UTF-8.") from error
+        except HTTPException as error:
+            if error.detail.startswith("Too many files"):
+                raise HttpError(413, f"At most {most} images are taken at once.") from error
+            raise HttpError(400, f"The form is malformed: {error.detail}") from error
+
+    def _described(self, one: Explained) -> dict[str, Any]:
+        """What is told of one image."""
+        answer = one.answer
+        if isinstance(answer, FailedImage):
+            return {"name": answer.name, "error": answer.problem}
+        described: dict[str, Any] = {
+            "name": answer.name,
+            "label": answer.label,
+            "confidence": answer.confidence,
+            "sure": answer.confidence >= (self._service.predictor.threshold or 0),
+            "probabilities": dict(
+                zip(answer.class_names, answer.probabilities.tolist(), strict=True)
+            ),
+            "novelty": answer.novelty,
+            "unlike": answer.is_unlike,
+            "steps": list(answer.steps),
+        }
+        if one.evidence is not None:
+            described["image"] = _data_address(np.asarray(answer.image, np.uint8))
+            described["map"] = one.evidence.round(3).tolist()
+        return described
+
+
+def _check_charset(request: Request) -> None:
+    """Refuse a form in another encoding: Python's decoders are many, and some fail or escape.
+
+    Raises:
+        HttpError: it says that it has one.
+    """
+    _, options = parse_options_header(request.headers.get("content-type", ""))
+    if options.get(b"charset", b"utf-8").lower() not in {b"utf-8", b"utf8"}:
+        raise HttpError(400, "The form is malformed: its charset must be utf-8.")
+
+
+def _flag(request: Request, name: str) -> bool:
+    """A query parameter that is true or false.
+
+    Raises:
+        HttpError: it is something else.
+    """
+    value = request.query_params.get(name, "false")
+    if value not in {"true", "false"}:
+        raise HttpError(400, f"The parameter {name} must be true or false.")
+    return value == "true"
+
+
+def _shown(name: str | None) -> str:
+    """A file's name as messages show it."""
+    return (name or "image").replace("\\", "/").rpartition("/")[2][-LONGEST_NAME:] or "image"
+
+
+def _data_address(image: NDArray[np.uint8]) -> str:
+    """An image as a PNG file inside an address."""
+    file = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

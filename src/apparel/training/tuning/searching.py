@@ -1,0 +1,167 @@
+"""Optuna chooses trials, one after the other, and stops poor ones early.
+
+It is a tree-structured Parzen estimator (J. Bergstra et al., "Algorithms for Hyper-Parameter
+Optimization", 2011) with asynchronous successive halving (L. Li et al., "A System for Massively
+Parallel Hyperparameter Tuning", 2018, arXiv 1810.05934): of the trials that have come as far, the
+better half goes on.
+"""
+
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from apparel.core.atomic_files import write_text
+from apparel.training.tuning.space import DEFAULT, suggest
+from apparel.training.tuning.trial import Report, Trials
+
+JOURNAL = "optuna.log"
+CLOCK = "clock.json"
+# In percent of a trial's time: from where on poor trials are stopped.
+GRACE, REDUCTION = 25, 2
+# Trials at random before the estimator begins; of a dozen, Optuna's own ten would leave it two.
+RANDOM_TRIALS = 5
+# How often the clock is written down.
+TICK_SECONDS = 1.0
+
+
+class Clock:
+    """The time that a search has taken, in this process and earlier ones.
+
+    Args:
+        search: the folder of the search.
+        seconds: that it may take.
+        trial: seconds of a trial.
+        trials: the most there may be; None for as many as fit.
+    """
+
+    def __init__(self, search: Path, *, seconds: float, trial: float, trials: int | None) -> None:
+        self._path = search / CLOCK
+        self._seconds, self._trial, self._trials = seconds, trial, trials
+        self._before = self._begun = self._written = -1.0
+
+    def tick(self) -> float:
+        """Read the clock, and write it down now and then: another process may have to go on.
+
+        Returns:
+            The seconds so far.
+        """
+        now = time.monotonic()
+        if self._begun < 0:
+            self._begun, self._before = now, _read_seconds(self._path)
+        spent = self._before + now - self._begun
+        if now - self._written >= TICK_SECONDS:
+            write_text(self._path, json.dumps({"seconds": round(spent, 3)}) + "\n")
+            self._written = now
+        return spent
+
+    def has_room(self, begun: int) -> bool:
+        """Whether one more trial may begin, after so many.
+
+        The last one ends at most half a trial's time late.
+        """
+        if self._trials is not None and begun >= self._trials:
+            return False
+        return begun == 0 or self._seconds - self.tick() >= self._trial / 2
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray Tune keeps searchers in files: a clock that comes from one begins anew."""
+        return {**vars(self), "_before": -1.0, "_begun": -1.0, "_written": -1.0}
+
+
+def load_optuna() -> Any:
+    """Import Optuna, and let it say nothing.
+
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    import optuna  # noqa: PLC0415  # most commands do not need it
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
+
+
+def sampler(seed: int, number: int) -> Any:
+    """Make what chooses a trial.
+
+    Each trial has one of its own: so a search that was broken off chooses as if it had not been.
+    """
+    random = np.random.SeedSequence((seed, number)).generate_state(1)
+    return load_optuna().samplers.TPESampler(seed=int(random[0]), n_startup_trials=RANDOM_TRIALS)
+
+
+def search(*, seed: int, clock: Clock, trials: Trials) -> None:
+    """Train trial after trial until the clock has no room for another.
+
+    Args:
+        seed: of all choices.
+        clock: says whether there is room.
+        trials: trains each; they may have begun in another process.
+
+    Raises:
+        ApparelError: a trial failed.
+        KeyboardInterrupt: Ctrl-C.
+        Terminated: SIGTERM.
+    """
+    study = _study(trials.folder)
+    states, names = load_optuna().trial.TrialState, tuple(trials.networks)
+    while True:
+        begun = study.get_trials(deepcopy=False, states=(states.RUNNING,))
+        ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+        if not begun and not clock.has_room(len(ended)):
+            return
+        study.sampler = sampler(seed, len(ended))
+        trial = _going_on(study, begun[0]) if begun else study.ask()
+        outcome = trials.run(trial.number, suggest(trial, names), _report_to(trial, clock))
+        if outcome.stopped:
+            study.tell(trial, state=states.PRUNED)
+        else:
+            study.tell(trial, outcome.accuracy)
+        print(outcome.line(trial.number), file=sys.stderr)
+
+
+def _study(folder: Path) -> Any:
+    """Open the record of a search, or begin one with the default setting."""
+    optuna = load_optuna()
+    journal = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
+    study = optuna.create_study(
+        study_name="apparel",
+        storage=optuna.storages.JournalStorage(journal),
+        direction="maximize",
+        pruner=optuna.pruners.SuccessiveHalvingPruner(GRACE, REDUCTION),
+        load_if_exists=True,
+    )
+    if not study.get_trials(deepcopy=False):
+        study.enqueue_trial(dict(DEFAULT))
+    return study
+
+
+def _going_on(study: Any, begun: Any) -> Any:
+    """The trial that another process had begun."""
+    return load_optuna().trial.Trial(study, begun._trial_id)  # noqa: SLF001  # it has no other name
+
+
+def _report_to(trial: Any, clock: Clock) -> Report:
+    """Tell Optuna of each epoch; it says whether the trial is worth going on."""
+
+    def report(percent: float, accuracy: float) -> bool:
+        clock.tick()
+        with warnings.catch_warnings():
+            # What goes on from a checkpoint may say again what it said before.
+            warnings.simplefilter("ignore")
+            trial.report(accuracy, int(percent))
+        return not trial.should_prune()
+
+    return report
+
+
+def _read_seconds(path: Path) -> float:
+    """The seconds that earlier processes took; 0 where none wrote any."""
+    try:
+        return float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
+    except (OSError, KeyError, TypeError, ValueError):
+        return 0.0

@@ -1,0 +1,154 @@
+"""`apparel predict` with a model file whose answers are known."""
+
+import csv
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from apparel.cli import predict as command
+from apparel.core.errors import DataError
+from apparel.data.sources import fashion_mnist
+from apparel.data.sources.fashion_mnist_part import load_part
+from tests import made_model
+from tests.made_model import MadeModel
+
+FASHION = (28, 28, 1)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return MadeModel(tmp_path_factory.mktemp("model") / "m.onnx", FASHION, threshold=0.5)
+
+
+@pytest.fixture(scope="module")
+def test_images():
+    (_, _), (images, _) = keras.datasets.fashion_mnist.load_data()
+    return images[..., None]
+
+
+# -- Fashion-MNIST by name ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "stop"),
+    [
+        ("fashion-mnist:test[0:3]", 0, 3),
+        ("fashion-mnist:test[9998:]", 9998, 10000),
+        ("fashion-mnist:test[:2]", 0, 2),
+        ("fashion-mnist:test[9999:20000]", 9999, 10000),
+        ("fashion-mnist:test", 0, 10000),
+    ],
+)
+def test_a_part_of_fashion_mnist_is_as_keras_loads_it(test_images, name, start, stop):
+    names, images = load_part(name)
+    np.testing.assert_array_equal(images, test_images[start:stop])
+    assert names[0] == f"fashion-mnist:test[{start}]"
+    assert len(names) == stop - start
+
+
+def test_training_images_are_there_too():
+    (images, _), _ = keras.datasets.fashion_mnist.load_data()
+    np.testing.assert_array_equal(load_part("fashion-mnist:train[59990:]")[1][..., 0], images[-10:])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["fashion-mnist:", "fashion-mnist:tests", "fashion-mnist:test[0]", "fashion-mnist:test[-1:]",
+     "fashion-mnist:test[5:5]", "fashion-mnist:test[10000:]", "fashion-mnist:test[0:1]x"],
+)  # fmt: skip
+def test_what_is_no_part_is_refused(name):
+    with pytest.raises(DataError, match="fashion-mnist"):
+        load_part(name)
+
+
+def test_keras_home_is_found_without_keras(monkeypatch, tmp_path):
+    code = "import keras; print(keras.src.backend.config.keras_home())"
+    call = [sys.executable, "-c", code]
+    for home in (None, tmp_path / "home"):
+        environment = {"HOME": str(tmp_path), "PATH": ""}
+        if home:
+            environment["KERAS_HOME"] = str(home)
+        done = subprocess.run(call, env=environment, capture_output=True, text=True, check=True)
+        for name in ("HOME", "KERAS_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        assert str(fashion_mnist.keras_home()) == done.stdout.strip()
+
+
+def test_files_and_parts_are_answered_in_order(made, test_images, tmp_path, capsys):
+    Image.fromarray(test_images[7, ..., 0]).save(tmp_path / "a.png")
+    paths = ["fashion-mnist:test[0:2]", str(tmp_path / "a.png"), "fashion-mnist:test[1:2]"]
+    n_failed = command.predict_files(made.path, paths, exact=True, output=tmp_path / "o.csv")
+    assert n_failed == 0
+    assert "4 images" in capsys.readouterr().out
+    with (tmp_path / "o.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))[1:]
+    assert [row[0] for row in rows] == [
+        "fashion-mnist:test[0]", "fashion-mnist:test[1]", str(tmp_path / "a.png"),
+        "fashion-mnist:test[1]",
+    ]  # fmt: skip
+    found = np.array([row[-3:] for row in rows], float)
+    expected = made.probabilities(test_images[[0, 1, 7, 1]])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_model_for_other_images_refuses_fashion_mnist(tmp_path):
+    other = MadeModel(tmp_path / "m.onnx")
+    with pytest.raises(DataError, match="28 x 28 x 1, but the model takes 8 x 9 x 1"):
+        command.predict_files(other.path, ["fashion-mnist:test[0:1]"])
+
+
+# -- explanations ---------------------------------------------------------------------------
+
+
+def test_each_image_that_was_read_is_explained(made, tmp_path, capsys):
+    (tmp_path / "broken.png").write_bytes(b"x")
+    Image.new("L", (28, 28), 9).save(tmp_path / "a.png")
+    paths = [str(tmp_path / "broken.png"), str(tmp_path / "a.png")]
+    n_failed = command.predict_files(made.path, paths, explain=tmp_path / "why")
+    assert n_failed == 1
+    (picture,) = (tmp_path / "why").iterdir()
+    assert picture.name.startswith("00001-a-")
+    assert f"Written: {tmp_path / 'why'}, 1 explanations\n" in capsys.readouterr().out
+
+
+# -- tables ------------------------------------------------------------------------------
+
+
+def test_tables_of_images_are_like_the_files_in_them(made, tmp_path, capsys):
+    images = made.images(6)
+    (tmp_path / "d").mkdir()
+    for k, image in enumerate(images):
+        Image.fromarray(image[..., 0]).save(tmp_path / "d" / f"{k}.png")
+    encoded = [(tmp_path / "d" / f"{k}.png").read_bytes() for k in range(6)]
+    pq.write_table(pa.table({"image": [*encoded, b"broken"]}), tmp_path / "t.parquet")
+    (tmp_path / "l.csv").write_text("path\nd/0.png\nd/missing.png\n")
+    sources = [tmp_path / "d", tmp_path / "t.parquet", f"file://{tmp_path}/l.csv"]
+    output = tmp_path / "o.csv"
+    n_failed = command.predict_files(
+        made.path, [str(s) for s in sources], output=output, exact=True
+    )
+    assert n_failed == 2
+    with output.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == [
+        *(str(tmp_path / "d" / f"{k}.png") for k in range(6)),
+        *(f"t.parquet#{k}" for k in range(7)),
+        "d/0.png",
+        "d/missing.png",
+    ]
+    expected = made.probabilities(images)
+    for row, k in zip(rows, [*range(6), *range(6), None, 0, None], strict=True):
+        if k is None:
+            assert row["error"].startswith(row["file"]) or "there is no file" in row["error"]
+        else:
+            found = [float(row[name]) for name in made_model.NAMES]
+            np.testing.assert_allclose(found, expected[k], atol=1e-5)
+    assert "t.parquet#6  error" in capsys.readouterr().out

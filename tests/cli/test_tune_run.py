@@ -1,0 +1,343 @@
+"""`apparel tune`: what it refuses, what it leaves behind, and how it goes on."""
+
+import csv
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from apparel.cli import main, tune, workflow
+from apparel.cli.arguments import parser
+from apparel.core.errors import ModelFileError, UsageError
+from apparel.core.recipes import recipe_of
+from apparel.core.records import Trial
+from apparel.core.signals import Terminated
+from apparel.runs import files, search_folder
+from apparel.runs.run_directory import RunDirectory
+from apparel.runs.search_folder import Asked, SearchFolder, is_search
+from apparel.training import budget, fit, tuning
+from tests.conftest import run_command
+
+OPTIONS = ["--limit", "300", "--budget", "50s", "--trials", "2", "--seed", "1"]
+
+
+def asked(**changes):
+    given = {"source": "fashion-mnist", "data_dir": None, "budget": 1800.0, "trials": None,
+             "seed": 0, "limit": None, "ray": None}  # fmt: skip
+    return Asked(**given | changes)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Trials may be so short that measuring the machine must take no time."""
+    monkeypatch.setattr(search_folder, "LEAST_TRIAL_SECONDS", 0.1)
+    monkeypatch.setattr(fit, "MEASURING_SECONDS", 0.0)
+    monkeypatch.setattr(budget, "VALIDATION_START_SECONDS", 0.3)
+
+
+# -- what is asked for --------------------------------------------------------------------
+
+
+def test_a_budget_is_divided_among_trials_and_two_full_trainings():
+    half_an_hour = asked()
+    assert half_an_hour.search_seconds == 1080
+    assert half_an_hour.trial_seconds == 90
+    assert half_an_hour.full_seconds == 360
+    assert asked(trials=6).trial_seconds == 180
+    assert half_an_hour.settings() == asked().settings(360.0)
+    assert half_an_hour.settings().model_name == "auto"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"trials": 0}, "--trials must be a whole number of at least 1, but is 0"),
+        ({"budget": 60.0}, "3.0 s for each of 12 trials, but one takes at least 10 s"),
+        ({"budget": 60.0}, "Give --budget 200s or more, or fewer --trials"),
+        ({"budget": 199.0}, "--budget 200s"),
+        ({"trials": 1000}, "for each of 1000 trials"),
+        ({"seed": -1}, "seed must be"),
+        ({"limit": 0}, "limit must be"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(changes, said):
+    with pytest.raises(UsageError) as caught:
+        asked(**changes)
+    assert said in str(caught.value)
+
+
+def test_the_least_budget_that_is_named_is_enough():
+    assert asked(budget=200.0).trial_seconds == 10
+    assert asked(budget=34.0, trials=2).trial_seconds >= 10
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--budget", "1m"], 2, "a budget of 60 s leaves"),
+        (["--trials", "0"], 2, "--trials must be"),
+        (["--data", "nowhere"], 2, "nowhere"),
+        (["--run-dir", "/proc/x"], 2, "/proc/x cannot be written"),
+        (["--run-dir", "full"], 2, "the folder full is not empty"),
+        (["--run-dir", "full/file"], 2, "full/file is a file"),
+        (["--run-dir", "done"], 2, "done holds a search that is complete. Name another folder"),
+        (["--run-dir", "begun"], 2, "is not complete. Go on with it: apparel resume begun. Or"),
+    ],
+)
+def test_wrong_use_is_one_line(options, code, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("mine")
+    for name, status in (("done", "complete"), ("begun", "interrupted")):
+        SearchFolder.create(tmp_path / name, asked()).note(networks={}, status=status)
+    assert main.main(["tune", *options]) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
+
+
+def test_without_optuna_one_line_says_so(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    monkeypatch.chdir(tmp_path)
+    assert main.main(["tune"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "apparel tune needs the package optuna, which is not installed" in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_without_ray_one_line_says_so(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.chdir(tmp_path)
+    assert main.main(["tune", "--ray"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--ray needs the package ray" in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_run_takes_what_a_search_chooses(monkeypatch, tmp_path):
+    taken = []
+    monkeypatch.setattr(workflow, "run", lambda settings, *_, **__: taken.append(settings))
+    options = ["--learning-rate", "0.05", "--label-smoothing", "0.02", "--shift", "2",
+               "--erase", "0.25", "--no-flip", "--model", "fast"]  # fmt: skip
+    assert main.main(["run", *options, "--run-dir", str(tmp_path / "run")]) == 0
+    ((learning_rate, smoothing, shift, erase, flip),) = [
+        (s.learning_rate, s.label_smoothing, s.shift, s.erase, s.flip) for s in taken
+    ]
+    assert (learning_rate, smoothing, shift, erase, flip) == (0.05, 0.02, 2, 0.25, False)
+    recipe = recipe_of(taken[0])
+    assert (recipe.learning_rate, recipe.shift, recipe.erase) == (0.05, 2, 0.25)
+
+
+# -- the folder ---------------------------------------------------------------------------
+
+
+def test_a_search_that_tried_nothing_leaves_no_trace(tmp_path):
+    folder = SearchFolder.create(tmp_path / "s", asked())
+    assert is_search(folder.path)
+    assert not folder.end("failed")
+    assert not folder.path.exists()
+
+
+def test_a_folder_that_was_there_stays(tmp_path):
+    (tmp_path / "s").mkdir()
+    folder = SearchFolder.create(tmp_path / "s", asked())
+    folder.end("failed")
+    assert list(folder.path.iterdir()) == []
+
+
+def test_a_search_is_asked_the_same_when_it_goes_on(tmp_path):
+    wanted = asked(seed=3, trials=4, data_dir="/d", limit=9, ray="auto")
+    folder = SearchFolder.create(tmp_path / "s", wanted)
+    folder.note(networks={"cnn": []})
+    assert folder.end("interrupted")
+    again = SearchFolder.resume(tmp_path / "s")
+    assert again.asked() == wanted
+    assert again.record()["status"] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "said"),
+    [
+        ("{", ModelFileError, "no readable tune.json"),
+        ('{"space": 1}', ModelFileError, "does not say what the search was to do"),
+        ('{"space": 1, "asked": {"budget": 1}}', ModelFileError, "does not say what"),
+        ('{"space": 99}', ModelFileError, "another version of apparel began"),
+        ('{"space": 1, "status": "complete"}', UsageError, "is complete. Nothing is left to do"),
+    ],
+)
+def test_a_damaged_record_is_named(content, error, said, tmp_path):
+    (tmp_path / "tune.json").write_text(content)
+    with pytest.raises(error, match=re.escape(said)):
+        SearchFolder.resume(tmp_path).asked()
+
+
+def test_a_search_that_began_without_ray_goes_on_without_it(tmp_path):
+    SearchFolder.create(tmp_path / "s", asked()).note(networks={})
+    with pytest.raises(UsageError, match="began without --ray"):
+        tune.resume(tmp_path / "s", address="local")
+
+
+# -- the whole ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def broken_off(tmp_path, monkeypatch, quick, capsys):
+    """A search that was interrupted in its second trial, and terminated in a full training."""
+    monkeypatch.chdir(tmp_path)
+    run = tuning.Trials.run
+
+    def interrupted(trials, number, parameters, report):
+        if number == 1:
+            raise KeyboardInterrupt
+        return run(trials, number, parameters, report)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tuning.Trials, "run", interrupted)
+        assert main.main(["tune", *OPTIONS, "--run-dir", "s"]) == 130
+    error = capsys.readouterr().err
+    assert error.splitlines()[-2:] == ["Go on with: apparel resume s", "apparel: interrupted"]
+    return tmp_path / "s"
+
+
+def test_a_search_goes_on_to_its_end_and_compares(broken_off, monkeypatch, capsys):
+    assert json.loads((broken_off / "tune.json").read_text())["status"] == "interrupted"
+    first = (broken_off / "trials" / "000" / "history.csv").read_bytes()
+    train_steps = workflow._after_training
+
+    def terminated(*arguments):
+        raise Terminated
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workflow, "_after_training", terminated)
+        assert main.main(["resume", "s"]) == 143
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-2:] == ["Go on with: apparel resume s", "apparel: terminated"]
+    assert sum("Go on with" in line for line in lines) == 1
+    assert workflow._after_training is train_steps
+    assert main.main(["resume", "s"]) == 0
+    printed = capsys.readouterr()
+    assert "epoch 1 " not in printed.err.split("trial 1")[0]
+    assert (broken_off / "trials" / "000" / "history.csv").read_bytes() == first
+    check_result(broken_off, printed.out)
+    assert main.main(["resume", "s"]) == 2
+    assert "s is complete. Nothing is left to do" in capsys.readouterr().err
+
+
+def check_result(folder, printed):
+    with (folder / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["number"] for row in rows] == ["0", "1"]
+    assert (folder / "plots" / "trials.png").read_bytes().startswith(b"\x89PNG")
+    ended = [row for row in rows if row["state"] == "complete"]
+    best = max(ended, key=lambda row: float(row["val_accuracy"]))
+    for row in rows:
+        kept = json.loads((folder / row["directory"] / "settings.json").read_text())
+        assert kept["settings"]["budget"] == 15.0
+        assert kept["test_looks"] == 0  # the test images had no part in it
+    assert json.loads((folder / "default" / "settings.json").read_text())["test_looks"] == 1
+    assert f"  {float(best['val_accuracy']):.2%}  " in printed
+    command = shlex.split(
+        printed.split("To train with the best setting again:\n")[1].split("\n")[0]
+    )
+    wanted = parser().parse_args(command[1:])
+    assert (wanted.budget, wanted.seed, wanted.limit) == (10.0, 1, 300)
+    assert wanted.learning_rate == float(best["learning_rate"])
+    if best["number"] == "0":
+        assert "No trial was better than the default setting" in printed
+        assert not (folder / "best").exists()
+    else:
+        assert "Both trained in full, A the default and B the best setting" in printed
+        settings = RunDirectory.open(folder / "best").settings()["settings"]
+        assert settings["learning_rate"] == wanted.learning_rate
+
+
+def trial(number, accuracies, state="complete", **parameters):
+    recipe = {"model_name": "cnn", "width": None, "learning_rate": 1e-3, "batch_size": 128,
+              "label_smoothing": 0.0, "flip": False, "shift": 0, "erase": 0.0}  # fmt: skip
+    return Trial(
+        number=number, state=state, parameters=dict(tuning.DEFAULT) | parameters, recipe=recipe,
+        accuracies=accuracies, seconds=(1.0,) * len(accuracies), directory=f"trials/{number:03d}",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("trials", "trained"),
+    [
+        ((trial(0, (0.9,)), trial(1, (0.8,), learning_rate=2.0)), ["default"]),
+        ((trial(0, (0.8,)), trial(1, (0.9,), learning_rate=2.0)), ["default", "best"]),
+        ((trial(0, (0.8,)), trial(1, (0.9,), "stopped", learning_rate=2.0)), ["default"]),
+    ],
+)
+def test_the_best_setting_and_the_default_are_trained_in_full(
+    trials, trained, finished_run, tmp_path, monkeypatch, capsys
+):
+    folder = SearchFolder.create(tmp_path / "s", asked())
+    folder.note(networks={"planned": [["fast", 16], ["fast", 32]]})
+    done = []
+
+    def complete(settings, path, **_):
+        done.append((path.name, settings))
+        path.symlink_to(finished_run[0])
+
+    monkeypatch.setattr(workflow, "complete", complete)
+    tune._train_in_full(folder, asked(), "fashion-mnist", None, trials)
+    assert [name for name, _ in done] == trained
+    assert done[0][1] == asked().settings()
+    printed = capsys.readouterr().out
+    assert ("No trial was better than the default" in printed) == (len(trained) == 1)
+    if len(trained) == 2:
+        assert (done[1][1].width, done[1][1].learning_rate, done[1][1].budget) == (32, 0.2, 360)
+        assert "the best setting is level with the default" in printed
+        history = files.read_history(
+            finished_run[0], json.loads((finished_run[0] / "settings.json").read_text())
+        )
+        assert f"{history.history['val_accuracy'][-1]:.2%}" in printed
+
+
+def test_where_no_trial_came_to_its_end_it_is_said(tmp_path):
+    folder = SearchFolder.create(tmp_path / "s", asked())
+    folder.note(networks={})
+    with pytest.raises(ModelFileError, match="was trained to its end"):
+        tune._train_in_full(folder, asked(), "x", None, (trial(0, (0.9,), "stopped"),))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_command_as_it_does_others(number, code, tmp_path):
+    # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
+    script = (
+        "import signal, sys; from apparel.cli import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.exit(main.main(sys.argv[1:]))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, "tune", "--limit", "300", "--budget", "200s",
+         "--run-dir", "s"],
+        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            deadline = time.monotonic() + 120
+            while not (tmp_path / "s" / "trials" / "000" / "history.csv").exists():
+                assert process.poll() is None, process.stderr.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            process.send_signal(number)
+            _, error = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert process.returncode == code, error
+    assert "Go on with: apparel resume s" in error
+    state = json.loads((tmp_path / "s" / "trials" / "000" / "settings.json").read_text())["status"]
+    assert state in {"interrupted", "complete"}
+
+
+def test_a_search_folder_is_no_run(tmp_path):
+    SearchFolder.create(tmp_path / "s", asked()).note(networks={})
+    done = run_command("report", "s", cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (4, 1)
+    done = run_command("run", "--run-dir", "s", "--overwrite", cwd=tmp_path)
+    assert (done.returncode, "is no run directory" in done.stderr) == (2, True)

@@ -1,0 +1,149 @@
+import io
+import sys
+import types
+
+import matplotlib as mpl
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from apparel.core import display
+
+
+@pytest.fixture(autouse=True)
+def no_kernel(monkeypatch):
+    """Whatever ran before, this process is no notebook."""
+    monkeypatch.delitem(sys.modules, "ipykernel.zmqshell", raising=False)
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def shows(monkeypatch):
+    """How matplotlib was asked to show windows."""
+    asked = []
+    monkeypatch.setattr(plt, "show", lambda *, block: asked.append(block))
+    return asked
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    """A notebook's kernel; `shown` is what stands in its cells."""
+    shown = []
+    shell = types.SimpleNamespace(execution_count=1, enabled=[])
+    shell.enable_matplotlib = shell.enabled.append
+    shell.shown = shown
+    ipython = types.ModuleType("IPython")
+    ipython.get_ipython = lambda: shell
+    ipython.display = types.ModuleType("IPython.display")
+    ipython.display.display = shown.append
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", ipython.display)
+    monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", types.ModuleType("zmqshell"))
+    return shell
+
+
+# -- without a screen ------------------------------------------------------------------
+
+
+def test_without_a_screen_nothing_is_shown(monkeypatch, shows, capfd):
+    monkeypatch.setattr(mpl, "get_backend", lambda: "agg")
+    display.show(Figure())
+    assert shows == []
+    assert plt.get_fignums() == []
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("backend", "on_screen"),
+    [
+        ("tkagg", True),
+        ("QtAgg", True),
+        ("agg", False),
+        ("pdf", False),
+        ("module://matplotlib_inline.backend_inline", False),
+    ],
+)
+def test_a_screen_is_there_if_matplotlib_chose_a_backend_with_windows(
+    monkeypatch, backend, on_screen
+):
+    monkeypatch.setattr(mpl, "get_backend", lambda: backend)
+    assert display._on_screen() is on_screen
+
+
+# -- in windows ------------------------------------------------------------------------
+
+
+def test_on_a_screen_a_window_opens_and_nothing_blocks(monkeypatch, shows):
+    monkeypatch.setattr(display, "_on_screen", lambda: True)
+    figure = Figure()
+    display.show(figure)
+    assert [plt.figure(number) for number in plt.get_fignums()] == [figure]
+    assert shows == [False]
+
+
+@pytest.mark.parametrize(
+    ("terminal", "screen", "windows", "waits"),
+    [
+        (True, True, 1, True),
+        (True, True, 0, False),
+        (False, True, 1, False),
+        (True, False, 1, False),
+    ],
+)
+def test_only_a_person_with_open_windows_is_waited_for(
+    monkeypatch, shows, capsys, terminal, screen, windows, waits
+):
+    stdin = io.StringIO()
+    stdin.isatty = lambda: terminal
+    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.setattr(display, "_on_screen", lambda: screen)
+    for _ in range(windows):
+        plt.figure()
+    display.wait_for_windows()
+    assert shows == [True] * waits
+    said = "Close the figures' windows, or press Ctrl-C, to end.\n" * waits
+    assert capsys.readouterr() == ("", said)
+
+
+def test_a_notebook_is_not_waited_for(monkeypatch, shows, kernel):
+    stdin = io.StringIO()
+    stdin.isatty = lambda: True
+    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.setattr(display, "_on_screen", lambda: True)
+    plt.figure()
+    display.wait_for_windows()
+    assert shows == []
+
+
+# -- in a notebook ---------------------------------------------------------------------
+
+
+def test_a_loaded_kernel_tells_a_notebook(monkeypatch):
+    assert not display.in_notebook()
+    monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", types.ModuleType("zmqshell"))
+    assert display.in_notebook()
+
+
+def test_a_notebook_shows_the_figure_inline_and_opens_no_window(kernel, shows):
+    figure = Figure()
+    display.show(figure)
+    assert kernel.shown == [figure]
+    assert kernel.enabled == ["inline"]
+    assert shows == []
+
+
+def test_a_figure_that_ends_its_cell_is_not_shown_twice(kernel):
+    figure = Figure()
+    display.show(figure)
+    figure._ipython_display_()  # what IPython does with a cell's last value
+    assert kernel.shown == [figure]
+
+
+def test_a_figure_of_an_earlier_cell_is_shown_again_when_named(kernel):
+    figure = Figure()
+    display.show(figure)
+    kernel.execution_count += 1
+    figure._ipython_display_()
+    assert kernel.shown == [figure, figure]
+    assert not hasattr(figure, "_ipython_display_")  # from here on IPython's own way

@@ -1,0 +1,565 @@
+"""The check of a data set, on sets where everything that spoils them is known."""
+
+import csv
+import hashlib
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from apparel.cli import main
+from apparel.core.errors import DataError, ModelFileError, UsageError
+from apparel.core.records import CheckedImage, Files, Unusual
+from apparel.core.records.check import FEWEST_TO_TRAIN
+from apparel.data import arrays, loading
+from apparel.data.quality import check
+from apparel.data.quality.check import check_data, exact_duplicates_of
+from apparel.data.stratify import IMBALANCE
+from apparel.runs.files import check_json, data_check, read_check
+
+NAMES = ("ant", "bee")
+N_TRAIN, N_TEST = 24, 8
+
+
+def made_up(same=(), labels=None, validation=None, files=False, names=NAMES):
+    """A set of 24 training and 8 test images.
+
+    Args:
+        same: pairs of positions, test images from 24 on; the second gets the pixels of the first.
+        labels: position: its label; others take turns.
+        validation: positions of validation images.
+        files: whether images have names.
+    """
+    images = np.random.default_rng(0).integers(0, 256, (N_TRAIN + N_TEST, 6, 5, 1), np.uint8)
+    of = np.arange(N_TRAIN + N_TEST) % len(names)
+    for first, second in same:
+        images[second] = images[first]
+        of[second] = of[first]
+    for position, label in (labels or {}).items():
+        of[position] = label
+    dataset = arrays.from_arrays(
+        images[:N_TRAIN], of[:N_TRAIN], images[N_TRAIN:], of[N_TRAIN:],
+        class_names=names, source="made up",
+    )  # fmt: skip
+    return replace(
+        dataset,
+        validation=None if validation is None else np.array(validation),
+        files=Files(
+            train=[f"train/{i}.png" for i in range(N_TRAIN)],
+            test=[f"test/{i}.png" for i in range(N_TEST)],
+            unreadable={"train/x.png": "train/x.png is empty."},
+            sizes={(6, 5): 31, (12, 10): 1},
+        )
+        if files
+        else None,
+    )
+
+
+def alike(dataset, pairs, mirrored=()):
+    """Duplicates with the exact ones of a set, and pairs that are alike; some links are given."""
+    exact = exact_duplicates_of(dataset)
+    links = sorted({second: first for first, second in reversed(pairs)}.items())
+    first = np.array([f for _, f in links], np.int64)
+    second = np.array([s for s, _ in links], np.int64)
+    turned = np.array([(f, s) in mirrored for s, f in links], bool)
+    order = np.argsort(np.concatenate([exact.second, second]))
+    return replace(
+        exact,
+        first=np.concatenate([exact.first, first])[order],
+        second=np.concatenate([exact.second, second])[order],
+        exact=np.concatenate([exact.exact, np.zeros(len(first), bool)])[order],
+        mirrored=np.concatenate([exact.mirrored, turned])[order],
+        distance=np.zeros(len(order), np.float32),
+        alike=np.array(pairs, np.int64).reshape(-1, 2),
+    )
+
+
+def places(pairs):
+    """Where pairs are, and how alike: split and index of both, exact, mirrored."""
+    return [
+        (p.first.split, p.first.index, p.second.split, p.second.index, p.exact, p.mirrored)
+        for p in pairs
+    ]
+
+
+# -- copies ----------------------------------------------------------------------------------
+
+
+def test_equal_images_are_known_by_their_digests():
+    dataset = made_up(same=[(3, 7), (3, 9), (5, 26), (28, 30)])
+    found = exact_duplicates_of(dataset)
+    assert found.n_images == N_TRAIN + N_TEST
+    assert found.first.tolist() == [3, 3, 5, 28]
+    assert found.second.tolist() == [7, 9, 26, 30]
+    assert found.exact.all()
+    assert not found.mirrored.any()
+    expected = np.arange(N_TRAIN + N_TEST)
+    expected[[7, 9, 26, 30]] = [3, 3, 5, 28]
+    np.testing.assert_array_equal(found.group, expected)
+    assert len(exact_duplicates_of(made_up()).second) == 0
+
+
+def test_a_clean_set_is_clean():
+    dataset = made_up()
+    found = check_data(dataset, exact_duplicates_of(dataset), None)
+    assert found.is_clean
+    assert (found.source, found.sha256) == ("made up", dataset.sha256)
+    assert found.images_per_class == {"training": [12, 12], "test": [4, 4]}
+    assert found.img_shape == (6, 5, 1)
+    assert (found.duplicates, found.leaks, found.conflicts) == ((), (), ())
+    assert (found.unusual, found.blank) == (None, None)
+    assert (found.sizes, found.unreadable) == ({}, {})
+    assert (found.small_classes, found.imbalance) == ({}, 1.0)
+    assert (found.leaked_training, found.leaked_test) == ([], [])
+
+
+def test_images_on_both_sides_are_leaks_and_have_names():
+    # Images 2 and 4 are test image 1; image 6 is test images 2 and 3.
+    dataset = made_up(same=[(2, 4), (2, 25), (6, 26), (6, 27), (28, 29), (8, 10)])
+    found = check_data(dataset, exact_duplicates_of(dataset), None)
+    assert places(found.leaks) == [
+        ("training", 2, "test", 1, True, False),
+        ("training", 4, "test", 1, True, False),
+        ("training", 6, "test", 2, True, False),
+        ("training", 6, "test", 3, True, False),
+    ]
+    assert found.leaked_training == [2, 4, 6]
+    assert found.leaked_test == [1, 2, 3]
+    assert not found.is_clean
+    assert found.leaks[1].first == CheckedImage(
+        split="training", index=4, name="train 4", label="ant"
+    )
+    assert found.leaks[1].second.name == "test 1"
+    assert places(found.duplicates_between("training", "training")) == [
+        ("training", 2, "training", 4, True, False),
+        ("training", 8, "training", 10, True, False),
+    ]
+    assert places(found.duplicates_between("test", "test")) == [("test", 4, "test", 5, True, False)]
+    assert len(found.duplicates) == 6
+    named = made_up(same=[(2, 25)], files=True, validation=[2, 3])
+    found = check_data(named, exact_duplicates_of(named), None)
+    (leak,) = found.leaks
+    assert leak.first == CheckedImage(split="validation", index=2, name="train/2.png", label="ant")
+    assert leak.second.name == "test/1.png"
+
+
+def test_an_image_that_is_alike_leaks_and_what_is_alike_to_that_need_not():
+    # 2 is like 4, 4 is like test image 0; 2 is not. 6 and 8 have two partners, one with the same
+    # pixels.
+    dataset = made_up(same=[(6, 8), (6, 27)])
+    found = check_data(dataset, alike(dataset, [(2, 4), (4, 24), (6, 26)]), None)
+    assert places(found.leaks) == [
+        ("training", 4, "test", 0, False, False),
+        ("training", 6, "test", 2, False, False),
+        ("training", 6, "test", 3, True, False),
+        ("training", 8, "test", 3, True, False),
+    ]
+    assert found.leaked_training == [4, 6, 8]
+
+
+def test_copies_of_what_is_alike_leak_as_well():
+    # 8 and 10 have the same pixels, as have test images 0 and 2; the first of each are alike.
+    dataset = made_up(same=[(8, 10), (24, 26)])
+    found = check_data(dataset, alike(dataset, [(8, 24)]), None)
+    assert places(found.leaks) == [
+        ("training", 8, "test", 0, False, False),
+        ("training", 8, "test", 2, False, False),
+        ("training", 10, "test", 0, False, False),
+    ]
+
+
+def test_mirror_images_leak_but_are_no_conflict():
+    dataset = made_up(labels={2: 0, 24: 0, 4: 0, 25: 1})
+    duplicates = alike(dataset, [(2, 24), (4, 25)], mirrored={(2, 24), (4, 25)})
+    found = check_data(dataset, duplicates, None)
+    assert places(found.leaks) == [("training", 2, "test", 0, False, True)]
+    assert found.conflicts == ()
+    assert places(found.duplicates) == places(found.leaks)
+    as_they_are = check_data(dataset, alike(dataset, [(2, 24), (4, 25)]), None)
+    assert places(as_they_are.conflicts) == [("training", 4, "test", 1, False, False)]
+    assert as_they_are.leaked_training == [2, 4]
+
+
+def test_where_no_link_says_so_pixels_say_what_is_mirrored():
+    dataset = made_up()
+    images = np.concatenate([dataset.train_images, dataset.test_images])
+    images[20] = images[2][:, ::-1]
+    images[22] = images[2]
+    images[22, 0, 0] ^= 1
+    dataset = replace(dataset, train_images=images[:N_TRAIN])
+    # 26 is linked to 20, as not mirrored; its likeness to 22 is no link.
+    duplicates = alike(dataset, [(2, 20), (2, 22), (20, 26), (22, 26)], mirrored={(2, 20)})
+    images[26] = images[2]
+    dataset = replace(dataset, test_images=images[N_TRAIN:])
+    found = check_data(dataset, duplicates, None)
+    assert places(found.leaks) == [
+        ("training", 20, "test", 2, False, False),
+        ("training", 22, "test", 2, False, False),
+    ]
+    unlinked = replace(duplicates, first=duplicates.first[:0], second=duplicates.second[:0],
+                       exact=duplicates.exact[:0], mirrored=duplicates.mirrored[:0])  # fmt: skip
+    found = check_data(dataset, unlinked, None)
+    assert places(found.leaks) == [
+        ("training", 20, "test", 2, False, True),
+        ("training", 22, "test", 2, False, False),
+    ]
+
+
+def test_one_image_with_two_labels_is_a_conflict():
+    dataset = made_up(same=[(1, 3), (1, 25), (5, 7), (9, 11)], labels={3: 0, 25: 1, 7: 1, 11: 0})
+    found = check_data(dataset, exact_duplicates_of(dataset), None)
+    assert places(found.conflicts) == [
+        ("training", 1, "training", 3, True, False),
+        ("training", 3, "test", 1, True, False),
+        ("training", 9, "training", 11, True, False),
+    ]
+    assert not found.is_clean
+    assert [p.second.label for p in found.conflicts] == ["ant", "bee", "ant"]
+
+
+def test_many_copies_of_one_image_are_all_found():
+    n = 5_000
+    dataset = arrays.from_arrays(
+        np.zeros((n, 2, 2), np.uint8), np.arange(n) % 2, np.zeros((n, 2, 2), np.uint8),
+        np.arange(n) % 2, class_names=NAMES, source="blank",
+    )  # fmt: skip
+    found = check_data(dataset, exact_duplicates_of(dataset), None)
+    assert len(found.leaked_training) == len(found.leaked_test) == n
+    assert len(found.conflicts) == 2 * n - 1
+
+
+# -- counts ----------------------------------------------------------------------------------
+
+
+def test_small_classes_and_imbalance_are_those_of_the_images_trained_on():
+    names = ("ant", "bee", "cat")
+    labels = {i: 0 if i < 15 else 1 for i in range(N_TRAIN)} | {22: 2, 23: 2}
+    dataset = made_up(labels=labels, names=names, validation=[0, 15, 22])
+    found = check_data(dataset, exact_duplicates_of(dataset), None)
+    assert found.images_per_class == {
+        "training": [14, 6, 1],
+        "validation": [1, 1, 1],
+        "test": [3, 3, 2],
+    }
+    assert FEWEST_TO_TRAIN == 10
+    assert found.small_classes == {"bee": 6, "cat": 1}
+    assert found.imbalance == 14
+    assert IMBALANCE == 3
+
+
+def test_what_the_files_were_is_passed_on():
+    dataset = made_up(files=True)
+    found = check_data(dataset, exact_duplicates_of(dataset), None)
+    assert found.sizes == {(6, 5): 31, (12, 10): 1}
+    assert found.unreadable == {"train/x.png": "train/x.png is empty."}
+    assert found.is_clean
+
+
+def test_unusual_and_blank_images_are_found_by_their_places_in_their_order():
+    dataset = made_up(files=True, validation=[6])
+    unusual = Unusual(positions=np.array([26, 6, 3]), blank=np.array([0], np.int64))
+    found = check_data(dataset, exact_duplicates_of(dataset), unusual)
+    assert [(image.split, image.index, image.name) for image in found.unusual] == [
+        ("test", 2, "test/2.png"),
+        ("validation", 6, "train/6.png"),
+        ("training", 3, "train/3.png"),
+    ]
+    assert [image.name for image in found.blank] == ["train/0.png"]
+    assert found.is_clean
+
+
+# -- its record ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def check_of_much():
+    """A check that found some of everything."""
+    dataset = made_up(same=[(2, 25), (3, 5)], labels={5: 0, 7: 0}, files=True, validation=[2])
+    found = check_data(dataset, alike(dataset, [(7, 9)], mirrored={(7, 9)}), None)
+    odd = CheckedImage(split="test", index=1, name="b\udcff\n.png", label="bee")
+    return replace(found, unusual=(odd, replace(odd, index=2)), blank=())
+
+
+def test_what_is_written_is_read_back(check_of_much, tmp_path):
+    assert read_check(tmp_path) is None
+    path = tmp_path / "check.json"
+    path.write_text(check_json(check_of_much), encoding="utf-8")
+    assert read_check(tmp_path) == check_of_much
+    read = json.loads(path.read_text(encoding="utf-8"))
+    assert read["is_clean"] is False
+    assert read["leaks"] == [
+        {
+            "first": {"split": "validation", "index": 2, "name": "train/2.png", "label": "ant"},
+            "second": {"split": "test", "index": 1, "name": "test/1.png", "label": "ant"},
+            "exact": True,
+            "mirrored": False,
+        }
+    ]
+    assert read["sizes"] == [
+        {"height": 6, "width": 5, "images": 31},
+        {"height": 12, "width": 10, "images": 1},
+    ]
+    assert read["unreadable"] == {"train/x.png": "train/x.png is empty."}
+    assert [image["index"] for image in read["unusual"]] == [1, 2]
+    not_looked_for = replace(check_of_much, unusual=None, blank=None)
+    path.write_text(check_json(not_looked_for), encoding="utf-8")
+    assert read_check(tmp_path) == not_looked_for
+
+
+@pytest.mark.parametrize("change", ["", "[]", "{}", "less", "more", "leaks"])
+def test_a_broken_file_is_refused(check_of_much, tmp_path, change):
+    laid_out = data_check(check_of_much)
+    if change == "less":
+        del laid_out["source"]
+    elif change == "more":
+        laid_out["mood"] = "good"
+    elif change == "leaks":
+        laid_out["leaks"] = [{"first": 1}]
+    content = json.dumps(laid_out) if change.isalpha() else change
+    (tmp_path / "check.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ModelFileError, match=r"check\.json holds no check .*apparel check"):
+        read_check(tmp_path)
+
+
+# -- a cleaned table -------------------------------------------------------------------------
+
+
+def write_folder(root):
+    """A folder of two classes in train and test, with one of each mistake."""
+    random = np.random.default_rng(0)
+
+    def write(name, pixels):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+
+    images = random.integers(0, 256, (40, 12, 10), np.uint8)
+    for i in range(40):
+        split, label = "train" if i < 28 else "test", "bee" if i % 2 else "an ant"
+        write(f"{split}/{label}/{i:02d}.png", images[i])
+    write("train/bee/leak.png", images[29])
+    write("train/an ant/leak, too.png", images[30])
+    write("train/bee/right.png", images[39] // 2)
+    write("train/an ant/wrong.png", images[39] // 2)
+    write("train/an ant/both.png", images[38] // 2)
+    write("test/bee/both.png", images[38] // 2)
+    write("train/bee/again.png", images[1])
+    write("test/bee/again.png", images[31])
+    (root / "train" / "bee" / "broken.png").write_bytes(b"no image")
+    (root / "train" / "an ant" / "00.png").rename(root / "train" / "an ant" / "a\rb.png")
+    (root / "train" / "bee" / "03.png").rename(root / "train" / "bee" / "a\nb.png")
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return [(row["path"], row["label"], row["split"]) for row in csv.DictReader(file)]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("APPAREL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    write_folder(tmp_path / "pictures")
+    return tmp_path / "pictures"
+
+
+LEFT_OUT = {
+    "train/bee/leak.png",
+    "train/an ant/leak, too.png",
+    "train/bee/right.png",
+    "train/an ant/wrong.png",
+    "train/bee/broken.png",
+    "train/an ant/both.png",
+    "test/bee/both.png",
+}
+
+
+def test_the_cleaned_table_leaves_out_what_spoils_the_data(folder, tmp_path):
+    before = contents(folder)
+    dataset = loading.load(folder, max_bad=1)
+    found = check_data(dataset, exact_duplicates_of(dataset), None)
+    table = tmp_path / "lists" / "clean.csv"
+    table.parent.mkdir()
+    table.write_text(check.cleaned_table(dataset, found, table), "utf-8", newline="")
+    names = {f"{path.relative_to(folder)}" for path in before}
+    kept = {path.removeprefix("../pictures/"): (label, split) for path, label, split in rows(table)}
+    left_out = names - set(kept)
+    # Of two with the same pixels, one stays.
+    assert left_out >= LEFT_OUT
+    assert len(left_out - LEFT_OUT) == 2
+    assert len(left_out & {"train/bee/again.png", "train/bee/01.png"}) == 1
+    assert len(left_out & {"test/bee/again.png", "test/bee/31.png"}) == 1
+    assert set(kept) < names
+    for name, (label, split) in kept.items():
+        assert name.split("/")[:2] == [split, label]
+    assert {"train/an ant/a\rb.png", "train/bee/a\nb.png"} <= set(kept)
+    again = loading.load(table)
+    assert len(again.train_labels) + len(again.test_labels) == len(kept)
+    found = check_data(again, exact_duplicates_of(again), None)
+    assert found.is_clean
+    assert found.duplicates == ()
+    assert again.class_names == ("an ant", "bee")
+    assert contents(folder) == before
+
+
+def test_validation_images_and_those_that_were_drawn_keep_their_split(folder, tmp_path):
+    (folder / "test").rename(folder / "valid")
+    dataset = loading.load(folder, max_bad=1, seed=3)
+    found = check_data(dataset, exact_duplicates_of(dataset), None)
+    table = tmp_path / "clean.csv"
+    table.write_text(check.cleaned_table(dataset, found, table), "utf-8", newline="")
+    of = {path: split for path, _, split in rows(table)}
+    test = {f"pictures/{name}" for name in dataset.files.test}
+    validation = {f"pictures/{dataset.files.train[i]}" for i in dataset.validation}
+    assert {path for path, split in of.items() if split == "test"} <= test
+    assert {path for path, split in of.items() if split == "validation"} <= validation
+    assert set(of.values()) == {"train", "validation", "test"}
+    again = loading.load(table)
+    assert {f"pictures/{dataset.files.train[i]}" for i in dataset.validation} >= {
+        again.files.train[i] for i in again.validation
+    }
+
+
+def test_a_table_is_cleaned_as_well(folder, tmp_path):
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    listed = [path for path in sorted(folder.rglob("*.png")) if path.name.isprintable()]
+    with (lists / "all.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label"])
+        for k, path in enumerate(listed):
+            shown = path if k % 2 else f"../pictures/{path.relative_to(folder)}"
+            writer.writerow([shown, path.parent.name])
+    dataset = loading.load(lists / "all.csv", max_bad=1)
+    found = check_data(dataset, exact_duplicates_of(dataset), None)
+    table = tmp_path / "clean.csv"
+    table.write_text(check.cleaned_table(dataset, found, table), "utf-8", newline="")
+    read = loading.load(table)
+    assert check_data(read, exact_duplicates_of(read), None).is_clean
+    assert all((tmp_path / path).is_file() for path, *_ in rows(table))
+
+
+def test_no_table_is_made_that_could_not_be_trained_on(folder, tmp_path):
+    for path in (folder / "train" / "bee").iterdir():
+        if path.name not in {"right.png", "leak.png"}:
+            path.unlink()
+    dataset = loading.load(folder)
+    found = check_data(dataset, exact_duplicates_of(dataset), None)
+    with pytest.raises(DataError, match=r"no train image of 'bee' would be left"):
+        check.cleaned_table(dataset, found, tmp_path / "clean.csv")
+
+
+def test_a_name_that_no_table_can_hold_is_told(folder, tmp_path):
+    (folder / "train" / "bee" / "05.png").rename(
+        os.fsdecode(bytes(folder) + b"/train/bee/\xff.png")
+    )
+    dataset = loading.load(folder, max_bad=1)
+    found = check_data(dataset, exact_duplicates_of(dataset), None)
+    with pytest.raises(DataError, match=r"name of a file is not: .*udcff'\. Rename the file"):
+        check.cleaned_table(dataset, found, tmp_path / "clean.csv")
+
+
+def test_what_is_not_in_files_of_its_own_cannot_be_listed(tmp_path):
+    path = tmp_path / "set.npz"
+    images = np.random.default_rng(0).integers(0, 256, (20, 4, 4), np.uint8)
+    labels = np.arange(20) % 2
+    np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    for source in ("fashion-mnist", path):
+        with pytest.raises(UsageError, match="--fix works for folders and tables of image files"):
+            check.need_image_files(loading.load(source))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("there.csv", "there.csv exists, and is not overwritten"),
+        ("link.csv", "link.csv exists, and is not overwritten"),
+        ("pictures/clean.csv", "is inside the folder of the data"),
+        ("pictures/train/bee/clean.csv", "is inside the folder of the data"),
+        ("link/clean.csv", "is inside the folder of the data"),
+        ("clean.txt", r"ends in \.csv, not clean.txt"),
+    ],
+)
+def test_no_file_is_overwritten_and_none_comes_among_the_data(folder, tmp_path, name, message):
+    (tmp_path / "there.csv").write_text("mine")
+    (tmp_path / "link.csv").symlink_to("nowhere")
+    (tmp_path / "link").symlink_to(folder)
+    before = contents(tmp_path)
+    with pytest.raises(UsageError, match=message):
+        check.check_place(Path(name), "pictures")
+    assert main.main(["check", "pictures", "--fix", name]) == 2
+    assert contents(tmp_path) == before
+    check.check_place(Path("new.csv"), "pictures")
+
+
+# -- the command -----------------------------------------------------------------------------
+
+
+def test_the_command_finds_planted_mistakes_and_cleans_them(folder, tmp_path, capsys):
+    before = contents(folder)
+    assert main.main(["check", "pictures", "--fix", "clean.csv"]) == 1
+    output = capsys.readouterr().out
+    assert "3 training images show the same as a test image" in output
+    assert "train/bee/leak.png and test/bee/29.png" in output
+    assert "train/an ant/leak, too.png and test/an ant/30.png" in output
+    assert "4 images show the same as another with a different label" in output
+    assert "1 file cannot be read: train/bee/broken.png is no image" in output
+    assert "Written: check.json" in output
+    assert "Written: clean.csv" in output
+    assert contents(folder) == before
+    found = read_check(tmp_path)
+    assert {leak.first.name for leak in found.leaks} == {
+        "train/an ant/both.png",
+        "train/bee/leak.png",
+        "train/an ant/leak, too.png",
+    }
+    assert (found.unusual, found.blank) == ((), ())
+    assert main.main(["check", "clean.csv", "--output", "again.json"]) == 0
+    assert json.loads((tmp_path / "again.json").read_text())["is_clean"]
+    assert contents(folder) == before
+
+
+def test_the_command_names_images_that_are_blank_or_unlike_the_rest(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("APPAREL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    digits = load_digits(n_class=2)
+    images = (digits.images * 15).astype(np.uint8)
+    for label in "01":
+        (tmp_path / "digits" / label).mkdir(parents=True)
+    for k, (image, label) in enumerate(zip(images, digits.target, strict=True)):
+        Image.fromarray(image).save(tmp_path / "digits" / str(label) / f"{k}.png")
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "digits" / "0" / "noise.png")
+    Image.new("L", (8, 8), 9).save(tmp_path / "digits" / "1" / "blank.png")
+    main.main(["check", "digits"])
+    output = capsys.readouterr().out
+    assert " images are unlike the rest (0/noise.png; " in output
+    assert "1 image shows nothing (1/blank.png)" in output
+    found = read_check(tmp_path)
+    assert found.unusual[0].name == "0/noise.png"
+    assert len(found.unusual) < 8
+    assert [image.name for image in found.blank] == ["1/blank.png"]
+
+
+def test_a_table_of_images_has_the_digest_of_each(folder, tmp_path):
+    main.main(["check", "pictures", "--fix", "clean.csv"])
+    with (tmp_path / "clean.csv").open(encoding="utf-8", newline="") as file:
+        digests = {row["path"]: row["digest"] for row in csv.DictReader(file)}
+    dataset = loading.load(folder, max_bad=1)
+    names = [*dataset.files.train, *dataset.files.test]
+    images = np.concatenate([dataset.train_images, dataset.test_images])
+    expected = {
+        f"pictures/{name}": hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
+        for name, image in zip(names, images, strict=True)
+    }
+    assert digests
+    assert {path: expected[path] for path in digests} == digests

@@ -1,0 +1,236 @@
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, log_loss
+
+from apparel.core.errors import ModelFileError, UsageError
+from apparel.core.image_array import StoredImages
+from apparel.core.recipes import RECIPES
+from apparel.core.records import Splits
+from apparel.models import keras_inference
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A softmax regression, whose probabilities can be worked out by hand."""
+    keras.utils.set_random_seed(0)
+    made = keras.Sequential(
+        [
+            keras.layers.Input((4, 5, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
+    made.compile(loss="categorical_crossentropy", metrics=["accuracy"])
+    return made
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).random((7, 4, 5, 1), dtype=np.float32)
+
+
+def by_hand(model, images):
+    weights, bias = model.get_weights()
+    odds = np.exp(images.reshape(len(images), -1).astype(np.float64) @ weights + bias)
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
+def test_probabilities_are_the_models_in_order_whatever_the_batch(model, images, monkeypatch):
+    monkeypatch.setattr(keras_inference, "BATCH_SIZE", 3)
+    probabilities = keras_inference.predict_probabilities(model, images)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, by_hand(model, images), atol=1e-6)
+
+
+def test_validation_images_are_predicted_beside_their_labels(model, images):
+    shown = Splits(
+        train_images=images,
+        train_labels=np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2, 1]],
+        test_images=images[:0],
+        test_labels=np.empty((0, 3), np.float32),
+        training=np.array([0, 1, 3, 4]),
+        validation=np.array([6, 2]),
+        manifest={},
+    )
+    probabilities, labels = keras_inference.predict_validation(model, shown)
+    np.testing.assert_allclose(probabilities, by_hand(model, images[[6, 2]]), atol=1e-6)
+    assert labels.tolist() == [1, 2]
+    none = replace(shown, validation=np.array([], np.int64))
+    probabilities, labels = keras_inference.predict_validation(model, none)
+    assert (probabilities.shape, labels.shape) == ((0, 3), (0,))
+
+
+def test_probabilities_are_averaged_over_the_changes_that_training_knew(model, images):
+    def both_sides(copies):
+        return (by_hand(model, copies) + by_hand(model, copies[:, :, ::-1])) / 2
+
+    upper_left, lower_right = np.zeros_like(images), np.zeros_like(images)
+    upper_left[:, :-1, :-1] = images[:, 1:, 1:]
+    lower_right[:, 1:, 1:] = images[:, :-1, :-1]
+    expected = {
+        (False, 0): {},
+        (True, 0): {"flip": both_sides(images)},
+        (False, 1): {
+            "view": by_hand(model, images) / 2
+            + by_hand(model, upper_left) / 4
+            + by_hand(model, lower_right) / 4
+        },
+        (True, 1): {
+            "flip": both_sides(images),
+            "view": both_sides(images) / 2
+            + both_sides(upper_left) / 4
+            + both_sides(lower_right) / 4,
+        },
+    }
+    probabilities = keras_inference.predict_probabilities(model, images)
+    for (flip, shift), means in expected.items():
+        recipe = replace(RECIPES["fast"], flip=flip, shift=shift)
+        found = keras_inference.predict_averaged(model, images, probabilities, recipe)
+        assert found.keys() == means.keys()
+        for name, mean in means.items():
+            np.testing.assert_allclose(found[name], mean, rtol=1e-5)
+
+
+def test_keras_measures_equal_scikit_learns(model, images):
+    labels = np.array([0, 1, 2, 0, 1, 2, 0])
+    measures = keras_inference.keras_measures(model, images, np.eye(3, dtype=np.float32)[labels])
+    expected = by_hand(model, images)
+    assert measures == {
+        "loss": pytest.approx(log_loss(labels, expected), abs=1e-5),
+        "accuracy": pytest.approx(accuracy_score(labels, expected.argmax(axis=1))),
+    }
+    assert {type(value) for value in measures.values()} == {float}
+
+
+def test_a_model_that_fits_the_data_passes(model):
+    keras_inference.check_fits(model, n_classes=3, img_shape=(4, 5, 1))
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "img_shape"), [(4, (4, 5, 1)), (3, (5, 4, 1)), (3, (4, 5, 3))]
+)
+def test_a_model_that_does_not_fit_the_data_is_refused_with_both_sizes(model, n_classes, img_shape):
+    with pytest.raises(ModelFileError, match=r"\(4, 5, 1\) and gives 3 classes") as caught:
+        keras_inference.check_fits(model, n_classes=n_classes, img_shape=img_shape)
+    assert f"{img_shape} and {n_classes} classes" in str(caught.value)
+
+
+# -- samples ---------------------------------------------------------------------------
+
+
+def choose(indices=None, count=4, n_images=10, seed=0):
+    return keras_inference.choose_samples(indices, count=count, n_images=n_images, seed=seed)
+
+
+@pytest.mark.parametrize("indices", [[3, 0, 3, 9], (3, 0, 3, 9), np.array([3, 0, 3, 9])])
+def test_named_samples_keep_their_order(indices):
+    chosen = choose(indices)
+    assert chosen == [3, 0, 3, 9]
+    assert {type(index) for index in chosen} == {int}
+
+
+@pytest.mark.parametrize(("count", "n_images", "expected"), [(4, 10, 4), (1, 1, 1), (20, 10, 10)])
+def test_drawn_samples_are_different_and_sorted(count, n_images, expected):
+    chosen = choose(count=count, n_images=n_images)
+    assert len(set(chosen)) == expected
+    assert chosen == sorted(chosen)
+    assert set(chosen) <= set(range(n_images))
+
+
+def test_the_seed_decides_which_samples_are_drawn():
+    assert choose(n_images=1000, seed=1) == choose(n_images=1000, seed=1)
+    assert choose(n_images=1000, seed=1) != choose(n_images=1000, seed=2)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"indices": [0, 10]}, "sample index 10 lies outside the test set of 10 images.*0 to 9"),
+        ({"indices": [-1]}, "sample_indices must be a whole number of at least 0, but is -1"),
+        ({"indices": [1.5]}, "but is 1.5"),
+        ({"indices": ["1"]}, "but is '1'"),
+        ({"indices": []}, "there is no sample index"),
+        ({"count": 0}, "count must be a whole number of at least 1, but is 0"),
+        ({"count": 2.5}, "but is 2.5"),
+    ],
+)
+def test_samples_outside_the_test_set_are_refused(wrong, message):
+    with pytest.raises(UsageError, match=message):
+        choose(**wrong)
+
+
+# -- images to compare on --------------------------------------------------------------
+
+
+def splits(training, validation, n=600):
+    return Splits(
+        train_images=np.arange(n, dtype=np.float32).reshape(n, 1, 1, 1),
+        train_labels=np.eye(2, dtype=np.float32)[np.arange(n) % 2],
+        test_images=np.zeros((0, 1, 1, 1), np.float32),
+        test_labels=np.zeros((0, 2), np.float32),
+        training=np.array(training, np.int64),
+        validation=np.array(validation, np.int64),
+        manifest={},
+    )
+
+
+def test_exports_are_compared_on_validation_images_or_else_on_training_ones():
+    held_out, labels = keras_inference.comparison_images(splits([0, 1], [5, 3]))
+    assert held_out.ravel().tolist() == [5, 3]
+    assert labels.tolist() == [1, 1]
+    without, labels = keras_inference.comparison_images(splits([4, 2], []))
+    assert without.ravel().tolist() == [4, 2]
+    assert labels.tolist() == [0, 0]
+
+
+def test_exports_are_compared_on_no_more_images_than_needed(monkeypatch):
+    monkeypatch.setattr(keras_inference, "MOST_COMPARED", 100)
+    images, labels = keras_inference.comparison_images(splits([0], range(1, 600)))
+    assert len(images) == 100
+    assert np.bincount(labels).tolist() == [50, 50]
+    assert set(images.ravel()) <= set(range(1, 600))
+    monkeypatch.setattr(keras_inference, "EXPORT_VALUES", 60)
+    monkeypatch.setattr(keras_inference, "ENOUGH_IMAGES", 10)
+    assert len(keras_inference.comparison_images(splits([0], range(1, 600)))[0]) == 60
+    monkeypatch.setattr(keras_inference, "EXPORT_VALUES", 6)
+    assert len(keras_inference.comparison_images(splits([0], range(1, 600)))[0]) == 10
+
+
+def test_calibration_takes_training_images_of_every_class(monkeypatch):
+    monkeypatch.setattr(keras_inference, "N_CALIBRATION", 20)
+    positions = [*range(0, 300, 2), 1, 3]
+    images = keras_inference.calibration_images(splits(positions, [5])).ravel().tolist()
+    assert len(images) in {20, 21}
+    assert set(images) <= set(positions)
+    assert {image % 2 for image in images} == {0, 1}
+    assert images == keras_inference.calibration_images(splits(positions, [5])).ravel().tolist()
+    few = keras_inference.calibration_images(splits([4, 1], [5]))
+    assert few.ravel().tolist() == [4, 1]
+
+
+def test_stored_images_are_predicted_like_others(model, images):
+    pixels = np.rint(images * 255).astype(np.uint8)
+    scaled = pixels / np.float32(255)
+    stored = StoredImages(
+        pixels[::-1], np.arange(7)[::-1], changes=(lambda some: some / np.float32(255),)
+    )
+    expected = keras_inference.predict_probabilities(model, scaled)
+    found = keras_inference.predict_probabilities(model, stored)
+    np.testing.assert_array_equal(found, expected)
+    recipe = replace(RECIPES["fast"], shift=1)
+    for kind, averaged in keras_inference.predict_averaged(model, stored, found, recipe).items():
+        in_memory = keras_inference.predict_averaged(model, scaled, expected, recipe)[kind]
+        np.testing.assert_array_equal(averaged, in_memory)
+    labels = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2, 1]]
+    measures = keras_inference.keras_measures(model, stored, labels)
+    assert measures == pytest.approx(keras_inference.keras_measures(model, scaled, labels))
+
+
+@pytest.mark.parametrize(("values", "expected"), [(1 << 22, 5), (3 * 784 + 1, 3), (1, 1)])
+def test_fewer_of_large_images_are_looked_at_together(monkeypatch, values, expected):
+    monkeypatch.setattr(keras_inference, "BATCH_SIZE", 5)
+    monkeypatch.setattr(keras_inference, "BATCH_VALUES", values)
+    assert keras_inference._batch_size(np.zeros((9, 28, 28, 1), np.float32)) == expected

@@ -1,0 +1,151 @@
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from apparel.core.errors import UsageError
+from apparel.core.records import UNCALIBRATED
+from apparel.evaluation import calibration as calibration_module
+from apparel.models import architectures
+
+
+def create(seed=0, n_classes=10, img_shape=(28, 28, 1)):
+    return architectures.create("cnn", n_classes=n_classes, img_shape=img_shape, seed=seed)
+
+
+def test_the_cnn_has_the_documented_layers():
+    model = create()
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds == [
+        "Conv2D", "Conv2D", "MaxPooling2D", "Dropout", "Flatten", "Dense", "Dense", "Dense",
+    ]  # fmt: skip
+    first, second, pool, dropout, _, wide, narrow, last = model.layers
+    assert (first.filters, second.filters) == (32, 64)
+    assert first.kernel_size == second.kernel_size == (3, 3)
+    assert first.padding == second.padding == "valid"
+    assert first.strides == second.strides == (1, 1)
+    assert pool.pool_size == (2, 2)
+    assert dropout.rate == 0.25
+    assert (wide.units, narrow.units, last.units) == (128, 64, 10)
+    activations = [layer.activation.__name__ for layer in (first, second, wide, narrow, last)]
+    assert activations == ["relu", "relu", "relu", "relu", "softmax"]
+    initialisers = [
+        type(layer.kernel_initializer).__name__ for layer in (first, second, wide, narrow, last)
+    ]
+    assert initialisers == [
+        "HeNormal", "GlorotUniform", "HeNormal", "GlorotUniform", "GlorotUniform",
+    ]  # fmt: skip
+
+
+def test_the_cnn_has_as_many_weights_as_counted_by_hand():
+    convolutions = 32 * (3 * 3 * 1 + 1) + 64 * (3 * 3 * 32 + 1)
+    dense = 128 * (12 * 12 * 64 + 1) + 64 * (128 + 1) + 10 * (64 + 1)
+    assert convolutions + dense == 1_207_498
+    model = create()
+    assert model.count_params() == 1_207_498
+    assert all(weight.trainable for weight in model.weights)
+
+
+def test_the_model_is_uncompiled_float32_keras_and_gives_probabilities():
+    model = create()
+    assert isinstance(model, keras.Sequential)
+    assert not model.compiled
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    assert (model.input_shape, model.output_shape) == ((None, 28, 28, 1), (None, 10))
+
+
+def test_classes_and_image_shape_are_those_asked_for():
+    model = create(n_classes=3, img_shape=(12, 10, 3))
+    assert (model.input_shape, model.output_shape) == ((None, 12, 10, 3), (None, 3))
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    first, again, other = (
+        create(seed, n_classes=3, img_shape=(8, 8, 1)).get_weights() for seed in (7, 7, 8)
+    )
+    for one, two in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, two)
+    kernels = [(one, three) for one, three in zip(first, other, strict=True) if one.ndim > 1]
+    assert len(kernels) == 5
+    assert all((one != three).mean() > 0.99 for one, three in kernels)
+
+
+def test_an_unknown_model_is_refused_with_the_known_ones():
+    with pytest.raises(UsageError, match=r"there is no model 'resnet'\. Choose one of: cnn, fast"):
+        architectures.create("resnet", n_classes=2, img_shape=(8, 8, 1), seed=0)
+
+
+def with_biased_end(name):
+    """A model whose last layer has weights that matter, and what it says of five images."""
+    model = architectures.create(name, n_classes=4, img_shape=(8, 8, 1), seed=0)
+    random = np.random.default_rng(0)
+    weights = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([w + random.random(w.shape) for w in weights])
+    images = random.random((5, 8, 8, 1), dtype=np.float32)
+    return model, images, np.asarray(model(images))
+
+
+@pytest.mark.parametrize("bent", [{}, {"slope": 3.0, "knee": 0.2}])
+@pytest.mark.parametrize("name", ["cnn", "fast", "best"])
+def test_a_calibrated_model_says_what_the_formula_says(name, bent):
+    model, images, before = with_biased_end(name)
+    calibration = replace(UNCALIBRATED, temperature=2.5, **bent)
+    found = architectures.calibrated(model, calibration)
+    expected = calibration_module.calibrated(before, calibration)
+    np.testing.assert_allclose(np.asarray(found(images)), expected, atol=1e-5)
+    assert found.name == name
+
+
+@pytest.mark.parametrize("bent", [{}, {"slope": 3.0, "knee": 0.2}])
+def test_what_trains_on_has_its_first_end_again(bent):
+    model, images, before = with_biased_end("fast")
+    calibration = replace(UNCALIBRATED, temperature=2.5, **bent)
+    found = architectures.uncalibrated(architectures.calibrated(model, calibration))
+    assert [type(layer) for layer in found.layers] == [type(layer) for layer in model.layers]
+    assert found.layers[-1].name == "head"
+    # The temperature stays in the weights.
+    expected = calibration_module.calibrated(before, replace(UNCALIBRATED, temperature=2.5))
+    np.testing.assert_allclose(np.asarray(found(images)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("bent", [{}, {"slope": 3.0, "knee": 0.2}])
+@pytest.mark.parametrize("name", ["cnn", "fast"])
+def test_softmax_of_the_logits_gives_the_probabilities(name, bent):
+    model, images, _ = with_biased_end(name)
+    found = architectures.calibrated(model, replace(UNCALIBRATED, **bent))
+    logits = np.asarray(architectures.logits_model(found)(images))
+    assert np.abs(logits.sum(axis=1) - 1).min() > 1e-3
+    np.testing.assert_allclose(softmax(logits, axis=1), np.asarray(found(images)), atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "width"), [("fast", 32), ("best", 96)])
+def test_fast_and_best_have_as_many_weights_as_counted_by_hand(name, width):
+    model = architectures.create(name, n_classes=10, img_shape=(28, 28, 1), seed=0)
+    stem = {32: 16, 96: 32}[width]
+    expected, before = (3 * 3 * 1 + 3) * stem + (3 * 3 * stem + 3) * stem, stem
+    for channels in (width, 2 * width, 4 * width):
+        expected += 9 * before * channels + 9 * channels**2
+        expected += 3 * 2 * channels  # each normalisation's offset, mean and variance
+        before = channels
+    assert model.count_params() == expected + 10 * before
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+
+
+@pytest.mark.parametrize("name", ["fast", "best"])
+@pytest.mark.parametrize("img_shape", [(6, 6, 1), (28, 28, 1), (9, 40, 3), (64, 64, 3)])
+def test_fast_and_best_give_probabilities_for_images_of_any_size(name, img_shape):
+    model = architectures.create(name, n_classes=4, img_shape=img_shape, seed=0, width=4)
+    images = np.random.default_rng(0).random((5, *img_shape), dtype=np.float32)
+    probabilities = np.asarray(model(images))
+    assert probabilities.shape == (5, 4)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "width", "stem"), [("fast", 8, 16), ("best", 64, 32)])
+def test_the_width_is_that_of_the_first_stage(name, width, stem):
+    model = architectures.create(name, n_classes=4, img_shape=(28, 28, 1), seed=0, width=width)
+    filters = [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert filters == [stem, stem, *(n * width for n in (1, 1, 2, 2, 4, 4))]

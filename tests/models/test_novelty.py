@@ -1,0 +1,303 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
+from sklearn.covariance import LedoitWolf
+from sklearn.datasets import load_digits
+
+from apparel.core.errors import DataError
+from apparel.core.records import Novelty
+from apparel.data import loading
+from apparel.data.stratify import stratified_split
+from apparel.models import novelty
+from apparel.models.novelty import fit, score
+
+RANDOM = np.random.default_rng(0)
+LEVELS = (0, 0.15, 0.4, 0.7, 0.9)
+CROSS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]])
+
+
+class Stored:
+    """Images that can be read by their positions alone, as those of a large set."""
+
+    def __init__(self, pixels):
+        self._pixels = pixels
+        self.shape = pixels.shape
+        self.read = []
+
+    def __len__(self):
+        return len(self._pixels)
+
+    def __getitem__(self, positions):
+        assert isinstance(positions, np.ndarray)
+        self.read.append(positions)
+        return self._pixels[positions] / np.float32(255)
+
+
+def unit(pixels):
+    return pixels / np.float32(255)
+
+
+@pytest.fixture(scope="module")
+def clothes():
+    return loading.load("fashion-mnist")
+
+
+@pytest.fixture(scope="module")
+def fitted(clothes):
+    training, validation = stratified_split(clothes.train_labels, share=0.1, seed=0)
+    return fit(Stored(clothes.train_images), training, validation, seed=0)
+
+
+@pytest.fixture(scope="module")
+def flagged(fitted):
+    """The share of images that are unlike the clothes."""
+    return lambda pixels: float((score(fitted, unit(pixels)) > fitted.threshold).mean())
+
+
+# -- on clothes ------------------------------------------------------------------------
+
+
+def test_few_test_images_are_flagged(clothes, flagged):
+    # 3 % are asked for; by chance, 6,000 validation and 10,000 test images make 2.4 to 3.6 %.
+    assert 0.025 < flagged(clothes.test_images) < 0.04
+
+
+def digits(size, method):
+    """Handwritten digits, white on black, of this size in images of 28 pixels."""
+    pixels = np.zeros((1797, 28, 28, 1), np.uint8)
+    first = (28 - size) // 2
+    for k, digit in enumerate((load_digits().images * 255 / 16).astype(np.uint8)):
+        resized = Image.fromarray(digit).resize((size, size), method)
+        pixels[k, first : first + size, first : first + size, 0] = resized
+    return pixels
+
+
+@pytest.mark.parametrize("size", [20, 28])
+@pytest.mark.parametrize("method", list(Image.Resampling))
+def test_handwritten_digits_are_flagged(flagged, size, method):
+    assert flagged(digits(size, method)) > 0.9
+
+
+@pytest.mark.parametrize("size", [18, 24, 30])
+def test_printed_digits_are_flagged(flagged, size):
+    pixels = []
+    for angle in range(-15, 16, 3):
+        for digit in "0123456789":
+            image = Image.new("L", (28, 28))
+            font = ImageFont.load_default(size)
+            ImageDraw.Draw(image).text((14, 14), digit, fill=255, font=font, anchor="mm")
+            pixels.append(np.asarray(image.rotate(angle, Image.Resampling.BILINEAR)))
+    assert flagged(np.stack(pixels)[..., None]) > 0.9
+
+
+@pytest.mark.parametrize("width", [2, 3, 4])
+def test_strokes_of_a_pen_are_flagged(flagged, width):
+    pixels = []
+    for _ in range(200):
+        image = Image.new("L", (112, 112))
+        points = RANDOM.uniform(20, 92, (4, 2))
+        line = [tuple(ndimage.zoom(points, (8, 1), order=2)[k]) for k in range(32)]
+        ImageDraw.Draw(image).line(line, fill=255, width=4 * width, joint="curve")
+        small = image.resize((28, 28), Image.Resampling.BOX)
+        pixels.append(ndimage.gaussian_filter(np.asarray(small), 0.5))
+    assert flagged(np.stack(pixels)[..., None]) > 0.9
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda shape: RANDOM.integers(0, 256, shape),
+        lambda shape: RANDOM.normal(128, 40, shape),
+        lambda shape: RANDOM.normal(0, 40, shape),
+        lambda shape: 255 * (RANDOM.random(shape) < 0.1),
+        lambda shape: 255 * (RANDOM.random(shape) < 0.5),
+        lambda shape: np.broadcast_to(np.linspace(0, 255, 500)[:, None, None, None], shape),
+    ],
+    ids=["uniform", "normal", "dark normal", "salt", "salt and pepper", "constant"],
+)
+def test_noise_and_plain_images_are_flagged(flagged, make):
+    assert flagged(np.clip(make((500, 28, 28, 1)), 0, 255).astype(np.uint8)) > 0.9
+
+
+def test_inverted_and_speckled_clothes_are_flagged(clothes, flagged):
+    pixels = clothes.test_images[:1000]
+    assert flagged(255 - pixels) > 0.9
+    random = RANDOM.random(pixels.shape)
+    assert flagged(np.where(random < 0.05, 0, np.where(random > 0.95, 255, pixels))) > 0.9
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pixels: pixels[:, :, ::-1],
+        lambda pixels: np.roll(pixels, 2, axis=1),
+        lambda pixels: np.roll(pixels, -2, axis=2),
+        lambda pixels: np.clip(pixels + RANDOM.normal(0, 5, pixels.shape), 0, 255),
+        lambda pixels: ndimage.gaussian_filter(pixels, (0, 0.5, 0.5, 0)),
+    ],
+    ids=["mirrored", "moved down", "moved left", "noisy", "blurred"],
+)
+def test_clothes_changed_a_little_are_not_flagged(clothes, flagged, change):
+    assert flagged(change(clothes.test_images[:1000]).astype(np.uint8)) < 0.1
+
+
+# -- against an independent reckoning --------------------------------------------------
+
+
+def statistics_of(image, scales):
+    """The statistics of one image, as the record describes them, pixel by pixel."""
+    height, width, channels = image.shape
+    found = []
+    for scale in scales:
+        rows, columns = height // scale, width // scale
+        small = np.zeros((rows, columns, channels))
+        for y in range(rows):
+            for x in range(columns):
+                block = image[y * scale : (y + 1) * scale, x * scale : (x + 1) * scale]
+                small[y, x] = block.mean(axis=(0, 1))
+        grey = small.mean(axis=2)
+        inner = grey[1:-1, 1:-1]
+        responses = [
+            inner,
+            inner - grey[2:, 1:-1],
+            inner - grey[1:-1, 2:],
+            inner - ndimage.generic_filter(grey, np.mean, footprint=CROSS)[1:-1, 1:-1],
+        ]
+        responses += [(small[..., k] - small[..., k + 1])[1:-1, 1:-1] for k in range(channels - 1)]
+        found += [np.maximum(np.abs(r) - level, 0).mean() for r in responses for level in LEVELS]
+    distance = np.array(
+        [[min(y, height - 1 - y, x, width - 1 - x) for x in range(width)] for y in range(height)]
+    )
+    n_distances = distance.max() + 1
+    ring = distance * min(7, n_distances) // n_distances
+    found += [image[ring == k].mean() for k in range(ring.max() + 1)]
+    return np.log(np.array(found) + 0.01)
+
+
+@pytest.mark.parametrize(
+    ("shape", "scales"),
+    [
+        ((8, 8, 1), (1, 2)),
+        ((8, 9, 3), (1, 2)),
+        ((28, 28, 1), (1, 2, 4)),
+        ((35, 30, 3), (1, 2, 4)),
+        ((5, 4, 1), (1,)),
+    ],
+)
+def test_scores_are_mahalanobis_distances_of_the_statistics(shape, scales):
+    images = RANDOM.random((60, *shape), np.float32)
+    images *= RANDOM.random((60, 1, 1, 1), np.float32)
+    found = fit(images, np.arange(40), np.arange(40, 50), seed=0)
+    assert found.scales == scales
+    statistics = np.stack([statistics_of(image, scales) for image in images])
+    expected = LedoitWolf().fit(statistics[:40]).mahalanobis(statistics)
+    scores = score(found, images)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("n", "rank"), [(33, 33), (40, 40), (66, 65), (100, 98), (999, 970)])
+def test_the_threshold_is_that_of_conformal_prediction(n, rank):
+    images = RANDOM.random((50 + n, 8, 8, 1), np.float32)
+    found = fit(images, np.arange(50), np.arange(50, 50 + n), seed=0)
+    scores = np.sort(score(found, images[50:]))
+    # A further score lies above it in n + 1 - rank of n + 1 places.
+    assert found.threshold == scores[rank - 1]
+    assert (n + 1 - rank) / (n + 1) <= 0.03 < (n + 2 - rank) / (n + 1)
+
+
+@pytest.mark.parametrize("n", [0, 1, 32])
+def test_too_few_validation_images_give_no_threshold(n):
+    images = RANDOM.random((30 + n, 8, 8, 1), np.float32)
+    found = fit(images, np.arange(30), np.arange(30, 30 + n), seed=0)
+    assert found.threshold is None
+    assert np.isfinite(score(found, images)).all()
+
+
+@pytest.mark.parametrize("n", [2, 30])
+def test_few_or_equal_training_images_give_finite_scores(n):
+    images = np.full((n + 40, 28, 28, 1), 0.5, np.float32)
+    found = fit(images, np.arange(n), np.arange(n, n + 40), seed=0)
+    assert found.threshold < 1e-3
+    assert score(found, 1 - images[:1] / 2)[0] > 1
+
+
+# -- large sets ------------------------------------------------------------------------
+
+
+def test_some_images_are_drawn_and_read_a_bounded_number_at_a_time(monkeypatch):
+    monkeypatch.setattr(novelty, "MOST_IMAGES", 60)
+    monkeypatch.setattr(novelty, "CHUNK_PIXELS", 25 * 64 * 64 * 3)
+    pixels = RANDOM.integers(0, 256, (200, 64, 64, 3), dtype=np.uint8)
+    training, validation = np.arange(0, 200, 2), np.arange(1, 200, 2)
+    stored = Stored(pixels)
+    found = fit(stored, training, validation, seed=3)
+    assert [len(positions) for positions in stored.read] == [25, 25, 10] * 2
+    drawn, held_out = (np.concatenate(part) for part in (stored.read[:3], stored.read[3:]))
+    assert len(set(drawn)) == len(set(held_out)) == 60
+    assert set(drawn) < set(training)
+    assert set(held_out) < set(validation)
+    again = fit(unit(pixels), training, validation, seed=3)
+    np.testing.assert_array_equal(found.whitening, again.whitening)
+    assert found.threshold == again.threshold
+    other = fit(unit(pixels), training, validation, seed=4)
+    assert found.threshold != other.threshold
+
+
+@pytest.mark.parametrize(("most_values", "expected"), [(0, 200), (300 * 48, 300), (1 << 20, 400)])
+def test_of_large_images_fewer_are_drawn(monkeypatch, most_values, expected):
+    monkeypatch.setattr(novelty, "MOST_VALUES", most_values)
+    stored = Stored(RANDOM.integers(0, 256, (800, 4, 4, 3), dtype=np.uint8))
+    fit(stored, np.arange(400), np.arange(400, 800), seed=0)
+    assert [len(positions) for positions in stored.read] == [expected, expected]
+
+
+def test_colours_count():
+    grey = np.repeat(RANDOM.random((150, 16, 16, 1), np.float32), 3, axis=3) / 2 + 0.25
+    tints = RANDOM.uniform(-0.02, 0.02, (150, 1, 1, 3)).astype(np.float32)
+    found = fit(grey + tints, np.arange(100), np.arange(100, 150), seed=0)
+    red = grey + np.array([0.2, -0.1, -0.1], np.float32)
+    assert (score(found, red) > found.threshold).all()
+
+
+# -- the record ------------------------------------------------------------------------
+
+
+def test_numpy_keeps_it_without_pickle(fitted, clothes):
+    buffer = io.BytesIO()
+    np.savez(buffer, **fitted.as_arrays())
+    buffer.seek(0)
+    with np.load(buffer, allow_pickle=False) as arrays:
+        read = Novelty.from_arrays(arrays)
+    assert (read.img_shape, read.scales) == ((28, 28, 1), (1, 2, 4))
+    assert (read.threshold, read.offset) == (fitted.threshold, fitted.offset)
+    images = unit(clothes.test_images[:10])
+    np.testing.assert_array_equal(score(read, images), score(fitted, images))
+
+
+def test_one_without_a_threshold_is_kept_too():
+    images = RANDOM.random((30, 8, 8, 1), np.float32)
+    found = fit(images, np.arange(30), np.arange(0), seed=0)
+    arrays = {name: np.asarray(value) for name, value in found.as_arrays().items()}
+    assert Novelty.from_arrays(arrays).threshold is None
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("location", lambda array: array[1:]),
+        ("whitening", lambda array: array[:, 1:]),
+        ("weights", lambda array: array[1:]),
+        ("kernels", lambda array: array[:, :, 1:]),
+        ("levels", lambda array: array[1:]),
+        ("location", lambda array: array.astype(np.float64)),
+    ],
+)
+def test_arrays_that_do_not_fit_together_are_refused(fitted, name, change):
+    arrays = {key: np.asarray(value) for key, value in fitted.as_arrays().items()}
+    arrays[name] = change(arrays[name])
+    with pytest.raises(DataError, match="of a novelty score must be float32 of shape"):
+        Novelty.from_arrays(arrays)

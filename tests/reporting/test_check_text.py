@@ -1,0 +1,126 @@
+"""What the terminal says of a check of the data."""
+
+from dataclasses import replace
+
+from apparel.core.records import CheckedImage, CopiedImage, DataCheck
+from apparel.reporting import text
+
+
+def place(split, index, name, label):
+    return CheckedImage(split=split, index=index, name=name, label=label)
+
+
+LEAK = CopiedImage(
+    first=place("training", 0, "train/a.png", "ant"),
+    second=place("test", 1, "test/b.png", "ant"),
+    exact=True,
+    mirrored=False,
+)
+
+
+def checked(**changes):
+    values = {
+        "source": "pictures",
+        "sha256": "abc",
+        "class_names": ("ant", "bee, the"),
+        "images_per_class": {"training": [1200, 900], "test": [30, 10]},
+        "img_shape": (28, 20, 3),
+        "sizes": {(28, 20): 2140},
+        "unreadable": {},
+        "duplicates": (),
+        "leaks": (),
+        "conflicts": (),
+        "unusual": (),
+        "blank": (),
+    }
+    return DataCheck(**(values | changes))
+
+
+def test_clean_data_are_counted_and_called_clean():
+    assert text.check_lines(checked()).splitlines() == [
+        "pictures: 2,140 coloured images of 28 x 20",
+        "",
+        "class       training        test",
+        "ant            1,200          30",
+        "bee, the         900          10",
+        "all            2,100          40",
+        "",
+        "The data are clean: no test image is also trained on, no image has two labels, and every "
+        "file can be read.",
+    ]
+    assert text.check_summary(checked()) == text.check_lines(checked()).splitlines()[-1]
+
+
+def test_sizes_are_summed_up():
+    sizes = {(480, 640): 2000, (100, 1200): 139, (900, 600): 1}
+    heading = text.check_lines(checked(sizes=sizes, img_shape=(64, 64, 1))).splitlines()[0]
+    assert heading == (
+        "pictures: 2,140 grey images of 64 x 64 (height x width), brought to that from 3 sizes, "
+        "100 x 1200 to 900 x 600, most often 480 x 640"
+    )
+
+
+def test_each_problem_has_a_line_with_its_count_names_and_advice():
+    found = checked(
+        images_per_class={"training": [1200, 4], "validation": [5, 5], "test": [30, 10]},
+        unreadable={"c\nd.png": "c\\nd.png is empty.", "e.png": "e.png is empty."},
+        duplicates=(
+            replace(LEAK, second=place("training", 3, "train/d.png", "ant")),
+            replace(LEAK, second=place("training", 4, "train/e.png", "ant"), exact=False),
+            replace(LEAK, second=place("validation", 5, "val/f.png", "ant")),
+            LEAK,
+        ),
+        leaks=(
+            LEAK,
+            replace(LEAK, second=place("test", 2, "test/c.png", "ant")),
+            replace(LEAK, first=place("validation", 9, "val/i.png", "ant"), mirrored=True),
+        ),
+        conflicts=(replace(LEAK, second=place("test", 7, "test/h.png", "bee, the")),),
+        unusual=tuple(place("training", i, f"{i}.png", "ant") for i in range(5)),
+        blank=(place("test", 8, "test/i.png", "ant"),),
+    )
+    assert text.check_summary(found).splitlines() == [
+        "2 training images show the same as a test image (train/a.png and test/b.png; train/a.png "
+        "and test/c.png; val/i.png and test/b.png mirrored): the accuracy comes out too high "
+        "where they are trained on. `apparel check --fix` lists the others, where images are in "
+        "files.",
+        "2 images show the same as another with a different label (train/a.png: ant and "
+        "test/h.png: bee, the): a model cannot learn both. Correct the wrong label, or leave both "
+        "out with `apparel check --fix`.",
+        "2 files cannot be read ('c\\nd.png'; e.png): c\\nd.png is empty.",
+        "1 image is in training and validation (train/a.png and val/f.png): the validation "
+        "accuracy will come out too high. Keep each in one of them.",
+        "2 images show the same as an earlier one of the same split, 1 with the same pixels "
+        "(train/a.png and train/d.png; train/a.png and train/e.png): they count more than others. "
+        "`apparel check --fix` leaves out those with the same pixels.",
+        "1 class has fewer than 10 training images (bee, the 4): what is learnt of them hangs on "
+        "single images. Add images, or leave the class out.",
+        "ant has 300.0 times as many training images as bee, the: training counts each class the "
+        "same. Read the balanced accuracy, or add images of the small classes.",
+        "5 images are unlike the rest (0.png; 1.png; 2.png; …): look whether they belong to the "
+        "data.",
+        "1 image shows nothing (test/i.png): take it out.",
+    ]
+    assert text.check_lines(found).endswith("\n\n" + text.check_summary(found))
+
+
+def test_more_leaks_than_can_be_named_are_cut_short():
+    leaks = tuple(replace(LEAK, first=place("training", i, f"{i}.png", "ant")) for i in range(1500))
+    line = text.check_summary(checked(leaks=leaks))
+    assert line.startswith("1,500 training images show the same as a test image (0.png and ")
+    assert "2.png and test/b.png; …): " in line
+    assert "3.png" not in line
+    one = text.check_summary(checked(leaks=(LEAK,)))
+    assert one.startswith("1 training image shows the same as a test image (train/a.png and ")
+
+
+def test_what_was_not_looked_for_is_not_told():
+    assert text.check_summary(checked(unusual=None, blank=None)).count("\n") == 0
+
+
+def test_copies_that_differ_are_not_said_to_be_left_out():
+    near = replace(LEAK, second=place("training", 3, "train/d.png", "ant"), exact=False)
+    assert text.check_summary(checked(duplicates=(near,))) == (
+        "1 image shows the same as an earlier one of the same split, 0 with the same pixels "
+        "(train/a.png and train/d.png): they count more than others."
+    )

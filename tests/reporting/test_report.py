@@ -1,0 +1,464 @@
+"""The report and the model card are read back; nothing in them comes from elsewhere."""
+
+import base64
+import io
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from apparel.core.records import (
+    Attack,
+    Calibration,
+    CheckedImage,
+    CopiedImage,
+    CorruptionCurve,
+    DataCheck,
+    Finding,
+    History,
+    Interval,
+    LabelSuspects,
+    Prediction,
+    Report,
+    Robustness,
+    Saliency,
+)
+from apparel.evaluation import metrics
+from apparel.reporting import html as html_module
+from apparel.reporting.html.charts import svg
+from apparel.reporting.html.data import MOST_FILES, MOST_IMAGES, MOST_PAIRS
+from apparel.reporting.html.page import LARGEST_MATRIX, MOST_IN_CELL, MOST_PICTURES, MOST_SUSPECTS
+from apparel.reporting.html.pictures import heat, picture
+from apparel.reporting.plots import draw_reliability
+
+NAMES = ("T-shirt/top", "<b>bold</b>", "Bag & co")
+VOID = {"meta", "img", "br", "input"}
+
+
+def finding(k):
+    return Finding(topic="gap", text=f"It costs ${k} & <more>.", advice="Buy less.", weight=1 / k)
+
+
+def made_up(names=NAMES, n=60, shape=(8, 6, 1), sure=0.4, **changes):
+    """A report on made-up probabilities."""
+    random = np.random.default_rng(0)
+    labels = np.arange(n) % len(names)
+    probabilities = random.dirichlet(np.ones(len(names)), n) * (1 - sure)
+    probabilities[np.arange(n), labels] += sure
+    evaluation = metrics.evaluate(
+        probabilities.astype(np.float32),
+        labels,
+        names,
+        calibration=Calibration(temperature=1.5, target_accuracy=0.9, threshold=0.5, n_images=9),
+    )
+    images = random.integers(0, 256, (n, *shape), dtype=np.uint8)
+    worst = evaluation.worst_mistakes(3)
+    values = {
+        "title": "cnn on <data> & more",
+        "summary": "The model was trained.",
+        "headline": "It names some.",
+        "findings": [finding(k) for k in (1, 2, 3, 4)],
+        "evaluation": evaluation,
+        "train_images": images[:0],
+        "test_images": images,
+        "history": History(
+            history={"loss": (0.5, 0.3), "accuracy": (0.8, 0.9)}, seconds=(1, 1), dtype="float32"
+        ),
+        "mistakes": [
+            Prediction(
+                name=f"test image {k}",
+                probabilities=evaluation.probabilities[k],
+                class_names=names,
+                image=images[k],
+                true=int(labels[k]),
+            )
+            for k in worst
+        ],
+        "saliency": Saliency(
+            grad_cam=random.random((len(worst), *shape[:2]), dtype=np.float32),
+            occlusion=random.random((len(worst), *shape[:2]), dtype=np.float32),
+        ),
+        "suspects": (),
+        "robustness": None,
+        "check": None,
+        "facts": {"Seed": "0", "Processor": 'A "fast" <one>', "Data": "data, SHA-256 12ab"},
+        "command": "apparel run --seed 3",
+    }
+    return Report(**(values | changes))
+
+
+class Page(HTMLParser):
+    """The text of each element, and the attributes of each tag."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.texts, self.tags, self._open = {}, [], []
+        self.feed(html)
+        assert self._open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append((tag, len(self.texts.setdefault(tag, []))))
+            self.texts[tag].append("")
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self._open.pop()[0] == tag
+
+    def handle_data(self, data):
+        for tag, number in self._open:
+            self.texts[tag][number] += data
+
+    def attributes(self, tag, **having):
+        return [a for t, a in self.tags if t == tag and having.items() <= a.items()]
+
+
+def unpacked(address):
+    kind, _, data = address.partition(";base64,")
+    return kind, Image.open(io.BytesIO(base64.b64decode(data)))
+
+
+def squeezed(texts):
+    return [" ".join(text.split()) for text in texts]
+
+
+# -- the page --------------------------------------------------------------------------------
+
+
+def test_the_top_shows_balanced_accuracy_where_classes_differ_in_size():
+    content = made_up()
+    balanced = {"balanced_accuracy": Interval(0.4321, 0.4, 0.5)}
+    evaluation = replace(
+        content.evaluation, metrics=balanced | content.evaluation.metrics | balanced
+    )
+    page = Page(html_module.html(replace(content, evaluation=evaluation)))
+    assert page.texts["strong"] == ["43.2 %"]
+    assert "balanced accuracy on" in squeezed(page.texts["p"])[1]
+
+
+def test_the_top_says_what_how_well_and_what_stands_out():
+    content = made_up()
+    page = Page(html_module.html(content))
+    assert page.texts["h1"] == page.texts["title"] == ["cnn on <data> & more"]
+    accuracy = content.evaluation.metrics["accuracy"]
+    (strong,) = page.texts["strong"]
+    assert strong == f"{100 * accuracy.value:.1f} %"
+    paragraphs = squeezed(page.texts["p"])
+    assert "The model was trained." in paragraphs
+    assert "It names some." in paragraphs
+    low, high = (f"{100 * bound:.1f} %" for bound in (accuracy.low, accuracy.high))
+    assert f"95 % interval {low} to {high}" in paragraphs[1]
+    first, more = page.texts["ol"]
+    assert squeezed([first]) == [
+        " ".join(f"It costs ${k} & <more>. Try: Buy less." for k in (1, 2, 3))
+    ]
+    assert squeezed([more]) == ["It costs $4 & <more>. Try: Buy less."]
+    assert "1 more" in page.texts["summary"]
+
+
+def test_a_healthy_result_says_so():
+    page = Page(html_module.html(made_up(findings=())))
+    assert "Nothing stands out." in page.texts["p"]
+    assert "ol" not in page.texts
+
+
+def test_every_figure_and_fact_is_there():
+    content = made_up()
+    page = Page(html_module.html(content))
+    text = " ".join(squeezed(page.texts["main"]))
+    for found in content.evaluation.metrics.values():
+        assert f"{found.value:.4f} {found.low:.4f} to {found.high:.4f}" in text
+    for scores in content.evaluation.per_class:
+        for found in (scores.precision, scores.recall, scores.f1):
+            assert f"{100 * found.value:.1f} % {100 * found.low:.1f} % to" in text
+    assert 'ProcessorA "fast" <one>' in text
+    assert page.texts["code"] == ["apparel run --seed 3"]
+
+
+def test_the_matrix_is_the_confusion_matrix_and_each_cell_has_its_images():
+    content = made_up()
+    html = html_module.html(content)
+    page = Page(html)
+    cells = json.loads(re.search(r"const cells = (\{.*\});\n", html)[1])
+    evaluation = content.evaluation
+    for true, predicted in np.argwhere(evaluation.confusion):
+        count = evaluation.confusion[true, predicted]
+        buttons = page.attributes("button", **{"data-cell": f"{true}-{predicted}"})
+        assert buttons[0]["aria-label"] == f"{NAMES[true]} taken for {NAMES[predicted]}: {count}"
+        cell = cells[f"{true}-{predicted}"]
+        assert (cell["true"], cell["predicted"]) == (NAMES[true], NAMES[predicted])
+        assert cell["count"] == count
+        assert len(cell["images"]) == min(count, MOST_IN_CELL)
+        for index, address in cell["images"]:
+            assert (evaluation.true[index], evaluation.predicted[index]) == (true, predicted)
+            kind, drawn = unpacked(address)
+            assert kind == "data:image/png"
+            np.testing.assert_array_equal(np.asarray(drawn), content.test_images[index, ..., 0])
+
+
+def test_many_classes_are_shown_by_their_confused_pairs():
+    names = tuple(f"class {k}" for k in range(LARGEST_MATRIX + 1))
+    html = html_module.html(made_up(names=names, n=2000, sure=0.05))
+    assert 'class="matrix"' not in html
+    cells = json.loads(re.search(r"const cells = (\{.*\});\n", html)[1])
+    assert sum(len(cell["images"]) for cell in cells.values()) <= MOST_PICTURES
+    pairs = re.findall(r'<button type="button" data-cell="(\d+)-(\d+)">', html)
+    assert len(pairs) == 30
+    assert all(true != predicted for true, predicted in pairs)
+
+
+def test_the_slider_says_what_the_model_answers():
+    content = made_up()
+    html = html_module.html(content)
+    read = json.loads(re.search(r"const thresholds = (\{.*\});\n", html)[1])
+    confidence = content.evaluation.probabilities.max(axis=1)
+    right = content.evaluation.true == content.evaluation.predicted
+    assert read["start"] == 50
+    for k in (0, 37, 50, 80, 99):
+        sure = confidence >= k / 100
+        assert read["coverages"][k] == pytest.approx(sure.mean(), abs=1e-4)
+        assert read["accuracies"][k] == pytest.approx(
+            right[sure].mean() if sure.any() else 0, abs=1e-4
+        )
+
+
+def test_each_mistake_has_its_image_and_maps():
+    content = made_up()
+    page = Page(html_module.html(content))
+    assert len(page.attributes("img", **{"class": "grad-cam"})) == 3
+    captions = squeezed(page.texts["figcaption"])
+    for mistake, caption in zip(content.mistakes, captions, strict=True):
+        assert caption.startswith(f"{mistake.class_names[mistake.true]} taken for {mistake.label}")
+        assert caption.endswith(mistake.name)
+    nothing = np.zeros((0, 8, 6), np.float32)
+    flawless = made_up(mistakes=(), saliency=Saliency(grad_cam=nothing, occlusion=nothing))
+    assert "The model made no mistake." in Page(html_module.html(flawless)).texts["p"]
+
+
+def test_the_most_suspicious_labels_are_shown_where_they_were_looked_for():
+    assert "Labels that may be wrong" not in html_module.html(made_up())
+    train_images = np.random.default_rng(1).integers(0, 256, (90, 8, 6, 1), dtype=np.uint8)
+    indices = np.arange(3 * MOST_SUSPECTS)[::-2]
+    in_training = LabelSuspects(
+        split="train",
+        n_images=90,
+        class_names=NAMES,
+        indices=indices,
+        given=indices % 3,
+        suggested=(indices + 1) % 3,
+        label_quality=np.linspace(0, 0.4, len(indices)),
+    )
+    nothing = np.zeros(0, np.int64)
+    in_test = replace(
+        in_training, split="test", n_images=60, indices=nothing, given=nothing, suggested=nothing
+    )
+    page = Page(
+        html_module.html(made_up(suspects=(in_training, in_test), train_images=train_images))
+    )
+    assert page.texts["h3"] == ["36 of 90 training labels", "0 of 60 test labels"]
+    shown = [held for held in page.attributes("img") if held["alt"].startswith("Labelled")]
+    assert len(shown) == MOST_SUSPECTS
+    captions = squeezed(page.texts["figcaption"])[-MOST_SUSPECTS:]
+    for index, held, caption in zip(indices, shown, captions, strict=False):
+        given, suggested = NAMES[index % 3], NAMES[(index + 1) % 3]
+        assert held["alt"] == f"Labelled {given}, perhaps {suggested}"
+        assert caption == f"labelled {given}, perhaps {suggested}training image {index}"
+        _, drawn = unpacked(held["src"])
+        np.testing.assert_array_equal(np.asarray(drawn), train_images[index, ..., 0])
+
+
+def image(split, index, label="Bag & co"):
+    return CheckedImage(split=split, index=index, name=f"<{split}>/{index}.png", label=label)
+
+
+def pair(first, second, exact=False, mirrored=False):
+    return CopiedImage(first=first, second=second, exact=exact, mirrored=mirrored)
+
+
+def checked(**changes):
+    nothing = dict.fromkeys(("duplicates", "leaks", "conflicts", "unusual", "blank"), ())
+    values = {
+        "source": "made up",
+        "sha256": "abc",
+        "class_names": NAMES,
+        "images_per_class": {"training": [4000, 20, 5], "test": [30, 20, 10]},
+        "img_shape": (8, 6, 1),
+        "sizes": {},
+        "unreadable": {},
+        **nothing,
+    }
+    return DataCheck(**(values | changes))
+
+
+def test_the_data_are_shown_where_they_were_checked():
+    assert 'id="data"' not in html_module.html(made_up())
+    train_images = np.random.default_rng(1).integers(0, 256, (90, 8, 6, 1), dtype=np.uint8)
+    leaks = tuple(
+        pair(image("training", i), image("test", 59 - i), exact=i == 0) for i in range(15)
+    )
+    near = pair(image("validation", 80), image("training", 81), mirrored=True)
+    check = checked(
+        duplicates=(leaks[1], near, pair(image("test", 1), image("test", 2), exact=True)),
+        leaks=leaks,
+        conflicts=(pair(image("test", 3), image("training", 70, NAMES[1])),),
+        unusual=tuple(image("training", i) for i in range(MOST_IMAGES + 1)),
+        blank=(image("test", 9),),
+        unreadable={f"<{k}>.png": "it is broken" for k in range(MOST_FILES + 1)},
+    )
+    content = made_up(check=check, train_images=train_images)
+    html = html_module.html(content)
+    page = Page(html)
+    assert page.attributes("a", href="#data")
+    assert page.texts["h3"] == [
+        "Tested on, so left out of training: 15 pairs",
+        "The same image with two labels: 1 pair",
+        "Nearly the same: 1 pair",
+        f"Unlike the rest: {MOST_IMAGES + 1} images",
+        "Blank: 1 image",
+        f"Cannot be read: {MOST_FILES + 1} files",
+    ]
+    pictures = [
+        unpacked(held["src"])[1] for held in page.attributes("img") if ".png" in held["alt"]
+    ]
+    assert len(pictures) == 2 * (MOST_PAIRS + 1 + 1) + MOST_IMAGES + 1
+    expected = [image for leak in leaks[:MOST_PAIRS] for image in (leak.first, leak.second)]
+    expected += [check.conflicts[0].first, check.conflicts[0].second, near.first, near.second]
+    expected += [*check.unusual[:MOST_IMAGES], *check.blank]
+    for drawn, of in zip(pictures, expected, strict=True):
+        images = content.test_images if of.split == "test" else train_images
+        np.testing.assert_array_equal(np.asarray(drawn), images[of.index, ..., 0])
+    captions = squeezed(page.texts["figcaption"])[3:]
+    assert captions[0] == (
+        "Bag & co, training<training>/0.pngBag & co, test<test>/59.pngthe same pixels"
+    )
+    assert captions[1].endswith("nearly the same pixels")
+    assert captions[MOST_PAIRS] == (
+        "Bag & co, test<test>/3.png<b>bold</b>, training<training>/70.pngnearly the same pixels"
+    )
+    assert captions[MOST_PAIRS + 1].endswith("nearly the same pixels, mirrored")
+    assert captions[-1] == "Bag & co, test<test>/9.png"
+    rows = squeezed(page.texts["tr"])
+    assert "T-shirt/top4,00030" in rows
+    assert "all4,02560" in rows
+    assert "<0>.pngit is broken" in rows
+    assert f"<{MOST_FILES}>.pngit is broken" not in rows
+    assert squeezed(page.texts["p"]).count("The first 12; all are in check.json.") == 1
+    problems = squeezed(page.texts["li"])
+    assert any(line.startswith("15 training images show the same as a test") for line in problems)
+    assert "apparel check --fix" in page.texts["code"]
+
+
+def test_clean_data_get_a_line():
+    clean = checked(images_per_class={"training": [40, 20, 20], "test": [30, 20, 10]})
+    page = Page(html_module.html(made_up(findings=(), check=clean)))
+    (line,) = [text for text in page.texts["li"] if "T-shirt/top" not in text]
+    assert line.startswith("The data are clean")
+    assert "h3" not in page.texts
+
+
+def test_robustness_is_shown_where_it_was_measured():
+    assert "On images made worse" not in html_module.html(made_up())
+    share = Interval(0.5, 0.4, 0.6)
+    curve = CorruptionCurve(name="fog", unit="metres", strengths=(1,), accuracies=(share,))
+    robustness = Robustness(
+        n_images=60,
+        accuracy=share,
+        curves=(curve,),
+        attack=Attack(epsilon=0.1, steps=40, n_images=60, accuracy=Interval(0.25, 0.1, 0.4)),
+    )
+    page = Page(html_module.html(made_up(robustness=robustness)))
+    assert page.attributes("svg", **{"aria-label": "Accuracy under fog"})
+    assert any("it names 25.0 % of 60 images correctly" in text for text in page.texts["p"])
+
+
+def test_the_page_needs_no_other_file_and_says_what_its_pictures_show():
+    html = html_module.html(made_up())
+    page = Page(html)
+    assert {tag for tag, _ in page.tags} & {"link", "iframe", "object"} == set()
+    for _, held in page.tags:
+        for key in ("src", "href", "xlink:href"):
+            assert held.get(key, "#").startswith(("data:", "#"))
+    assert "@import" not in html
+    assert re.findall(r"url\((?!#)", html) == []
+    assert all("alt" in held for held in page.attributes("img"))
+    assert all(held["aria-label"] for held in page.attributes("svg"))
+    assert page.attributes("html", lang="en")
+    ids = [held["id"] for _, held in page.tags if "id" in held]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("shape", [(8, 6, 3), (96, 64, 3), (6, 6, 4)])
+def test_coloured_and_large_images_make_small_pictures(shape):
+    content = made_up(shape=shape, n=300)
+    html = html_module.html(content)
+    cells = json.loads(re.search(r"const cells = (\{.*\});\n", html)[1])
+    for cell in cells.values():
+        kind, drawn = unpacked(cell["images"][0][1])
+        assert kind == "data:image/jpeg"
+        assert max(drawn.size) == min(max(shape[:2]), 64)
+    assert len(html) < 5_000_000
+
+
+def test_a_picture_of_shares_is_that_of_pixels_and_a_map_is_see_through():
+    pixels = np.arange(48, dtype=np.uint8).reshape(8, 6, 1)
+    assert picture(pixels) == picture(pixels.astype(np.float32) / np.float32(255))
+    _, drawn = unpacked(heat(np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)))
+    assert drawn.mode == "RGBA"
+    assert {alpha for *_, alpha in drawn.get_flattened_data()} == {153}
+
+
+def test_charts_take_their_colours_from_the_page():
+    content = made_up()
+    drawing = svg(draw_reliability(content.evaluation.reliability), 'the "curve"')
+    assert drawing.startswith('<svg role="img" aria-label="the &quot;curve&quot;"')
+    assert "var(--blue)" in drawing
+    assert "#0072b2" not in drawing
+    assert re.search(r'<svg[^>]* width="', drawing) is None
+    assert ">confidence</text>" in drawing
+
+
+# -- the model card --------------------------------------------------------------------------
+
+
+def test_the_head_of_the_card_is_what_hugging_face_reads():
+    content = made_up(title='a: "quoted" & #odd')
+    _, head, text = html_module.model_card(content).split("---\n", maxsplit=2)
+    read = yaml.safe_load(head)
+    assert read["library_name"] == "keras"
+    assert read["pipeline_tag"] == "image-classification"
+    (model,) = read["model-index"]
+    assert model["name"] == 'a: "quoted" & #odd'
+    (result,) = model["results"]
+    assert result["task"] == {"type": "image-classification"}
+    assert result["dataset"] == {"name": "data, SHA-256 12ab", "type": "data", "split": "test"}
+    for metric in result["metrics"]:
+        found = content.evaluation.metrics[metric["type"]]
+        assert metric["value"] == pytest.approx(found.value, abs=5e-5)
+        assert f"{found.low:.4f} to {found.high:.4f}" in metric["name"]
+    assert [metric["type"] for metric in result["metrics"]] == [
+        "accuracy", "precision", "recall", "f1",
+    ]  # fmt: skip
+    assert text.startswith('\n# a: "quoted" & #odd\n')
+
+
+def test_the_card_shows_every_figure_and_fact():
+    content = made_up()
+    lines = html_module.model_card(content).splitlines()
+    assert "## Test result on 60 images" in lines
+    for found in content.evaluation.metrics.values():
+        row = f"| {found.value:.4f} | {found.low:.4f} to {found.high:.4f} |"
+        assert any(line.endswith(row) for line in lines)
+    assert "1. It costs $1 & <more>." in lines
+    assert '- Processor: A "fast" <one>' in lines
+    assert "    apparel run --seed 3" in lines
+    assert "The model was trained. Classes: T-shirt/top, <b>bold</b>, Bag & co." in lines
+    healthy = html_module.model_card(replace(content, findings=()))
+    assert "Nothing stands out." in healthy.splitlines()

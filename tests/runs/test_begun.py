@@ -1,0 +1,69 @@
+"""How a training began: read back, and compared with what goes on."""
+
+from dataclasses import asdict
+
+import pytest
+
+from apparel.core.backend import NumberFormat
+from apparel.core.errors import DataError, ModelFileError
+from apparel.core.recipes import RECIPES
+from apparel.core.settings import Plan
+from apparel.runs.provenance import Begun, versions
+
+PLAN = Plan(
+    model_name="fast", width=8, images_per_second=10.0, passes=2.5, seconds=9.0,
+    validation_seconds=1.0,
+)  # fmt: skip
+RECORD = {
+    "recipe": asdict(RECIPES["fast"]),
+    "plan": asdict(PLAN),
+    "number_format": {"policy": "float32", "reason": "asked for"},
+    "dataset": {"sha256": "abc"},
+    "versions": {"apparel": "0.1.0", "keras": "3.15.1"},
+    "processor": "one",
+}
+
+
+def test_it_is_read_as_it_was_written():
+    begun = Begun.of(RECORD)
+    assert begun.plan == PLAN
+    assert begun.number_format == NumberFormat("float32", "asked for")
+    assert Begun.of({**RECORD, "plan": None}).plan is None
+
+
+@pytest.mark.parametrize("name", RECORD)
+def test_a_record_that_lacks_something_is_refused(name):
+    record = {key: value for key, value in RECORD.items() if key != name}
+    with pytest.raises(ModelFileError, match=f"does not say how training began .*{name}"):
+        Begun.of(record)
+
+
+def test_a_plan_of_another_form_is_refused():
+    with pytest.raises(ModelFileError, match="does not say how training began"):
+        Begun.of({**RECORD, "plan": {"hours": 3}})
+
+
+def test_training_goes_on_with_the_same_images_and_recipe_only():
+    begun = Begun.of(RECORD)
+    begun.check(RECIPES["fast"], {"sha256": "abc", "source": "elsewhere"})
+    with pytest.raises(DataError, match="their SHA-256 is abd, and was abc"):
+        begun.check(RECIPES["fast"], {"sha256": "abd"})
+    with pytest.raises(
+        ModelFileError, match=r"another version .* Install apparel 0\.1\.0 to go on"
+    ):
+        begun.check(RECIPES["best"], {"sha256": "abc"})
+
+
+def test_what_has_changed_is_said_in_a_line():
+    begun = Begun.of(RECORD)
+    assert begun.changes(RECORD["versions"], "one") == ""
+    assert begun.changes({"apparel": "0.1.0", "numpy": "2"}, "two") == (
+        "Not as it was when training began, so the last bits may differ: "
+        "keras was 3.15.1, is none, numpy was none, is 2, processor was one, is two\n"
+    )
+
+
+def test_versions_are_those_of_what_is_installed():
+    found = versions()
+    assert {"python", "apparel", "keras", "numpy"} <= found.keys()
+    assert "jax" not in found

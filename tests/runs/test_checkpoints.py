@@ -1,0 +1,193 @@
+"""Checkpoints: what is written is read back, what is damaged is found, nothing is half there."""
+
+import hashlib
+import shutil
+
+import numpy as np
+import pytest
+from benchmarks.torture import checkpoint_damage, crash
+from benchmarks.torture.corruption import CORRUPTIONS, corrupted
+from safetensors.numpy import load_file
+
+from apparel.runs.checkpoints import DAMAGED, Checkpoint, CheckpointFolder
+
+PARTS = {
+    "model": {"a": np.arange(12, dtype=np.float32).reshape(3, 4), "scalar": np.array(7)},
+    "log": {"losses": [0.1, 1 / 3], "epoch": 2, "nothing": None, "seed": 2**127 + 1},
+    "empty": {},
+    "bits": {"mask": np.array([True, False]), "none": np.zeros((0, 5), np.int64)},
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return CheckpointFolder(tmp_path / "checkpoints", "a training")
+
+
+def save(folder, *steps):
+    return [folder.save(Checkpoint(step, PARTS)) for step in steps]
+
+
+def test_what_is_written_is_read_back(folder):
+    assert folder.load() is None
+    assert not folder.exist
+    save(folder, 20)
+    assert folder.exist
+    read = folder.load()
+    assert read.step == 20
+    assert read.parts.keys() == PARTS.keys()
+    for part, state in PARTS.items():
+        assert read.parts[part].keys() == state.keys()
+        for name, value in state.items():
+            found = read.parts[part][name]
+            if isinstance(value, np.ndarray):
+                assert (found.dtype, found.shape) == (value.dtype, value.shape)
+                np.testing.assert_array_equal(found, value)
+            else:
+                assert found == value
+                assert type(found) is type(value)
+
+
+def test_the_name_has_steps_and_digest_and_two_are_kept(folder):
+    paths = save(folder, 5, 30, 200)
+    assert [path.exists() for path in paths] == [False, True, True]
+    digest = hashlib.sha256(paths[2].read_bytes()).hexdigest()
+    assert paths[2].name == f"000000200-{digest}.safetensors"
+    assert sorted(folder.path.iterdir()) == paths[1:]
+
+
+def test_the_file_is_plain_safetensors(folder):
+    (path,) = save(folder, 1)
+    np.testing.assert_array_equal(load_file(path)["model/a"], PARTS["model"]["a"])
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_a_damaged_one_is_named_and_the_one_before_is_used(folder, capsys, kind):
+    old, new = save(folder, 5, 30)
+    corrupted(new, kind, np.random.default_rng(0))
+    assert folder.load().step == 5
+    said = capsys.readouterr().err
+    assert f"The checkpoint {new} is not used: its content is not what was written." in said
+    assert not new.exists()
+    assert new.with_name(new.name + DAMAGED).exists()
+    save(folder, 40)
+    assert folder.load().step == 40
+    assert old.exists()
+
+
+def test_exchanged_files_are_found(folder, capsys):
+    old, new = save(folder, 5, 30)
+    aside = old.with_name("aside")
+    old.rename(aside)
+    new.rename(old)
+    aside.rename(new)
+    assert folder.load() is None
+    assert capsys.readouterr().err.count("is not what was written") == 2
+
+
+def test_a_file_that_claims_other_steps_is_found(folder, capsys):
+    (path,) = save(folder, 5)
+    path.rename(path.with_name(path.name.replace("000000005", "000000006")))
+    assert folder.load() is None
+    assert "it was written after 5 steps, not 6." in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_training_is_not_used(folder, tmp_path, capsys):
+    save(folder, 5)
+    (other,) = save(CheckpointFolder(tmp_path / "other", "another training"), 30)
+    shutil.copy(other, folder.path)
+    assert folder.load().step == 5
+    assert "is not used: it is of another training." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00" * 8, b"\xff" * 64, b"\x02\0\0\0\0\0\0\0{}", b"PK\x03\x04" + b"\0" * 99]
+)
+def test_other_content_under_a_fitting_name_is_refused(folder, capsys, content):
+    folder.path.mkdir()
+    digest = hashlib.sha256(content).hexdigest()
+    (folder.path / f"000000007-{digest}.safetensors").write_bytes(content)
+    assert folder.load() is None
+    assert "it is no checkpoint" in capsys.readouterr().err
+
+
+def test_other_files_are_left_alone(folder):
+    folder.path.mkdir()
+    (folder.path / "notes.txt").write_text("mine")
+    save(folder, 1, 2, 3)
+    assert (folder.path / "notes.txt").read_text() == "mine"
+    assert folder.load().step == 3
+
+
+def test_a_full_disk_leaves_what_was_there(folder, monkeypatch):
+    save(folder, 5, 30)
+    before = sorted(folder.path.iterdir())
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        save(folder, 40)
+    monkeypatch.undo()
+    assert sorted(folder.path.iterdir()) == before
+    assert folder.load().step == 30
+
+
+def test_a_file_that_cannot_be_read_stays(folder, monkeypatch):
+    paths = save(folder, 5, 30)
+
+    def broken(_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", broken)
+    with pytest.raises(OSError, match="Input/output error"):
+        folder.load()
+    monkeypatch.undo()
+    assert sorted(folder.path.iterdir()) == paths
+
+
+def test_wherever_the_power_fails_the_old_or_the_new_one_loads(folder, tmp_path):
+    save(folder, 1, 2)
+    before = {path: path.read_bytes() for path in folder.path.iterdir()}
+    calls = crash.recorded(lambda: save(folder, 3))
+    names = [call.name for call in calls]
+    assert names[:4] == ["write", "sync", "rename", "sync_folder"]
+    assert "unlink" in names[4:]
+    found = []
+    for made in range(len(calls) + 1):
+        for number, disk in enumerate(crash.disks(before, calls[:made])):
+            copy = CheckpointFolder(tmp_path / f"{made}-{number}", "a training")
+            copy.path.mkdir()
+            for path, content in disk.items():
+                if path.parent == folder.path:
+                    (copy.path / path.name).write_bytes(content)
+            found.append((made, copy.load().step))
+    assert {step for _, step in found} == {2, 3}
+    # Once the folder is synced, the new one is there for good.
+    assert {step for made, step in found if made >= 4} == {3}
+
+
+@pytest.mark.parametrize("left_out", ["sync", "sync_folder"])
+def test_the_power_failure_would_show_a_sync_that_is_missing(folder, left_out):
+    save(folder, 1, 2)
+    before = {path: path.read_bytes() for path in folder.path.iterdir()}
+    calls = [call for call in crash.recorded(lambda: save(folder, 3)) if call.name != left_out]
+    whole = []
+    for disk in crash.disks(before, calls):
+        there = {path: content for path, content in disk.items() if path.parent == folder.path}
+        whole.append(
+            any(
+                path.name[10:74] == hashlib.sha256(content).hexdigest() and path.name > "000000003"
+                for path, content in there.items()
+            )
+        )
+    assert not all(whole)
+
+
+def test_damage_by_chance_is_found_and_nothing_else():
+    found = checkpoint_damage.torture(120, 30, seed=1)
+    assert found == {
+        "corruptions": 120, "found": 120, "rolled_back": 120, "clean": 30, "false_alarms": 0,
+        "holds": True,
+    }  # fmt: skip

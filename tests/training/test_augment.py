@@ -1,0 +1,240 @@
+"""Training batches: every image once an epoch, moved, mirrored and erased as asked."""
+
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from apparel.core.recipes import RECIPES
+from apparel.training.augmentation import TrainingBatches, erase_rectangles, shifted
+from apparel.training.infobatch import LossFeedback
+from apparel.training.learning_rate import StepCourse
+
+PLAIN = replace(RECIPES["fast"], batch_size=4, flip=False, shift=0, erase=0)
+N = 10
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).random((N, 5, 6, 2), dtype=np.float32)
+
+
+LABELS = np.eye(N, dtype=np.float32)  # each image's label is its number
+
+
+def drawn(images, recipe, seed=0, feedback=None, course=None):
+    return TrainingBatches(
+        images, LABELS[: len(images)], recipe, seed=seed, course=course or StepCourse(1000),
+        feedback=feedback or LossFeedback(len(images)),
+    )  # fmt: skip
+
+
+def epochs(images, recipe, count, seed=0):
+    """Images and numbers of each epoch."""
+    steps = N // recipe.batch_size
+    batches = list(islice(drawn(images, recipe, seed), count * steps))
+    for k in range(count):
+        part = batches[k * steps : (k + 1) * steps]
+        numbers = np.concatenate([labels.argmax(axis=1) for _, labels, _ in part])
+        yield np.concatenate([batch for batch, *_ in part]), numbers
+
+
+def test_each_epoch_shows_images_once_in_another_order_with_their_labels(images):
+    orders = []
+    for shown, numbers in epochs(images, PLAIN, 3):
+        np.testing.assert_array_equal(shown, images[numbers])
+        assert len(set(numbers)) == len(numbers) == 8
+        orders.append(tuple(numbers))
+    assert len(set(orders)) == 3
+
+
+def test_two_epochs_show_both_sides_of_an_image(images):
+    recipe = replace(PLAIN, flip=True, batch_size=5)
+    sides = np.zeros((2, N), int)
+    for epoch, (shown, numbers) in enumerate(epochs(images, recipe, 2)):
+        for image, number in zip(shown, numbers, strict=True):
+            straight = np.array_equal(image, images[number])
+            assert straight or np.array_equal(image, images[number, :, ::-1])
+            sides[epoch, number] = straight
+    np.testing.assert_array_equal(sides.sum(axis=0), 1)
+    assert 0 < sides[0].sum() < N
+
+
+def test_the_users_images_stay_as_they_are(images):
+    before = images.copy()
+    recipe = replace(PLAIN, flip=True, shift=2, erase=0.5)
+    list(epochs(images, recipe, 2))
+    np.testing.assert_array_equal(images, before)
+
+
+def test_the_seed_decides(images):
+    recipe = replace(PLAIN, flip=True, shift=2, erase=0.5)
+    first, again, other = (
+        np.concatenate([shown for shown, _ in epochs(images, recipe, 2, seed)])
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_images_move_by_each_distance_and_black_comes_in():
+    random = np.random.default_rng(0)
+    image = random.random((1, 5, 6, 1), dtype=np.float32) + 1
+    found = set()
+    for moved in shifted(np.repeat(image, 300, axis=0), 1, random):
+        ways = [
+            (down, right)
+            for down in (-1, 0, 1)
+            for right in (-1, 0, 1)
+            if np.array_equal(moved, rolled(image[0], down, right))
+        ]
+        assert len(ways) == 1
+        found.add(ways[0])
+    assert len(found) == 9
+
+
+def rolled(image, down, right):
+    """Shift by rolling, then blacken what came round."""
+    moved = np.roll(image, (down, right), (0, 1))
+    if down:
+        moved[0 if down > 0 else -1] = 0
+    if right:
+        moved[:, 0 if right > 0 else -1] = 0
+    return moved
+
+
+def test_half_of_the_images_lose_a_rectangle_to_noise():
+    n, height, width = 2000, 28, 20
+    images = np.full((n, height, width, 2), 2, np.float32)  # no noise is 2
+    erase_rectangles(images, 0.5, np.random.default_rng(0))
+    changed = (images != 2).any(axis=-1)
+    erased = images[changed]
+    assert (images != 2).sum() == erased.size  # all channels of a pixel
+    # Uniform in [0, 1]: 300,000 values have a mean within 0.002 of a half.
+    assert 0 <= erased.min() < 0.001
+    assert 0.999 < erased.max() < 1
+    assert erased.mean() == pytest.approx(0.5, abs=0.004)
+    assert changed.any(axis=(1, 2)).sum() == pytest.approx(1000, abs=100)  # four deviations
+    areas, ratios, places = [], [], set()
+    for mask in changed[changed.any(axis=(1, 2))]:
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        assert mask.sum() == len(rows) * len(columns)  # a rectangle
+        areas.append(mask.mean())
+        ratios.append(len(rows) / len(columns))
+        places |= {(i, j) for i in rows[[0, -1]] for j in columns[[0, -1]]}
+    # Between 2 and 30 % of the area, evenly, but for the rounding of the sides.
+    assert 0.01 < min(areas) < 0.03
+    assert 0.28 < max(areas) < 0.33
+    assert np.mean(areas) == pytest.approx(0.16, abs=0.015)
+    assert np.median(ratios) == pytest.approx(1, abs=0.1)
+    assert min(ratios) < 0.4
+    assert max(ratios) > 2.5
+    assert {(0, 0), (0, width - 1), (height - 1, 0), (height - 1, width - 1)} <= places
+
+
+def test_no_image_or_every_image_is_erased_where_that_is_asked_for():
+    for share, expected in ((0.0, 0), (1.0, 300)):
+        images = np.full((300, 9, 8, 1), 2, np.float32)
+        erase_rectangles(images, share, np.random.default_rng(0))
+        assert (images != 2).any(axis=(1, 2, 3)).sum() == expected
+
+
+def test_without_pruning_what_is_left_over_makes_a_smaller_batch(images):
+    batches = TrainingBatches(
+        images, LABELS, replace(PLAIN, prune=0), seed=0, course=StepCourse(9), feedback=None
+    )
+    taken = list(islice(batches, 6))
+    assert [len(batch) for batch, *_ in taken] == [4, 4, 2, 4, 4, 2]
+    numbers = np.concatenate([labels.argmax(axis=1) for _, labels, _ in taken[:3]])
+    np.testing.assert_array_equal(np.sort(numbers), np.arange(N))
+    for batch, labels, weights in taken:
+        np.testing.assert_array_equal(batch, images[labels.argmax(axis=1)])
+        np.testing.assert_array_equal(weights, 1)
+
+
+def test_few_images_make_one_small_batch(images):
+    batch, labels, weights = next(drawn(images[:3], PLAIN))
+    assert (len(batch), len(labels)) == (3, 3)
+    np.testing.assert_array_equal(weights, 1)
+
+
+def test_half_of_what_is_easy_is_skipped_and_the_rest_counts_twice(images):
+    recipe = replace(PLAIN, batch_size=1, prune=0.5)
+    feedback = LossFeedback(N)
+    batches = drawn(images, recipe, feedback=feedback, course=StepCourse(10**9))
+    shown, losses = [], np.where(np.arange(N) < 2, 5.0, 0.1).astype(np.float32)
+    for _ in range(2000):
+        _, labels, weights = next(batches)
+        number = int(labels.argmax())
+        shown.append((number, float(weights[0])))
+        feedback.measured(losses[[number]])
+    late = shown[100:]
+    counts = np.bincount([number for number, _ in late], minlength=N)
+    hard, easy = counts[:2].mean(), counts[2:].mean()
+    assert easy / hard == pytest.approx(0.5, abs=0.06)
+    # What each image weighs in all is the same, hard or easy.
+    weighed = np.zeros(N)
+    for number, weight in late:
+        weighed[number] += weight
+    assert weighed[2:].mean() / weighed[:2].mean() == pytest.approx(1, abs=0.1)
+
+
+def test_the_end_of_training_sees_all_images(images):
+    recipe = replace(PLAIN, batch_size=1, prune=0.5)
+    feedback = LossFeedback(N)
+    batches = drawn(images, recipe, feedback=feedback, course=StepCourse(100))
+    last = []
+    for step in range(110):
+        _, labels, weights = next(batches)
+        number = int(labels.argmax())
+        feedback.measured(np.array([0.1 if number else 5.0], np.float32))
+        if step >= 100:
+            last.append(number)
+            assert weights[0] == 1
+    assert len(set(last)) > 6
+
+
+def test_a_thread_that_waits_is_let_go(images):
+    feedback = LossFeedback(N)
+    batches = drawn(images, replace(PLAIN, batch_size=1), feedback=feedback)
+    taken = list(islice(batches, 16))
+    feedback.close()
+    assert len(taken) == 16
+    assert list(batches) == []
+
+
+def test_images_count_as_much_as_their_class(images):
+    class_weights = np.arange(1, N + 1, dtype=np.float32)
+    batches = TrainingBatches(
+        images,
+        LABELS,
+        replace(PLAIN, prune=0),
+        seed=0,
+        course=StepCourse(9),
+        feedback=None,
+        class_weights=class_weights,
+    )
+    for _, labels, weights in islice(batches, 6):
+        np.testing.assert_array_equal(weights, labels.argmax(axis=1) + 1)
+
+
+def test_a_class_counts_as_much_when_easy_images_are_skipped(images):
+    recipe = replace(PLAIN, batch_size=1, prune=0.5)
+    feedback = LossFeedback(N)
+    batches = TrainingBatches(
+        images,
+        LABELS,
+        recipe,
+        seed=0,
+        course=StepCourse(10**9),
+        feedback=feedback,
+        class_weights=np.where(np.arange(N) < N // 2, 1, 3).astype(np.float32),
+    )
+    losses, weighed = np.where(np.arange(N) % 2, 5.0, 0.1).astype(np.float32), np.zeros(N)
+    for _ in range(2000):
+        _, labels, weights = next(batches)
+        number = int(labels.argmax())
+        weighed[number] += weights[0]
+        feedback.measured(losses[[number]])
+    assert weighed[N // 2 :].mean() / weighed[: N // 2].mean() == pytest.approx(3, abs=0.3)

@@ -1,0 +1,163 @@
+"""A trial: trained on validation alone, stopped, broken off and gone on with."""
+
+import csv
+import itertools
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from apparel.core.errors import DataError, UsageError
+from apparel.core.settings import Settings
+from apparel.data import arrays
+from apparel.runs.files import read_trials
+from apparel.runs.run_directory import RunDirectory
+from apparel.training import budget, tuning
+from apparel.training import fit as fit_module
+
+SIDES = (8, 9)
+NETWORKS = {"planned": (("fast", 16), ("fast", 32)), "cnn": (("cnn", None), ("cnn", None))}
+CNN = {"network": "cnn", "learning_rate": 2.0, "batch_size": 0.25}
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (90, *SIDES), dtype=np.uint8)
+    labels = np.arange(90) % 3
+    images[labels == 1] //= 4
+    images[labels == 2, :, 4:] = 255
+    return arrays.from_arrays(
+        images[:60],
+        labels[:60],
+        images[60:],
+        labels[60:],
+        class_names=tuple("abc"),
+        source="made up",
+    )
+
+
+@pytest.fixture
+def trials(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit_module, "MEASURING_SECONDS", 0.0)
+    monkeypatch.setattr(budget, "VALIDATION_START_SECONDS", 0.1)
+    settings = Settings(budget=6.0, seed=2, dtype="float32")
+    images = tuning.trial_images(dataset, settings, source="made up", data_dir=None)
+    return tuning.Trials(folder=tmp_path, networks=NETWORKS, settings=settings, images=images)
+
+
+def record(trials, name="000"):
+    return json.loads((trials.folder / "trials" / name / "settings.json").read_text())
+
+
+def rows(trials, name="000"):
+    with (trials.folder / "trials" / name / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_there_are_no_test_images_in_a_search(trials, dataset):
+    splits = trials.images.splits
+    assert len(splits.test_images) == len(splits.test_labels) == 0
+    assert len(splits.training) + len(splits.validation) == len(dataset.train_labels) == 60
+    assert splits.images_per_class["test"] == [0, 0, 0]
+
+
+def test_a_trial_is_a_run_directory_that_says_how_it_was_trained(trials, monkeypatch):
+    told = []
+
+    def report(percent, accuracy):
+        told.append((percent, accuracy))
+        return True
+
+    outcome = trials.run(0, dict(tuning.DEFAULT), report)
+    kept = record(trials)
+    assert (kept["status"], kept["settings"]["budget"]) == ("complete", 6.0)
+    assert (kept["recipe"]["model_name"], kept["recipe"]["width"]) == ("fast", 16)
+    assert kept["trial"] == {"number": 0, "parameters": dict(tuning.DEFAULT)}
+    accuracies = [float(row["val_accuracy"]) for row in rows(trials)]
+    assert outcome.accuracy == accuracies[-1]
+    assert not outcome.stopped
+    assert [accuracy for _, accuracy in told] == accuracies[:-1]
+    assert all(0 < a < b < 100 for (a, _), (b, _) in itertools.pairwise(told))
+    files = {path.name for path in outcome.directory.iterdir()}
+    assert files == {"settings.json", "history.csv"}  # no weights, nothing of test images
+    (read,) = read_trials(trials.folder)
+    assert (read.number, read.state, read.accuracies) == (0, "complete", tuple(accuracies))
+    assert read.recipe["learning_rate"] == 0.1
+
+    def fit(*arguments, **options):
+        pytest.fail("a finished trial was repeated")
+
+    monkeypatch.setattr(fit_module, "fit", fit)
+    assert trials.run(0, dict(tuning.DEFAULT), report) == outcome
+
+
+def test_a_poor_trial_is_stopped_where_its_report_says_so(trials):
+    outcome = trials.run(0, CNN, lambda percent, accuracy: False)
+    assert outcome.stopped
+    assert record(trials)["status"] == "stopped"
+    assert record(trials)["recipe"]["batch_size"] == 32
+    assert len(rows(trials)) == 1
+    assert outcome.accuracy == float(rows(trials)[0]["val_accuracy"])
+    directory = RunDirectory(outcome.directory)
+    assert not directory.can_resume
+    assert not directory.checkpoints().exist
+    with pytest.raises(UsageError, match="is stopped"):
+        RunDirectory.resume(outcome.directory)
+    assert "stopped early" in outcome.line(7)
+
+
+def test_a_trial_that_was_broken_off_goes_on_from_its_checkpoint(trials, capsys):
+    def break_off(percent, accuracy):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trials.run(0, CNN, break_off)
+    assert record(trials)["status"] == "interrupted"
+    before = rows(trials)
+    assert len(before) == 1
+    outcome = trials.run(0, CNN, lambda percent, accuracy: True)
+    assert "Going on after 1 epochs and 0 steps" in capsys.readouterr().out
+    assert rows(trials)[:1] == before
+    assert len(rows(trials)) > 1
+    assert (record(trials)["status"], outcome.stopped) == ("complete", False)
+
+
+def test_a_process_that_a_scheduler_ended_leaves_a_stopped_trial(trials):
+    def end(percent, accuracy):
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        trials.run(0, CNN, end)
+    assert record(trials)["status"] == "failed"
+    trials.run(1, dict(tuning.DEFAULT), lambda percent, accuracy: True)
+    trials.end_stopped()
+    assert [trial.state for trial in read_trials(trials.folder)] == ["stopped", "complete"]
+
+
+def test_only_the_first_trial_must_fit_into_its_time(trials, monkeypatch):
+    def plan(*arguments, **options):
+        raise UsageError("a budget of 6 s is too short")
+
+    monkeypatch.setattr(budget, "plan", plan)
+    outcome = trials.run(1, CNN, lambda percent, accuracy: True)
+    assert outcome.accuracy is None
+    assert outcome.line(1) == "trial 1: not trained, since a budget of 6 s is too short"
+    assert read_trials(trials.folder) == ()
+    with pytest.raises(UsageError, match="too short"):
+        trials.run(0, CNN, lambda percent, accuracy: True)
+
+
+def test_a_trial_whose_number_is_taken_gets_the_next_name(trials):
+    trials.run(0, CNN, lambda percent, accuracy: False)
+    other = trials.run(0, CNN | {"batch_size": 0.5}, lambda percent, accuracy: False)
+    assert other.directory.name == "001"
+    assert record(trials, "000")["recipe"]["batch_size"] == 32
+    assert [trial.number for trial in read_trials(trials.folder)] == [0, 0]
+
+
+def test_images_that_leave_none_to_validate_on_are_refused(dataset):
+    without = replace(dataset, validation=np.zeros(0, np.int64))
+    with pytest.raises(DataError, match="has 60 training images, too few to hold some out"):
+        tuning.trial_images(without, Settings(), source="x", data_dir=None)
