@@ -37,7 +37,7 @@ def test_everything_of_a_run_is_gathered(run):
     sure = written["confidence"][wrong]
     assert [m.confidence for m in content.mistakes] == pytest.approx(sorted(sure)[:-25:-1])
     assert content.saliency.grad_cam.shape == content.saliency.occlusion.shape == (24, 28, 28)
-    assert (content.suspects, content.robustness) == ((), None)
+    assert (content.label_issues, content.robustness) == ((), None)
     assert content.check == check_data(used, exact_duplicates_of(used), None)
     assert content.command == (
         "apparel run --epochs 1 --batch-size 100 --seed 3 --dtype float32 "

@@ -95,7 +95,7 @@ def test_report_card_and_terminal_say_the_right_accuracy(evaluation):
         evaluation=evaluation,
         history=HISTORY,
         images_per_class=[9] * len(evaluation.class_names),
-        suspects=(),
+        label_issues=(),
         robustness=None,
     )
     content = Report(
@@ -109,7 +109,7 @@ def test_report_card_and_terminal_say_the_right_accuracy(evaluation):
         history=HISTORY,
         mistakes=mistakes,
         saliency=maps,
-        suspects=(),
+        label_issues=(),
         robustness=None,
         check=None,
         facts={"Data": "made up"},

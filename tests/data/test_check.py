@@ -14,12 +14,10 @@ from sklearn.datasets import load_digits
 
 from apparel.cli import main
 from apparel.core.errors import DataError, ModelFileError, UsageError
-from apparel.core.records import CheckedImage, Files, Unusual
-from apparel.core.records.check import FEWEST_TO_TRAIN
+from apparel.core.records import FEWEST_TO_TRAIN, IMBALANCE, CheckedImage, Files, Unusual
 from apparel.data import arrays, loading
 from apparel.data.quality import check
 from apparel.data.quality.check import check_data, exact_duplicates_of
-from apparel.data.stratify import IMBALANCE
 from apparel.runs.files import check_json, data_check, read_check
 
 NAMES = ("ant", "bee")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from apparel.core.backend import NumberFormat
 from apparel.core.errors import DataError
-from apparel.core.records import History, LabelSuspects
+from apparel.core.records import History, LabelIssues
 from apparel.core.settings import Settings
 from apparel.data import arrays, loading
 from apparel.data.sources import fashion_mnist
@@ -73,7 +73,7 @@ def test_right_labels_and_an_absent_class_give_no_suspects(capfd):
 
 
 def made_up(m):
-    return LabelSuspects(
+    return LabelIssues(
         split="test",
         n_images=100,
         class_names=NAMES,

@@ -12,7 +12,7 @@ from apparel.core.records import (
     Evidence,
     History,
     Interval,
-    LabelSuspects,
+    LabelIssues,
     Reliability,
     ReliabilityBin,
     Robustness,
@@ -86,7 +86,7 @@ def suspects(split, n_images, *mistakes, names=("Shirt", "Coat", "Bag")):
         np.repeat([mistake[i] for mistake in mistakes], [m[0] for m in mistakes]).astype(np.int64)
         for i in (1, 2)
     )
-    return LabelSuspects(
+    return LabelIssues(
         split=split,
         n_images=n_images,
         class_names=names,

@@ -40,7 +40,7 @@ def healthy():
         evaluation=result,
         history=LEVEL,
         images_per_class=[5400] * 10,
-        suspects=(suspects("train", 60_000, (300, 0, 1)), suspects("test", 10_000, (60, 0, 1))),
+        label_issues=(suspects("train", 60_000, (300, 0, 1)), suspects("test", 10_000, (60, 0, 1))),
         robustness=robustness(curve("rotation", 0.89, 0.85, 0.80, 0.3, 0.1)),
     )
 
@@ -58,7 +58,7 @@ def test_nothing_is_found_where_all_but_the_result_is_unknown():
 def test_what_matters_most_comes_first():
     known = replace(
         evidence(TYPICAL, history=history(falling(4), [0.5, 0.5, 0.4, 0.3])),
-        suspects=(suspects("test", 300, (12, 0, 1)),),
+        label_issues=(suspects("test", 300, (12, 0, 1)),),
     )
     found = explain(known)
     assert [finding.topic for finding in found] == [

@@ -108,7 +108,7 @@ TRAIN = suspects("train", 5000, (50, 2, 1))
     ],
 )
 def test_labels_that_are_probably_wrong(known, text, advice, weight):
-    found = suspicious_labels(evidence(TYPICAL, suspects=known))
+    found = suspicious_labels(evidence(TYPICAL, label_issues=known))
     assert (found.text, found.advice, found.weight) == (text, advice, weight)
 
 
@@ -116,4 +116,4 @@ def test_labels_that_are_probably_wrong(known, text, advice, weight):
     "known", [(), (suspects("test", 1000),), (suspects("train", 10_000, (99, 0, 1)),)]
 )
 def test_few_labels_are_suspicious(known):
-    assert suspicious_labels(evidence(TYPICAL, suspects=known)) is None
+    assert suspicious_labels(evidence(TYPICAL, label_issues=known)) is None

@@ -22,7 +22,7 @@ from apparel.core.records import (
     Finding,
     History,
     Interval,
-    LabelSuspects,
+    LabelIssues,
     Prediction,
     Report,
     Robustness,
@@ -83,7 +83,7 @@ def made_up(names=NAMES, n=60, shape=(8, 6, 1), sure=0.4, **changes):
             grad_cam=random.random((len(worst), *shape[:2]), dtype=np.float32),
             occlusion=random.random((len(worst), *shape[:2]), dtype=np.float32),
         ),
-        "suspects": (),
+        "label_issues": (),
         "robustness": None,
         "check": None,
         "facts": {"Seed": "0", "Processor": 'A "fast" <one>', "Data": "data, SHA-256 12ab"},
@@ -247,7 +247,7 @@ def test_the_most_suspicious_labels_are_shown_where_they_were_looked_for():
     assert "Labels that may be wrong" not in html_module.html(made_up())
     train_images = np.random.default_rng(1).integers(0, 256, (90, 8, 6, 1), dtype=np.uint8)
     indices = np.arange(3 * MOST_SUSPECTS)[::-2]
-    in_training = LabelSuspects(
+    in_training = LabelIssues(
         split="train",
         n_images=90,
         class_names=NAMES,
@@ -261,7 +261,7 @@ def test_the_most_suspicious_labels_are_shown_where_they_were_looked_for():
         in_training, split="test", n_images=60, indices=nothing, given=nothing, suggested=nothing
     )
     page = Page(
-        html_module.html(made_up(suspects=(in_training, in_test), train_images=train_images))
+        html_module.html(made_up(label_issues=(in_training, in_test), train_images=train_images))
     )
     assert page.texts["h3"] == ["36 of 90 training labels", "0 of 60 test labels"]
     shown = [held for held in page.attributes("img") if held["alt"].startswith("Labelled")]

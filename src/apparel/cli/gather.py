@@ -55,7 +55,7 @@ def load_report(directory: RunDirectory, data_dir: Path | None) -> Report:
         evaluation=evaluation,
         history=history,
         images_per_class=counts["training"],
-        suspects=directory.suspects(),
+        label_issues=directory.suspects(),
         robustness=directory.robustness(),
     )
     check = directory.check()
@@ -77,7 +77,7 @@ def load_report(directory: RunDirectory, data_dir: Path | None) -> Report:
         saliency=saliency.explain_images(
             model, architectures.logits_model(model), images[worst], evaluation.predicted[worst]
         ),
-        suspects=evidence.suspects,
+        label_issues=evidence.label_issues,
         robustness=evidence.robustness,
         # Of other images, its positions would point at wrong ones.
         check=check if check and check.sha256 == dataset.sha256 else None,

@@ -93,7 +93,7 @@ def _to_the_end(runs: SeedRuns, folder: Path) -> None:
         found = SeedsResult(
             seeds=tuple(settings.seed for settings, _ in each),
             n_images=n_images,
-            measures={
+            metrics={
                 name: intervals.spread(values, most=math.inf if name in UNBOUNDED else 1.0)
                 for name, values in measures.items()
             },

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         DataCheck,
         Dataset,
         GroupComparison,
-        LabelSuspects,
+        LabelIssues,
         PairComparison,
         Robustness,
     )
@@ -330,7 +330,7 @@ def stress_run(path: Path, *, data_dir: Path | None = None) -> "Robustness":
     return robustness
 
 
-def find_suspects(path: Path, *, data_dir: Path | None = None) -> "list[LabelSuspects]":
+def find_suspects(path: Path, *, data_dir: Path | None = None) -> "list[LabelIssues]":
     """Find labels of a run's images that are probably wrong, and list them in the run.
 
     Args:

@@ -5,9 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# With so many times as many images of one class as of another, accuracy says little of the small
-# one, and training leans towards the large one.
-IMBALANCE = 3.0
+from apparel.core.records import IMBALANCE
 
 
 def is_imbalanced(counts: NDArray[Any]) -> bool:

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel.core.records import LabelSuspects
+from apparel.core.records import LabelIssues
 from apparel.evaluation.probabilities import check_probabilities
 
 
@@ -22,7 +22,7 @@ def find(
     class_names: tuple[str, ...],
     *,
     split: Literal["train", "test"],
-) -> LabelSuspects:
+) -> LabelIssues:
     """Find labels that are probably wrong.
 
     Args:
@@ -57,7 +57,7 @@ def find(
             )
     indices = np.asarray(ranked, np.int64)
     quality = get_label_quality_scores(labels, probabilities, method="normalized_margin")
-    return LabelSuspects(
+    return LabelIssues(
         split=split,
         n_images=len(labels),
         class_names=class_names,

@@ -14,7 +14,7 @@ from apparel.core.records import (
     Evaluation,
     Exported,
     History,
-    LabelSuspects,
+    LabelIssues,
     Novelty,
     Robustness,
     TestedRun,
@@ -87,13 +87,13 @@ class RunDirectory(RunState):
         """Write `stress.json`."""
         self._write_json(STRESS_FILE, files.robustness(robustness))
 
-    def write_suspects(self, suspects: LabelSuspects) -> Path:
+    def write_suspects(self, suspects: LabelIssues) -> Path:
         """Write `suspects_<split>.csv`."""
         name = SUSPECTS_FILE.format(split=suspects.split)
         self._write_csv(name, *files.suspect_rows(suspects))
         return self.path / name
 
-    def suspects(self) -> tuple[LabelSuspects, ...]:
+    def suspects(self) -> tuple[LabelIssues, ...]:
         """Read back what `write_suspects` wrote, of each split that has it.
 
         Raises:

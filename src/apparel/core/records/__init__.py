@@ -1,14 +1,15 @@
-"""What the stages hand to each other: frozen records, checked where they are made.
+"""Frozen records that the stages hand to each other.
 
-No stage imports another; each takes and gives the records defined here.
+Stages import these records, never each other.
 """
 
-from apparel.core.records.check import CheckedImage, CopiedImage, DataCheck, SplitName
 from apparel.core.records.comparison import (
     SIGNIFICANCE,
     Difference,
     GroupComparison,
     PairComparison,
+    SeedsResult,
+    Spread,
     TestedRun,
 )
 from apparel.core.records.data import (
@@ -20,32 +21,60 @@ from apparel.core.records.data import (
     source_name,
     without_folders,
 )
-from apparel.core.records.duplicates import Duplicates
+from apparel.core.records.data_check import (
+    FEWEST_TO_TRAIN,
+    IMBALANCE,
+    CheckedImage,
+    CopiedImage,
+    DataCheck,
+    Duplicates,
+    SplitName,
+    Unusual,
+)
 from apparel.core.records.evaluation import (
     UNCALIBRATED,
     Abstention,
+    Attack,
     Calibration,
     ClassScores,
+    CorruptionCurve,
     Evaluation,
     Interval,
+    LabelIssues,
     Reliability,
     ReliabilityBin,
+    Robustness,
 )
-from apparel.core.records.export import Comparison, Exported, Precision
-from apparel.core.records.finding import Evidence, Finding, Topic
-from apparel.core.records.novelty import Novelty
-from apparel.core.records.prediction import Answer, FailedImage, Images, Prediction
-from apparel.core.records.report import Report
-from apparel.core.records.robustness import Attack, CorruptionCurve, Robustness
-from apparel.core.records.saliency import Saliency
-from apparel.core.records.seeds import SeedsResult, Spread
-from apparel.core.records.suspects import LabelSuspects
-from apparel.core.records.training import History
-from apparel.core.records.tuning import Trial, TrialState, best_trial
-from apparel.core.records.unusual import Unusual
+from apparel.core.records.export import (
+    Comparison,
+    Exported,
+    Precision,
+)
+from apparel.core.records.prediction import (
+    Answer,
+    FailedImage,
+    Images,
+    Novelty,
+    Prediction,
+)
+from apparel.core.records.report import (
+    Evidence,
+    Finding,
+    Report,
+    Saliency,
+    Topic,
+)
+from apparel.core.records.training import (
+    History,
+    Trial,
+    TrialState,
+    best_trial,
+)
 
 __all__ = [
     "ARRAYS",
+    "FEWEST_TO_TRAIN",
+    "IMBALANCE",
     "SIGNIFICANCE",
     "UNCALIBRATED",
     "Abstention",
@@ -72,7 +101,7 @@ __all__ = [
     "ImageList",
     "Images",
     "Interval",
-    "LabelSuspects",
+    "LabelIssues",
     "Novelty",
     "PairComparison",
     "Precision",

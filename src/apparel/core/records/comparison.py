@@ -1,4 +1,4 @@
-"""What tested models are beside each other."""
+"""Tested models side by side: two runs, two groups of seeds, or one setting with several seeds."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from typing import TYPE_CHECKING
 from apparel.core.errors import DataError
 
 if TYPE_CHECKING:  # the command's --help has no time to load NumPy
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
     from apparel.core.records.evaluation import Interval
 
-# Of tests, to go with 95 % intervals.
+# The significance level of tests, to match 95 % intervals.
 SIGNIFICANCE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TestedRun:
-    """What one model said of the test images.
+    """A model's predictions for the test images.
 
     Attributes:
-        name: for people.
-        setting: how it was trained, but for the seed; runs of equal settings form a group.
+        name: a name for people.
+        setting: all settings but the seed; runs of equal settings form a group.
         true: int64, shape (n,), the labels.
         predicted: int64, shape (n,), the predicted classes.
-        class_names: one name a class.
+        class_names: one name per class.
         test_sha256: hash of the test images, labels and class names.
     """
 
@@ -41,7 +43,7 @@ class TestedRun:
 
     @property
     def accuracy(self) -> float:
-        """The share of test images that was named correctly."""
+        """The share of test images that were classified correctly."""
         return float((self.true == self.predicted).mean())
 
     def check_same_test_set(self, other: TestedRun) -> None:
@@ -61,11 +63,11 @@ class TestedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """By how much more of the images a second model names correctly than a first.
+    """The difference between two accuracies on the same images.
 
     Attributes:
-        share: of all images; negative where the first is better.
-        p_value: of no difference.
+        share: the second accuracy minus the first; negative where the first model is better.
+        p_value: of the test of no difference.
     """
 
     share: Interval
@@ -73,7 +75,7 @@ class Difference:
 
     @property
     def is_evident(self) -> bool:
-        """Whether chance alone gives so much in 5 % of the cases at most."""
+        """Whether chance alone makes a difference this large in at most 5 % of the cases."""
         return self.p_value < SIGNIFICANCE and not self.share.low <= 0 <= self.share.high
 
 
@@ -82,12 +84,12 @@ class PairComparison:
     """Two models on the same images.
 
     Attributes:
-        first: one.
+        first: one run.
         second: the other.
         accuracy: the difference over all images, second minus first.
-        per_class: the difference over the images of each class that has any, by its name.
-        only_first: int64, positions of the test images that the first alone names correctly.
-        only_second: likewise.
+        per_class: the difference over the images of each class that has any, by class name.
+        only_first: int64, positions of the test images that only the first classifies correctly.
+        only_second: int64, likewise for the second.
     """
 
     first: TestedRun
@@ -100,10 +102,10 @@ class PairComparison:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GroupComparison:
-    """Two ways of training, each with several seeds, on the same images.
+    """Two settings, each trained with several seeds, on the same images.
 
     Attributes:
-        first: runs of one way.
+        first: runs of one setting.
         second: runs of the other.
         accuracy: the difference of the mean accuracies, second minus first.
     """
@@ -111,3 +113,33 @@ class GroupComparison:
     first: tuple[TestedRun, ...]
     second: tuple[TestedRun, ...]
     accuracy: Difference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """A metric over several seeds.
+
+    Attributes:
+        values: one per seed, at least 2.
+        mean: their mean with its 95 % interval.
+        deviation: their sample standard deviation.
+    """
+
+    values: tuple[float, ...]
+    mean: Interval
+    deviation: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedsResult:
+    """The metrics of several runs that differ in their seed only.
+
+    Attributes:
+        seeds: the seeds, at least 2.
+        n_images: number of test images of each run.
+        metrics: the metrics by their names in `metrics.json`.
+    """
+
+    seeds: tuple[int, ...]
+    n_images: int
+    metrics: Mapping[str, Spread]

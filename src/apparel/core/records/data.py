@@ -1,4 +1,4 @@
-"""Images and labels, as they come and as they are trained on."""
+"""Labelled images, as read from their source and as prepared for training."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ if TYPE_CHECKING:  # the command's --help has no time to load NumPy
     from apparel.core.image_array import ImageArray
 
 
-# What data from arrays call their source.
+# The source name of data sets made from arrays.
 ARRAYS = "arrays"
 
 
 def source_name(source: str) -> str:
     """The name of a source without the folders that lead to it.
 
-    Reports, cards and exported models are passed on, and whoever gets them need not know where
-    the data lie on this machine.
+    Reports, model cards and exported models are shared, and should not reveal where the data lie
+    on this machine.
     """
     return Path(source).name or source
 
 
 def without_folders(manifest: Mapping[str, object]) -> dict[str, object]:
-    """A manifest with the name of its source alone."""
+    """A manifest with the name of its source only."""
     return {**manifest, "source": source_name(str(manifest["source"]))}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Files:
-    """What the images of a data set were read from.
+    """The files that the images of a data set were read from.
 
     Attributes:
-        train: one name an image, in the order of the training images: a path relative to the
+        train: one name per image, in the order of the training images: a path relative to the
             source, or "file#position" where a file holds many.
-        test: likewise of the test images.
-        unreadable: what could not be read, by name: why.
-        sizes: height and width of the images as they were found: how many.
+        test: likewise for the test images.
+        unreadable: reasons by the name of each unreadable file.
+        sizes: number of images by their original height and width.
     """
 
     train: Sequence[str]
@@ -60,7 +60,7 @@ class ImageList:
     Attributes:
         source: as in `Dataset`.
         class_names: likewise.
-        names: one name an image, as in `Files`.
+        names: one name per image, as in `Files`.
         labels: int64, shape (n,), an index into `class_names`.
         digests: uint64, shape (n, 2), equal for equal images.
     """
@@ -74,22 +74,22 @@ class ImageList:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
-    """Labelled images as they come from their source.
+    """Labelled images as read from their source.
 
     Attributes:
         train_images: uint8, shape (n, h, w, c), 0 to 255; training and validation together.
         train_labels: int64, shape (n,), an index into `class_names`.
         test_images: uint8, shape (m, h, w, c).
         test_labels: int64, shape (m,).
-        class_names: one name a class.
+        class_names: one name per class.
         train_digests: uint64, shape (n, 2), equal for equal images.
         test_digests: likewise, shape (m, 2).
-        sha256: hash of the images, labels and class names; equal content, equal hash.
-        test_sha256: likewise of the test images, their labels and the class names.
-        source: where the data came from: a name that `load` knows, or a path.
+        sha256: hash of the images, labels and class names.
+        test_sha256: hash of the test images, their labels and the class names.
+        source: a name that `load` knows, or a path.
         validation: positions of the training images that the source itself sets aside for
             validation, in ascending order; None where it does not.
-        files: what the images were read from; None for arrays and for named sets.
+        files: the files that the images were read from; None for arrays and named sets.
     """
 
     train_images: ImageArray
@@ -121,25 +121,25 @@ class Dataset:
             if labels.shape != (len(images),):
                 raise DataError(
                     f"{split} has {len(images)} images, but labels of shape {labels.shape}. "
-                    "Give one label an image."
+                    "Give one label per image."
                 )
             if len(labels) == 0:
-                raise DataError(f"{split} has no images. Give at least one a class.")
+                raise DataError(f"{split} has no images. Give at least one per class.")
             low, high = int(labels.min()), int(labels.max())
             if low < 0 or high >= len(self.class_names):
                 raise DataError(
                     f"{split} labels must lie in 0 to {len(self.class_names) - 1}, "
-                    f"but lie in {low} to {high}. Give one class name a label."
+                    f"but lie in {low} to {high}. Give one class name per label."
                 )
 
     @property
     def n_classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.class_names)
 
     @property
     def image_list(self) -> ImageList | None:
-        """The image files; None for arrays and for named sets."""
+        """The image files; None for arrays and named sets."""
         import numpy as np  # noqa: PLC0415  # --help has no time for it
 
         if self.files is None:
@@ -154,7 +154,7 @@ class Dataset:
 
     @property
     def origin(self) -> dict[str, object]:
-        """Where the images came from, and the hashes to know them again."""
+        """The source of the images, and hashes that identify them."""
         return {"source": self.source, "sha256": self.sha256, "test_sha256": self.test_sha256}
 
     @property
@@ -170,16 +170,15 @@ class Splits:
 
     Attributes:
         train_images: float32, shape (n, h, w, c), in [0, 1]; training and validation together.
-            Sets that are large are scaled where they are read.
+            Large sets are scaled as they are read.
         train_labels: float32, shape (n, k), one-hot.
         test_images: float32, shape (m, h, w, c), in [0, 1].
         test_labels: float32, shape (m, k), one-hot.
-        training: int64 indices into `train_images` that are trained on.
-        validation: int64 indices into `train_images` that are held out.
-        class_weights: float32, shape (k,): how much an image of each class counts in training;
-            None for all the same.
-        manifest: where the images came from, images a class in each split, and the weights;
-            plain types.
+        training: int64, indices into `train_images` of the images to train on.
+        validation: int64, indices into `train_images` of the images held out.
+        class_weights: float32, shape (k,), weight of an image of each class in training; None
+            where all count the same.
+        manifest: source, images per class in each split, and class weights, in plain types.
     """
 
     train_images: ImageArray
@@ -193,5 +192,5 @@ class Splits:
 
     @property
     def images_per_class(self) -> Mapping[str, Sequence[int]]:
-        """How many images of each class are for "training", "validation" and "test"."""
+        """The number of images of each class in "training", "validation" and "test"."""
         return cast("Mapping[str, Sequence[int]]", self.manifest["images_per_class"])

@@ -1,9 +1,9 @@
-"""What a test found."""
+"""Results on the test set: metrics, calibration, label issues, robustness."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # the command's --help has no time to load NumPy
     from collections.abc import Mapping
@@ -23,14 +23,14 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScores:
-    """How well one class is told from the others.
+    """Scores of one class.
 
     Attributes:
         name: the class.
-        precision: share of the images called this class that are it.
-        recall: share of this class's images that were called it.
+        precision: share of the images predicted as this class that belong to it.
+        recall: share of this class's images that were predicted as it.
         f1: harmonic mean of the two.
-        support: how many test images the class has.
+        support: number of test images of the class.
     """
 
     name: str
@@ -42,14 +42,14 @@ class ClassScores:
 
 @dataclass(frozen=True, kw_only=True)
 class ReliabilityBin:
-    """Images of about the same confidence, the probability of their predicted class.
+    """Images of similar confidence, the probability of their predicted class.
 
     Attributes:
-        low: the confidence above which images belong to it.
-        high: the confidence up to which they do.
-        n_images: how many there are, at least 1.
+        low: lower edge, excluded.
+        high: upper edge, included.
+        n_images: number of images, at least 1.
         confidence: their mean confidence.
-        accuracy: the share of them that was named correctly.
+        accuracy: share of them that were classified correctly.
     """
 
     low: float
@@ -61,11 +61,11 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, kw_only=True)
 class Reliability:
-    """How far confidence is from accuracy.
+    """Confidence compared with accuracy.
 
     Attributes:
-        bins: those that hold an image, by rising confidence.
-        expected_calibration_error: the mean distance of confidence and accuracy over the bins,
+        bins: the bins that hold an image, by ascending confidence.
+        expected_calibration_error: mean distance of confidence and accuracy over the bins,
             weighted by their images.
     """
 
@@ -75,18 +75,20 @@ class Reliability:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What was chosen on validation images once training was over.
+    """Calibration and abstention threshold, fitted on validation images after training.
 
-    Logits are taken relative to their mean over the classes.
+    Logits are centred first: their mean over the classes is subtracted. Then they are scaled
+    piecewise linearly: below the knee by `slope`, above it by 1, and all divided by the
+    temperature.
 
     Attributes:
-        temperature: that the model's logits were divided by; 1 changes nothing.
-        knee: below it, a logit's distance from it counts `slope` times.
-        slope: above 0; 1 changes nothing.
-        target_accuracy: of the images that the model is to answer.
-        threshold: the lowest confidence at which it answers; 0 for always, None where no
-            confidence is high enough or nobody knows.
-        n_images: how many validation images there were.
+        temperature: divisor of the logits; 1 changes nothing.
+        knee: the knot of the piecewise-linear scaling.
+        slope: its slope below the knee, above 0; 1 changes nothing.
+        target_accuracy: accuracy asked for on the images that are answered.
+        threshold: lowest confidence at which the model answers; 0 for always, None where no
+            confidence is high enough or there were no validation images.
+        n_images: number of validation images.
     """
 
     temperature: float
@@ -107,15 +109,15 @@ UNCALIBRATED = Calibration(temperature=1.0, target_accuracy=1.0, threshold=None,
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Abstention:
-    """What is gained by leaving out the images that the model is least sure of.
+    """Accuracy gained by not answering the images with the lowest confidence.
 
     Attributes:
-        thresholds: float64, shape (m,), each confidence that occurs, falling.
-        coverages: shape (m,), the share of images at least as sure.
-        accuracies: shape (m,), how many of those were named correctly.
-        coverage: the share of images at least as sure as the threshold that validation images
-            chose; None without one.
-        accuracy: of those images; None without a threshold.
+        thresholds: float64, shape (m,), the distinct confidences, descending.
+        coverages: shape (m,), share of images at or above each threshold.
+        accuracies: shape (m,), accuracy on those images.
+        coverage: share of images at or above the threshold chosen on validation images; None
+            without one.
+        accuracy: accuracy on those images; None without a threshold.
     """
 
     thresholds: NDArray[np.float64]
@@ -133,22 +135,22 @@ class Evaluation:
         true: int64, shape (n,), the labels.
         predicted: int64, shape (n,), the most probable class.
         probabilities: float32, shape (n, k), rows sum to 1.
-        class_names: one name a class.
+        class_names: one name per class.
         confusion: int64, shape (k, k); row: true class, column: predicted class.
         metrics: accuracy; balanced_accuracy, the mean recall of the classes that have images; the
             macro averages precision, recall and f1; top_2_accuracy, log_loss, brier_score (0 to
-            2), expected_calibration_error and, for a model trained on changed images, the
+            2), expected_calibration_error. For a model trained on augmented images, also the
             accuracy of probabilities averaged over each image and changed copies:
             accuracy_flip_averaged, over the image and its mirror image, and
-            accuracy_view_averaged, over both where they are and moved by a pixel. With
-            accuracy_without_leaks where some images were trained on as well. The most telling
-            one is first: accuracy, or balanced_accuracy where classes differed much in size.
+            accuracy_view_averaged, over both as they are and shifted by a pixel. Where some test
+            images were trained on, also accuracy_without_leaks. The most informative one comes
+            first: accuracy, or balanced_accuracy where classes differ much in size.
         per_class: scores of each class, in the order of `class_names`.
         report: scikit-learn's classification report.
-        calibration: what validation images chose.
+        calibration: the calibration fitted on validation images.
         reliability: of the probabilities.
-        reliability_before: of those without the temperature.
-        abstention: what is gained by not answering.
+        reliability_before: of the probabilities without calibration.
+        abstention: accuracy gained by not answering.
     """
 
     true: NDArray[np.int64]
@@ -165,8 +167,87 @@ class Evaluation:
     abstention: Abstention
 
     def worst_mistakes(self, count: int) -> list[int]:
-        """Positions of the images named wrongly with the most confidence, the worst first."""
+        """Positions of the misclassified images with the highest confidence, highest first."""
         wrong = (self.true != self.predicted).nonzero()[0]
         confidence = self.probabilities[wrong].max(axis=1)
         worst = wrong[(-confidence).argsort(kind="stable")][:count]
         return [int(index) for index in worst]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabelIssues:
+    """Images of one split whose labels are probably wrong, the most suspicious first.
+
+    Attributes:
+        split: the split they belong to.
+        n_images: number of images in the split.
+        class_names: one name per class.
+        indices: int64, shape (m,), positions in the split.
+        given: int64, shape (m,), their labels.
+        suggested: int64, shape (m,), the classes predicted by models that never saw them.
+        label_quality: float64, shape (m,), 0 to 1, ascending: the lower, the more suspicious.
+    """
+
+    split: Literal["train", "test"]
+    n_images: int
+    class_names: tuple[str, ...]
+    indices: NDArray[np.int64]
+    given: NDArray[np.int64]
+    suggested: NDArray[np.int64]
+    label_quality: NDArray[np.float64]
+
+    @property
+    def split_name(self) -> str:
+        """The split in plain words."""
+        return "training" if self.split == "train" else "test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorruptionCurve:
+    """Accuracy on images with one kind of corruption, at increasing strengths.
+
+    Attributes:
+        name: the kind of corruption, for people.
+        unit: the unit of the strengths.
+        strengths: ascending.
+        accuracies: one per strength.
+    """
+
+    name: str
+    unit: str
+    strengths: tuple[float, ...]
+    accuracies: tuple[Interval, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack:
+    """Accuracy on adversarial images, each pixel changed a little to mislead the model.
+
+    Attributes:
+        epsilon: largest change of a pixel, in [0, 1] as pixels are.
+        steps: number of steps of the attack.
+        n_images: number of test images attacked.
+        accuracy: accuracy under attack.
+    """
+
+    epsilon: float
+    steps: int
+    n_images: int
+    accuracy: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Robustness:
+    """Accuracy on corrupted and on attacked test images.
+
+    Attributes:
+        n_images: number of test images behind each accuracy of a curve.
+        accuracy: accuracy on the unchanged images.
+        curves: one per kind of corruption.
+        attack: accuracy under a known attack.
+    """
+
+    n_images: int
+    accuracy: Interval
+    curves: tuple[CorruptionCurve, ...]
+    attack: Attack

@@ -1,4 +1,4 @@
-"""An exported file, and how far it is from the model that it was made of."""
+"""Exported files, and how closely they reproduce the model."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Precision: TypeAlias = Literal["float32", "int8"]
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What an exported file says of images that the model was asked about as well.
+    """An exported file's predictions compared with the model's on the same images.
 
     Attributes:
-        images: how many there were, at least 1.
-        same_class: the share that it gives the class that the model gives; where the model's two
-            most probable classes are equal but for rounding, either one counts.
+        images: number of images, at least 1.
+        same_class: share of images given the model's class; where the model's two most probable
+            classes are equal but for rounding, either one counts.
         largest_difference: between a probability of the file and the model's.
-        accuracy: the share that the file names rightly.
-        model_accuracy: the share that the model names rightly.
-        runtime: what computed the file's answers.
-        runtime_version: of that.
+        accuracy: accuracy of the file.
+        model_accuracy: accuracy of the model.
+        runtime: the runtime that computed the file's predictions.
+        runtime_version: its version.
     """
 
     images: int
@@ -38,15 +38,15 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """A file, or files that belong together, that a model was written to.
+    """A file, or files that belong together, that a model was exported to.
 
     Attributes:
         path: the file or folder.
-        format: a key of `formats.SUFFIXES`.
+        format: a key of `model_formats.SUFFIXES`.
         precision: of its weights and layers.
         comparison: with the model.
-        needs: what reads it.
-        written: when, in ISO 8601.
+        needs: the software that reads it.
+        written: time of export, in ISO 8601.
         apparel: the version that wrote it.
         sha256: of the file; of several files, of the lines that `sha256sum` prints for them in the
             order of their names. "" while they are being written.

@@ -1,44 +1,112 @@
-"""Everything that a report shows."""
+"""Findings about a model, the evidence they rest on, and the content of a report."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the command's --help has no time to load NumPy
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from apparel.core.image_array import ImageArray
-    from apparel.core.records.check import DataCheck
-    from apparel.core.records.evaluation import Evaluation
-    from apparel.core.records.finding import Finding
+    from apparel.core.records.data_check import DataCheck
+    from apparel.core.records.evaluation import Evaluation, LabelIssues, Robustness
     from apparel.core.records.prediction import Prediction
-    from apparel.core.records.robustness import Robustness
-    from apparel.core.records.saliency import Saliency
-    from apparel.core.records.suspects import LabelSuspects
     from apparel.core.records.training import History
+
+Topic: TypeAlias = Literal[
+    "broken_training",
+    "unstable_training",
+    "interrupted_training",
+    "short_training",
+    "overfitting",
+    "gap",
+    "hardest_class",
+    "confused_pair",
+    "imbalance",
+    "untested_classes",
+    "suspicious_labels",
+    "test_size",
+    "guessing",
+    "perfect_result",
+    "confidence",
+    "robustness",
+]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evidence:
+    """Everything known about a trained model and its images.
+
+    Attributes:
+        evaluation: the result on at least one test image.
+        history: the training history; None where unknown.
+        images_per_class: number of training images of each class; None where unknown.
+        label_issues: labels that are probably wrong, for each split that was searched.
+        robustness: accuracy on corrupted images; None where not measured.
+    """
+
+    evaluation: Evaluation
+    history: History | None = None
+    images_per_class: Sequence[int] | None = None
+    label_issues: tuple[LabelIssues, ...] = ()
+    robustness: Robustness | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that stands out in a result.
+
+    Attributes:
+        topic: the subject.
+        text: one or two sentences in plain language, with the figures.
+        advice: one thing to try, a sentence that starts with a verb.
+        weight: importance, 0 to 1: the share of the test images concerned or, as each rule in
+            `explain` defines it, something of equal worth.
+    """
+
+    topic: Topic
+    text: str
+    advice: str
+    weight: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Saliency:
+    """The pixels of some images that speak for the class predicted for each.
+
+    Attributes:
+        grad_cam: float32, shape (n, h, w), 0 to 1: where the features for the class are.
+        occlusion: likewise: how much less confident the model is with these pixels covered.
+    """
+
+    grad_cam: NDArray[np.float32]
+    occlusion: NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Report:
-    """Everything that a report shows.
+    """The content of a report.
 
     Attributes:
-        title: what was trained on what.
-        summary: the same in a sentence, with how many images of how many classes.
-        headline: what the result says, in a sentence or two.
-        findings: what stands out, what matters most first.
+        title: the model and its data.
+        summary: the same in a sentence, with the numbers of images and classes.
+        headline: the result in a sentence or two.
+        findings: what stands out, the most important first.
         evaluation: the test result.
         train_images: training and validation images, shape (m, h, w, c).
-        test_images: that the evaluation is of, shape (n, h, w, c).
-        history: how the model was trained.
-        mistakes: the worst, with their images.
-        saliency: which pixels made them, in the order of `mistakes`.
-        suspects: labels that are probably wrong, for each split that was searched for them.
-        robustness: the result on images made worse; None where it was not measured.
-        check: what a check of the data found; None where they were not checked.
-        facts: settings, versions, hardware, by name.
-        command: that makes such a run once more.
+        test_images: the evaluated images, shape (n, h, w, c).
+        history: the training history.
+        mistakes: the worst mistakes, with their images.
+        saliency: saliency maps in the order of `mistakes`.
+        label_issues: labels that are probably wrong, for each split that was searched.
+        robustness: accuracy on corrupted images; None where not measured.
+        check: the result of a check of the data; None where not checked.
+        facts: settings, versions and hardware, by name.
+        command: the command that repeats the run.
     """
 
     title: str
@@ -51,7 +119,7 @@ class Report:
     history: History
     mistakes: Sequence[Prediction]
     saliency: Saliency
-    suspects: Sequence[LabelSuspects]
+    label_issues: Sequence[LabelIssues]
     robustness: Robustness | None
     check: DataCheck | None
     facts: Mapping[str, str]

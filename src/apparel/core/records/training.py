@@ -1,28 +1,28 @@
-"""What training did."""
+"""The history of a training run, and the trials of a hyperparameter search."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-if TYPE_CHECKING:  # the command's --help has no time to load NumPy
+if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """What training did, epoch by epoch.
+    """Training, epoch by epoch.
 
     Attributes:
-        history: for each measure (loss, accuracy, …, and its `val_` twin) a value an epoch,
-            named and laid out as in the `History` of Keras.
+        history: for each metric (loss, accuracy, …, and its `val_` twin) a value per epoch, named
+            and laid out as in Keras's `History`.
         seconds: wall time of each epoch.
-        dtype: the number format that training used.
+        dtype: the number format used in training.
         interrupted: whether training was stopped before its last epoch.
         restored_epoch: the epoch, counted from 1, whose weights were kept; None for the last.
-        harder: whether the training images were changed at random and easy ones left out, which
-            makes their measures worse than those of the images as they are.
+        harder: whether the training images were augmented and easy ones left out, which makes
+            training metrics worse than those of the unchanged images.
     """
 
     history: Mapping[str, tuple[float, ...]]
@@ -34,7 +34,7 @@ class History:
 
     @property
     def epochs(self) -> int:
-        """How many epochs were finished."""
+        """The number of finished epochs."""
         return len(self.seconds)
 
     @property
@@ -43,5 +43,47 @@ class History:
         losses = self.history.get("val_loss")
         if not losses:
             return None
-        # Training that breaks down has losses that are no numbers; those are never the best.
+        # Diverged training has losses that are not numbers; those are never the best.
         return min(range(len(losses)), key=lambda k: (math.isnan(losses[k]), losses[k])) + 1
+
+
+# A "stopped" trial was poor and ended early; "running", "interrupted" and "failed" ones never
+# reached their end.
+TrialState: TypeAlias = Literal["complete", "stopped", "running", "interrupted", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One setting tried in a search.
+
+    Attributes:
+        number: number of the trial, from 0; the first is the default setting.
+        state: how the trial ended.
+        parameters: the sampled hyperparameters, by their names in the search space.
+        recipe: the training recipe, by the field names of `Recipe`.
+        accuracies: validation accuracy after each epoch.
+        seconds: duration of each epoch.
+        directory: its run directory, as a path relative to that of the search.
+    """
+
+    number: int
+    state: TrialState
+    parameters: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    accuracies: tuple[float, ...]
+    seconds: tuple[float, ...]
+    directory: str
+
+    @property
+    def accuracy(self) -> float | None:
+        """Validation accuracy after the last epoch; None where none was finished."""
+        return self.accuracies[-1] if self.accuracies else None
+
+
+def best_trial(trials: tuple[Trial, ...]) -> Trial | None:
+    """The complete trial with the highest final validation accuracy, the first of equal ones.
+
+    Trials that were stopped early do not count: their final accuracy is unknown.
+    """
+    complete = [trial for trial in trials if trial.state == "complete" and trial.accuracies]
+    return max(complete, key=lambda trial: trial.accuracies[-1], default=None)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from apparel.core.records import Evidence, Finding, LabelSuspects
+from apparel.core.records import Evidence, Finding, LabelIssues
 from apparel.explain.findings.wording import count, listed, percent
 
 # Of the median class's training images. A choice: classes collected with some care differ by less,
@@ -75,7 +75,7 @@ def suspicious_labels(evidence: Evidence) -> Finding | None:
     """
     # Wrong test labels concern every figure, so they come first.
     suspects = sorted(
-        (found for found in evidence.suspects if _share(found) >= MANY_SUSPECTS),
+        (found for found in evidence.label_issues if _share(found) >= MANY_SUSPECTS),
         key=lambda found: found.split != "test",
     )
     if not suspects:
@@ -89,11 +89,11 @@ def suspicious_labels(evidence: Evidence) -> Finding | None:
     )
 
 
-def _share(suspects: LabelSuspects) -> float:
+def _share(suspects: LabelIssues) -> float:
     return len(suspects.indices) / suspects.n_images
 
 
-def _probably_wrong(suspects: LabelSuspects) -> str:
+def _probably_wrong(suspects: LabelIssues) -> str:
     """Say how many labels of a split are probably wrong, and which mistake is the commonest."""
     number, names = len(suspects.indices), suspects.class_names
     pairs = np.stack([suspects.given, suspects.suggested], axis=1)

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from apparel.core.image_array import ImageArray
-from apparel.core.records import Evaluation, Interval, LabelSuspects, Report, Robustness
+from apparel.core.records import Evaluation, Interval, LabelIssues, Report, Robustness
 from apparel.reporting import plots
 from apparel.reporting.html.charts import svg
 from apparel.reporting.html.data import data_section
@@ -58,7 +58,7 @@ def html(report: Report) -> str:
         charts=_charts(report),
         robustness_charts=_robustness_charts(report.robustness),
         mistakes=_mistakes(report),
-        suspects=[_suspects(found, report) for found in report.suspects],
+        suspects=[_suspects(found, report) for found in report.label_issues],
         data=data_section(report),
         thresholds=_thresholds(evaluation),
         percent=percent,
@@ -181,7 +181,7 @@ def _mistakes(report: Report) -> Iterator[dict[str, Any]]:
         }
 
 
-def _suspects(found: LabelSuspects, report: Report) -> dict[str, Any]:
+def _suspects(found: LabelIssues, report: Report) -> dict[str, Any]:
     """How many labels of a split are probably wrong, and pictures of the first."""
     images = report.train_images if found.split == "train" else report.test_images
     names, shown = found.class_names, slice(MOST_SUSPECTS)

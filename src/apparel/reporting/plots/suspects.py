@@ -6,14 +6,14 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from apparel.core.image_array import ImageArray
-from apparel.core.records import LabelSuspects
+from apparel.core.records import LabelIssues
 from apparel.reporting.plots.mistakes import draw_map
 from apparel.reporting.plots.style import short
 
 COLUMNS, ROWS = 5, 5
 
 
-def suspects_figure(suspects: LabelSuspects, images: ImageArray) -> Figure:
+def suspects_figure(suspects: LabelIssues, images: ImageArray) -> Figure:
     """Draw the most suspicious images of a split, each with its label and what models say.
 
     Args:

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from apparel.core.records import CopiedImage, DataCheck, Splits
-from apparel.core.records.check import FEWEST_TO_TRAIN
-from apparel.data.stratify import IMBALANCE
+from apparel.core.records import FEWEST_TO_TRAIN, IMBALANCE, CopiedImage, DataCheck, Splits
 
 # Names in a line.
 MOST_NAMES = 3

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from apparel.core.records import Finding, Interval, LabelSuspects, Robustness
+from apparel.core.records import Finding, Interval, LabelIssues, Robustness
 
 NOTHING_STANDS_OUT = "Nothing stands out."
 # Suspects in a table.
@@ -58,7 +58,7 @@ def robustness_lines(robustness: Robustness) -> str:
     )
 
 
-def suspect_lines(suspects: LabelSuspects) -> str:
+def suspect_lines(suspects: LabelIssues) -> str:
     """How many labels of a split are probably wrong, and the first of them in columns."""
     names, count = suspects.class_names, len(suspects.indices)
     heading = (

@@ -22,7 +22,7 @@ def seeds(result: SeedsResult) -> dict[str, Any]:
                 "deviation": spread.deviation,
                 "values": list(spread.values),
             }
-            for name, spread in result.measures.items()
+            for name, spread in result.metrics.items()
         },
     }
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from apparel.core.errors import ModelFileError
-from apparel.core.records import DataCheck, LabelSuspects
+from apparel.core.records import DataCheck, LabelIssues
 
 SUSPECTS_FILE = "suspects_{split}.csv"
 
 
-def suspect_rows(suspects: LabelSuspects) -> tuple[list[str], Iterator[tuple[object, ...]]]:
+def suspect_rows(suspects: LabelIssues) -> tuple[list[str], Iterator[tuple[object, ...]]]:
     """Lay suspects out as a table: the header, and a row for each, the most suspicious first."""
     names = suspects.class_names
     rows = (
@@ -32,7 +32,7 @@ def suspect_rows(suspects: LabelSuspects) -> tuple[list[str], Iterator[tuple[obj
 
 def read_suspects(
     folder: Path, settings: Mapping[str, Any], check: DataCheck | None
-) -> tuple[LabelSuspects, ...]:
+) -> tuple[LabelIssues, ...]:
     """Read back what `suspect_rows` laid out, of each split that was searched.
 
     Args:
@@ -61,7 +61,7 @@ def read_suspects(
             with path.open(encoding="utf-8", newline="") as file:
                 rows = list(csv.DictReader(file))
             found.append(
-                LabelSuspects(
+                LabelIssues(
                     split="train" if split == "train" else "test",
                     n_images=n_images[split],
                     class_names=tuple(names),
