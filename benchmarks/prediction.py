@@ -35,7 +35,7 @@ ROUNDS = 3
 N_FILES = 70_000
 # Of the loop that asks Keras for each image alone, so many are timed; all would take an hour.
 N_ALONE = 500
-KERAS_FILE, ONNX_FILE = "refactored_fashion_cnn.keras", "model.onnx"
+KERAS_FILE, ONNX_FILE = "model.keras", "model.onnx"
 Measured = dict[str, Any]
 
 

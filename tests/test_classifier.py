@@ -378,7 +378,7 @@ def test_the_run_directory_says_how_far_the_run_has_come(tmp_path: Path) -> None
     assert len(checkpoints) == 2
     assert kept - checkpoints == {
         "check.json", "settings.json", "history.csv", "novelty.npz", "export.json",
-        "refactored_fashion_cnn.keras",
+        "weights.safetensors", "model.keras",
     }  # fmt: skip
 
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from apparel.core import backend
 from apparel.core.atomic_files import write_text
 from apparel.runs.provenance import versions
-from benchmarks.torture import checkpoint_cost, checkpoint_damage, data_damage, kills, model_files
+from benchmarks.torture import checkpoint_cost, checkpoint_damage, data_damage, kills
 
 RESULTS = Path(__file__).parent.parent / "results"
 # Of each part: how many, in full.
-N_KILLS, N_CORRUPTIONS, N_CLEAN, N_FLIPS, N_CUTS, N_HONEST = 50, 2000, 500, 1000, 100, 200
+N_KILLS, N_CORRUPTIONS, N_CLEAN, N_FLIPS, N_CUTS = 50, 2000, 500, 1000, 100
 
 
 def main() -> int:
@@ -63,8 +63,6 @@ def _parts(n_kills: int) -> dict[str, Callable[[], dict[str, object]]]:
         "checkpoints": lambda: checkpoint_damage.torture(N_CORRUPTIONS, N_CLEAN),
         "checkpoint cost": checkpoint_cost.measure,
         "data files": lambda: data_damage.torture(N_FLIPS, N_CUTS),
-        "hostile models": model_files.hostile_files,
-        "honest models": lambda: model_files.honest_files(N_HONEST),
     }
 
 

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from apparel.core import backend, display
 from apparel.core.errors import UsageError
 from apparel.core.image_array import ImageArray
-from apparel.core.model_formats import format_of
+from apparel.core.model_formats import KERAS_FILE, SAVED_FILE, format_of
 from apparel.core.recipes import recipe_of
 from apparel.core.records import ARRAYS, Evaluation, Evidence, Finding, History, Novelty, Splits
 from apparel.core.settings import Settings
@@ -33,7 +33,7 @@ from apparel.explain import glossary, saliency
 from apparel.export import exporting, metadata
 from apparel.models import architectures, keras_inference, novelty
 from apparel.reporting import plots, text
-from apparel.runs.folder import MODEL_FILE
+from apparel.runs.files import write_weights
 from apparel.runs.provenance import versions
 from apparel.runs.run_directory import RunDirectory
 from apparel.training import fit
@@ -382,7 +382,7 @@ class ApparelClassifier(DataSteps):
         return findings
 
     def export_model(
-        self, save_path: str | os.PathLike[str] = MODEL_FILE, *, int8: bool = False
+        self, save_path: str | os.PathLike[str] = SAVED_FILE, *, int8: bool = False
     ) -> Path:
         """Save the trained model; the suffix chooses the format.
 
@@ -458,9 +458,10 @@ class ApparelClassifier(DataSteps):
         history = self._train(splits, settings, number_format, run.checkpoints() if run else None)
         self.classes_ = np.arange(self.n_classes)
         if run:
+            write_weights(run.path, architectures.named_weights(self.model))
             run.write_history(history, self.calibration, architectures.weights_sha256(self.model))
             # At once: whatever fails later, minutes of training are not lost.
-            self.export_model(run.path / MODEL_FILE)
+            self.export_model(run.path / KERAS_FILE)
             run.write_novelty(self._look_of(splits))
             run.write_status("interrupted" if history.interrupted else "trained")
         return history

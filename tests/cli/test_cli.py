@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import keras
+import numpy as np
 import pytest
 from PIL import Image
 
 from apparel.cli import main
 from apparel.core.errors import ApparelError, DataUnavailableError
 from apparel.core.settings import Settings
+from apparel.runs import files
 
 HEAVY = ("tensorflow", "keras", "matplotlib", "sklearn", "onnxruntime", "numpy")
 
@@ -46,7 +47,7 @@ def run_folder(tmp_path: Path) -> Path:
             }
         )
     )
-    (folder / "refactored_fashion_cnn.keras").write_bytes(b"no model")
+    (folder / "model.keras").write_bytes(b"no model")
     (folder / "model.onnx").write_bytes(b"no model")
     return folder
 
@@ -123,10 +124,10 @@ def test_wrong_usage_is_refused_in_one_line(
         ("predict run picture.png", 4, "is no ONNX file, or a damaged one"),
         ("predict missing.onnx picture.png", 4, "there is no model file missing.onnx"),
         ("predict empty picture.png", 4, "the folder empty holds no model.onnx"),
-        ("predict run/refactored_fashion_cnn.keras picture.png", 4, "is a Keras file"),
+        ("predict run/model.keras picture.png", 4, "is a Keras file"),
         ("evaluate empty", 4, "empty is not a run directory"),
-        ("evaluate run", 4, "is not a model that Keras can open"),
-        ("export run", 4, "is not a model that Keras can open"),
+        ("evaluate run", 4, "run has no weights.safetensors"),
+        ("export run", 4, "run has no weights.safetensors"),
         ("export missing", 4, "missing is not a run directory"),
     ],
 )
@@ -199,19 +200,17 @@ def test_a_number_that_makes_no_sense_is_named(finished_run, tmp_path, monkeypat
         assert message in capsys.readouterr().err
 
 
-def test_a_model_that_does_not_fit_the_data_is_refused(
+def test_weights_of_another_model_are_refused(
     finished_run: tuple[Path, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
     run.mkdir()
     (run / "settings.json").write_bytes((finished_run[0] / "settings.json").read_bytes())
-    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(),
-                              keras.layers.Dense(3, activation="softmax")])  # fmt: skip
-    model.save(run / "refactored_fashion_cnn.keras")
+    files.write_weights(run, {"00.dense.kernel": np.zeros((64, 3), np.float32)})
     for command in ("evaluate", "export"):
         assert main.main([command, str(run)]) == 4
         error = capsys.readouterr().err
-        assert "takes images of shape (8, 8, 1) and gives 3 classes" in error
+        assert "the weights do not fit the model cnn: 00.conv2d.bias is missing" in error
         assert error.count("\n") == 1
     assert not (run / "model.onnx").exists()
 

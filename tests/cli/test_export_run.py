@@ -58,7 +58,7 @@ def test_other_images_than_the_runs_are_refused(run):
     change_settings(run, lambda settings: settings["settings"].update(seed=4))
     with pytest.raises(DataError, match=r"are not those that .* was trained on: their SHA-256 is"):
         export_run(run, "onnx")
-    assert list(listed(run)) == ["refactored_fashion_cnn.keras", "model.onnx", "copy.keras"]
+    assert list(listed(run)) == ["model.keras", "model.onnx", "copy.keras"]
 
 
 def test_a_run_on_arrays_says_how_it_is_exported(run):
@@ -176,9 +176,10 @@ def test_another_training_drops_every_exported_file(tmp_path):
     (tmp_path / "run" / "mine.onnx").write_text("mine")
     classifier.run_training()
     left = {path.name for path in (tmp_path / "run").iterdir()}
-    assert not left & {*default_files(), folder.name}
+    assert left & {*default_files(), folder.name} == {"model.keras"}
+    assert (tmp_path / "run" / "model.keras").read_bytes() != b"{}"
     assert "mine.onnx" in left
-    assert list(listed(tmp_path / "run")) == ["refactored_fashion_cnn.keras"]
+    assert list(listed(tmp_path / "run")) == ["model.keras"]
 
 
 # -- the documentation --------------------------------------------------------------------

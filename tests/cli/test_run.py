@@ -69,8 +69,8 @@ def test_the_run_directory_holds_exactly_the_promised_files(finished_run: Run) -
         "check.json", "settings.json", "history.csv", "metrics.json", "predictions.csv",
         "plots/history.png", "plots/confusion_matrix.png", "plots/calibration.png",
         "plots/predictions.png", "plots/mistakes.png",
-        "refactored_fashion_cnn.keras", "model.onnx", "novelty.npz", "export.json", "report.html",
-        "README.md",
+        "weights.safetensors", "model.keras", "model.onnx", "novelty.npz", "export.json",
+        "report.html", "README.md",
     }  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def test_predictions_agree_with_themselves(table: dict[str, np.ndarray]) -> None
     assert np.bincount(table["true"]).tolist() == [100] * 10
 
 
-@pytest.mark.parametrize("file", ["run/refactored_fashion_cnn.keras", "copy.keras"])
+@pytest.mark.parametrize("file", ["run/model.keras", "copy.keras"])
 def test_the_keras_file_reproduces_the_predictions(
     finished_run: Run, table: dict[str, np.ndarray], test_images: np.ndarray, file: str
 ) -> None:
@@ -223,7 +223,7 @@ def test_the_same_seed_gives_the_same_weights_and_metrics(
     for name in ("metrics.json", "predictions.csv"):
         assert (tmp_path / "run" / name).read_bytes() == (folder / name).read_bytes()
     weights = [
-        keras.models.load_model(path / "refactored_fashion_cnn.keras").get_weights()
+        keras.models.load_model(path / "model.keras").get_weights()
         for path in (folder, tmp_path / "run")
     ]
     for first, second in zip(*weights, strict=True):
@@ -305,7 +305,7 @@ def test_ctrl_c_keeps_what_was_trained(tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert json.loads((run / "settings.json").read_text())["status"] == "interrupted"
     assert (run / "history.csv").read_text().splitlines()[1].startswith("1,")
-    model = keras.models.load_model(run / "refactored_fashion_cnn.keras")
+    model = keras.models.load_model(run / "model.keras")
     dataset = loading.load(limit=1000, seed=3)
     predicted = model.predict(dataset.test_images / np.float32(255), verbose=0).argmax(axis=1)
     assert (predicted == dataset.test_labels).mean() > 0.4  # far above the tenth of a fresh model
@@ -388,7 +388,7 @@ def test_a_fast_model_opens_without_apparel_and_gives_the_same_probabilities(
     images = loading.load(limit=600, seed=0).test_images
     np.save(tmp_path / "images.npy", images)
     done = subprocess.run(
-        [sys.executable, "-c", code, fast_run[0] / "refactored_fashion_cnn.keras"],
+        [sys.executable, "-c", code, fast_run[0] / "model.keras"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from apparel.cli import gather
 from apparel.data import loading, splits
 from apparel.explain import saliency
-from apparel.export import keras_format
 from apparel.models import architectures
-from apparel.runs.folder import MODEL_FILE
+from apparel.runs.run_directory import RunDirectory
 
 
 def one_feature_model(side=28, *, sequential=False):
@@ -102,7 +102,7 @@ def test_every_model_and_shape_has_maps(name, shape):
 
 def test_maps_change_when_the_weights_are_randomised(finished_run):
     """The sanity check of J. Adebayo et al., 2018, arXiv 1810.03292."""
-    trained = keras_format.load_keras_model(finished_run[0] / MODEL_FILE)
+    trained = gather.load_model(RunDirectory.open(finished_run[0]))
     random = architectures.create("cnn", n_classes=10, img_shape=(28, 28, 1), seed=7)
     images = splits.scale_pixels(loading.load(limit=1000).test_images[:20])
     classes = np.asarray(trained(images)).argmax(axis=1)

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from apparel.core.errors import ApparelError, ModelFileError, UsageError
-from apparel.export import comparison, exporting, keras_format
+from apparel.core.errors import ApparelError, UsageError
+from apparel.export import comparison, exporting
 from apparel.export.keras_format import model_run
 from apparel.models import novelty
 from tests.conftest import SMALL as IMG_SHAPE
@@ -66,61 +66,6 @@ def test_the_keras_file_holds_classes_of_keras_only(written):
     assert {thing["module"].split(".")[0] for thing in found} == {"keras"}
     assert {thing.get("registered_name") for thing in found} == {None}
     assert "apparel" not in text
-
-
-def test_a_saved_model_is_opened_again(written, pixels, expected):
-    opened = keras_format.load_keras_model(str(written["keras"]))
-    np.testing.assert_allclose(opened(pixels / np.float32(255)), expected, atol=1e-6)
-
-
-@pytest.fixture
-def broken(tmp_path, written):
-    """A file for each way of being no Keras model."""
-    whole = written["keras"].read_bytes()
-    contents = {
-        "text": b"this is no model",
-        "empty": b"",
-        "cut": whole[: len(whole) // 2],
-        "onnx": written["onnx"].read_bytes(),
-    }
-
-    def make(kind):
-        path = tmp_path / f"{kind}.keras"
-        if kind == "zip":
-            with zipfile.ZipFile(path, "w") as archive:
-                archive.writestr("config.json", "{}")
-        elif kind == "folder":
-            path.mkdir()
-        elif kind in contents:
-            path.write_bytes(contents[kind])
-        return path
-
-    return make
-
-
-@pytest.mark.parametrize("kind", ["text", "empty", "cut", "onnx", "zip"])
-def test_a_file_that_is_no_keras_model_is_named(broken, kind):
-    path = broken(kind)
-    with pytest.raises(ModelFileError, match="is not a model that Keras can open") as caught:
-        keras_format.load_keras_model(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("kind", ["missing", "folder"])
-def test_a_missing_keras_file_is_named(broken, kind):
-    path = broken(kind)
-    with pytest.raises(ModelFileError, match="there is no model file") as caught:
-        keras_format.load_keras_model(path)
-    assert str(path) in str(caught.value)
-
-
-def test_a_keras_file_that_would_run_code_is_refused(tmp_path):
-    path = tmp_path / "unsafe.keras"
-    layers = [keras.layers.Input((2,)), keras.layers.Lambda(lambda x: x + 1)]
-    keras.Sequential(layers).save(path)
-    with pytest.raises(ModelFileError, match="Lambda"):
-        keras_format.load_keras_model(path)
 
 
 # -- what is refused -------------------------------------------------------------------

@@ -94,7 +94,7 @@ def test_overwriting_drops_results_when_training_begins_and_leaves_what_others_p
     write_settings(run)
     own = ["check.json", "history.csv", "images.csv", "metrics.json", "novelty.npz",
            "predictions.csv", "refactored_fashion_cnn.keras", "model.onnx", "model.keras",
-           "report.html", "README.md"]  # fmt: skip
+           "weights.safetensors", "report.html", "README.md"]  # fmt: skip
     for name in own:
         run.write_text(name, "old")
     run.write_figure("history", Figure())

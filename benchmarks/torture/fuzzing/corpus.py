@@ -5,14 +5,9 @@ import gzip
 import io
 import json
 import struct
-import subprocess
-import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,16 +197,3 @@ def names() -> Files:
     """What people name as the images to predict, one a line."""
     lists = (["0.png", "1.png"], ["."], ["*.png", "[12].png", "?.png"], ["**"], [".", "**"])
     return {f"{k}.txt": "\n".join(some).encode() for k, some in enumerate(lists)}
-
-
-@cache
-def keras() -> Files:
-    """A model as Keras saves it; made in another process, as Keras takes seconds to load."""
-    code = (
-        "import sys; from apparel.models import architectures as models\n"
-        "models.create('cnn', n_classes=2, img_shape=(8, 8, 1), seed=0).save(sys.argv[1])"
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "small.keras")
-        subprocess.run([sys.executable, "-c", code, path], check=True, capture_output=True)
-        return {"small.keras": path.read_bytes()}

@@ -1,6 +1,5 @@
 """What is fuzzed: how a file of each kind is read, and what may come of it."""
 
-import importlib.util
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -168,12 +167,6 @@ def _cache_files() -> corpus.Files:
     return _CACHE_FILES
 
 
-def _keras(path: Path) -> None:
-    from apparel import keras_file  # noqa: PLC0415  # where it is there
-
-    keras_file.read(path)
-
-
 CELLS = (
     *(b"", b" ", b"0", b"-1", b"256", b"255", b"nan", b"1e300", b"9" * 400, b"a" * 5000, b'"'),
     *(b'""', b'"a\nb"', b"\0", b"\xff", b"\xef\xbb\xbf", b"\xe2\x80\xa8", b"\x1b[2J", b"#"),
@@ -277,23 +270,6 @@ TARGETS: tuple[Target, ...] = (
         share=0.5,
     ),
 )
-_KERAS_FILE = importlib.util.find_spec("apparel.keras_file")
-if _KERAS_FILE is not None and _KERAS_FILE.origin is not None:
-    TARGETS = (
-        *TARGETS,
-        Target(
-            name="keras",
-            modules=("apparel.keras_file.*",),
-            seeds=corpus.keras,
-            read=_keras,
-            refusal=ModelFileError,
-            mutators=(
-                structured.inside_zip((*BLIND, structured.written_number)),
-                structured.inside_zip((mutators.insert_text(HEADERS), structured.cells(CELLS))),
-            ),
-            share=1,
-        ),
-    )
 
 
 def by_name(name: str) -> Target:

@@ -6,7 +6,6 @@ from apparel.core.errors import UsageError
 from apparel.core.model_formats import SUFFIXES, default_name, format_of
 from apparel.core.records import Exported
 from apparel.core.settings import Recipe, Settings
-from apparel.runs.folder import MODEL_FILE
 from apparel.runs.run_directory import RunDirectory
 
 
@@ -18,7 +17,7 @@ def export_run(
     int8: bool = False,
     data_dir: Path | None = None,
 ) -> Exported:
-    """Write the saved model of a run in another format, and record it in the run.
+    """Write the model of a run in another format, and record it in the run.
 
     Args:
         path: the directory of an earlier run.
@@ -35,7 +34,8 @@ def export_run(
         ApparelError: the written file is not the same model, or a package is missing.
         OSError: a file cannot be written.
     """
-    from apparel.export import exporting, keras_format, metadata  # noqa: PLC0415  # seconds
+    from apparel.cli import gather  # noqa: PLC0415  # seconds
+    from apparel.export import exporting, metadata  # noqa: PLC0415  # seconds
     from apparel.models import keras_inference  # noqa: PLC0415  # seconds
     from apparel.runs import files, inputs  # noqa: PLC0415  # seconds
 
@@ -47,9 +47,7 @@ def export_run(
         )
     exporting.check_precision(kind, int8=int8)
     record = directory.settings()
-    model = keras_format.load_keras_model(directory.path / MODEL_FILE)
-    shape = tuple(record["img_shape"])
-    keras_inference.check_fits(model, n_classes=len(record["class_names"]), img_shape=shape)
+    model = gather.load_model(directory)
     splits = inputs.load_splits(directory, data_dir=data_dir)
     images, labels = keras_inference.comparison_images(splits)
     exported = exporting.export(

@@ -8,29 +8,60 @@ from typing import Any
 
 from apparel.core.errors import ApparelError, ModelFileError
 from apparel.core.records import Dataset, Evaluation, Evidence, Report, source_name
-from apparel.core.settings import Settings
+from apparel.core.settings import Recipe, Settings
 from apparel.data import splits
 from apparel.evaluation import metrics
 from apparel.explain import findings, saliency
-from apparel.export import keras_format
 from apparel.models import architectures, keras_inference
 from apparel.runs import files, inputs
-from apparel.runs.folder import MODEL_FILE
 from apparel.runs.run_directory import RunDirectory
 
 N_MISTAKES = 24
 
 
+def load_model(directory: RunDirectory) -> Any:
+    """Build the model of a run again, from its settings and its weights.
+
+    Returns:
+        The `keras.Model`, uncompiled.
+
+    Raises:
+        ModelFileError: a file is missing or broken, or the weights are those of another model.
+    """
+    record, weights = directory.settings(), files.read_weights(directory.path)
+    path = directory.path / files.WEIGHTS_FILE
+    try:
+        recipe = Recipe(**record["recipe"])
+        model = architectures.rebuild(
+            recipe.model_name,
+            n_classes=len(record["class_names"]),
+            img_shape=tuple(record["img_shape"]),
+            width=recipe.width,
+            calibration=directory.calibration(),
+            weights=weights,
+        )
+    except (ApparelError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(
+            f"{path} cannot be used: {error}. Restore the run directory, or train again."
+        ) from error
+    if architectures.weights_sha256(model) != record.get("weights_sha256"):
+        raise ModelFileError(
+            f"{path} holds other weights than those that were trained: their SHA-256 is not the "
+            "one that settings.json records. Restore the run directory, or train again."
+        )
+    return model
+
+
 def load_run(
     directory: RunDirectory, *, source: str | None, data_dir: Path | None
 ) -> tuple[Any, Dataset]:
-    """Load the saved model of a run, and the images that it was trained and tested on.
+    """Load the model of a run, and the images that it was trained and tested on.
 
     Raises:
         ModelFileError: the model is broken, or the data do not fit it.
         DataUnavailableError: the data set cannot be had.
     """
-    model = keras_format.load_keras_model(directory.path / MODEL_FILE)
+    model = load_model(directory)
     dataset = inputs.load_data(directory, source=source, data_dir=data_dir)
     keras_inference.check_fits(model, n_classes=dataset.n_classes, img_shape=dataset.img_shape)
     return model, dataset

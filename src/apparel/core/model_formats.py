@@ -7,6 +7,9 @@ from apparel.core.errors import UsageError
 
 # What predicts and serves is told by this name in a run directory.
 ONNX_FILE = "model.onnx"
+KERAS_FILE = "model.keras"
+# Where a model is saved unless another place is named.
+SAVED_FILE = "refactored_fashion_cnn.keras"
 # A SavedModel is a folder, and OpenVINO's .xml has a .bin of the same name beside it.
 SUFFIXES = {
     "keras": ".keras",

@@ -11,13 +11,14 @@ The activation is ReLU: on a CPU in bfloat16, GELU costs as much as a convolutio
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from apparel.core import backend
-from apparel.core.errors import DataError, UsageError
+from apparel.core.errors import DataError, ModelFileError, UsageError
 from apparel.core.recipes import HEAD, STEM, check_name
 from apparel.core.records import Calibration
 from apparel.core.validation import whole_number
@@ -74,22 +75,20 @@ def calibrated(model: Any, calibration: Calibration) -> Any:
         A `keras.Model` that ends in softmax: the same one, with its last weights divided by the
         temperature, or where logits are to be bent, one that shares all layers but the last.
     """
-    dense, layers = model.layers[-1], backend.load_keras().layers
+    dense = model.layers[-1]
     kernel, *bias = (weights / calibration.temperature for weights in dense.get_weights())
     if calibration.slope == 1:
         dense.set_weights([kernel, *bias])
         return model
     offset = sum((b - b.mean() for b in bias), np.zeros(kernel.shape[1], np.float32))
-    linear = layers.Dense(kernel.shape[1], name=HEAD, dtype="float32")
-    x = linear(dense.input)
-    linear.set_weights(
+    bent = _with_bent_logits(model, calibration.slope)
+    bent.layers[-3].set_weights(
         [
             kernel - kernel.mean(axis=1, keepdims=True),
             offset - calibration.knee / calibration.temperature,
         ]
     )
-    x = layers.LeakyReLU(calibration.slope, dtype="float32")(x)
-    return _with_end(model, layers.Softmax(dtype="float32")(x))
+    return bent
 
 
 def uncalibrated(model: Any) -> Any:
@@ -139,6 +138,84 @@ def logits_model(model: Any) -> Any:
     return shortened
 
 
+def named_weights(model: Any) -> dict[str, NDArray[np.float32]]:
+    """Give a model's weights by name, for a file.
+
+    Args:
+        model: a float32 `keras.Model`.
+
+    Returns:
+        Each array by the number of its layer, the kind of layer and the kind of weight, for
+        example "00.conv2d.kernel": Keras's own names depend on the models built before.
+    """
+    return {name: np.asarray(weight) for name, weight in _named_variables(model)}
+
+
+def rebuild(
+    name: str,
+    *,
+    n_classes: int,
+    img_shape: tuple[int, int, int],
+    width: int | None,
+    calibration: Calibration,
+    weights: Mapping[str, NDArray[Any]],
+) -> Any:
+    """Build a trained and calibrated model again, from its settings and its weights.
+
+    Args:
+        name: a name of `recipes.RECIPES`.
+        n_classes: number of probabilities that the model gives.
+        img_shape: height, width and channels of one image.
+        width: channels of the first stage, for the models that come in any.
+        calibration: what `calibrated` built into the model.
+        weights: what `named_weights` gave.
+
+    Returns:
+        The `keras.Model`, uncompiled; it computes what the trained one computed, bit for bit.
+
+    Raises:
+        ModelFileError: the weights are not exactly those of this model.
+        UsageError: the name is unknown, or the number of classes or the shape makes no sense.
+        DataError: the images are too small for this model.
+    """
+
+    def build() -> Any:
+        model = create(name, n_classes=n_classes, img_shape=img_shape, seed=0, width=width)
+        slope = calibration.slope
+        return model if slope == 1 else _with_bent_logits(model, slope)
+
+    # Settings may claim any size. Here, variables take no memory before they are known to fit.
+    with backend.load_keras().StatelessScope(initialize_variables=False):
+        expected = {
+            name: (tuple(variable.shape), str(variable.dtype))
+            for name, variable in _named_variables(build())
+        }
+    found = {name: (array.shape, str(array.dtype)) for name, array in weights.items()}
+    for key in sorted(expected.keys() | found.keys()):
+        if found.get(key) != expected.get(key):
+            raise ModelFileError(
+                f"the weights do not fit the model {name}: {key} is "
+                f"{_described(found.get(key))}, expected {_described(expected.get(key))}"
+            )
+    model = build()
+    for key, variable in _named_variables(model):
+        variable.assign(weights[key])
+    return model
+
+
+def _named_variables(model: Any) -> Iterator[tuple[str, Any]]:
+    """Each weight of a model with its name in a file."""
+    layers = [layer for layer in model.layers if layer.weights]
+    for k, layer in enumerate(layers):
+        for variable in layer.weights:
+            yield f"{k:02d}.{type(layer).__name__.lower()}.{variable.name}", variable
+
+
+def _described(array: tuple[tuple[int, ...], str] | None) -> str:
+    """The shape and dtype of an array, or that there is none."""
+    return f"{array[1]} of shape {array[0]}" if array else "missing"
+
+
 def weights_sha256(model: Any) -> str:
     """The SHA-256 of a model's weights: two models with the same one are the same, bit for bit.
 
@@ -151,6 +228,14 @@ def weights_sha256(model: Any) -> str:
         digest.update(f"{array.shape}{array.dtype}".encode())
         digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
     return digest.hexdigest()
+
+
+def _with_bent_logits(model: Any, slope: float) -> Any:
+    """A model with another end: a dense layer, negative logits times the slope, softmax."""
+    layers, dense = backend.load_keras().layers, model.layers[-1]
+    x = layers.Dense(dense.units, name=HEAD, dtype="float32")(dense.input)
+    x = layers.LeakyReLU(slope, dtype="float32")(x)
+    return _with_end(model, layers.Softmax(dtype="float32")(x))
 
 
 def _with_end(model: Any, outputs: Any) -> Any:

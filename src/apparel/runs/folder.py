@@ -10,7 +10,7 @@ from pathlib import Path
 
 from apparel.core.atomic_files import is_partial
 from apparel.core.errors import ApparelError, UsageError
-from apparel.core.model_formats import default_files, default_name
+from apparel.core.model_formats import SAVED_FILE, default_files, default_name
 from apparel.runs.files import (
     CHECK_FILE,
     EXPORT_FILE,
@@ -20,9 +20,9 @@ from apparel.runs.files import (
     PREDICTIONS_FILE,
     STRESS_FILE,
     SUSPECTS_FILE,
+    WEIGHTS_FILE,
 )
 
-MODEL_FILE = "refactored_fashion_cnn.keras"
 IMAGES_FILE = "images.csv"
 SETTINGS_FILE = "settings.json"
 CHECKPOINTS = "checkpoints"
@@ -115,7 +115,8 @@ def drop_outcome(folder: Path) -> None:
     """Delete what a run makes from the end of its training on."""
     suspects = (SUSPECTS_FILE.format(split=split) for split in ("train", "test"))
     names = (EXPORT_FILE, HISTORY_FILE, METRICS_FILE, NOVELTY_FILE, PREDICTIONS_FILE, STRESS_FILE,
-             *suspects, "report.html", "README.md", MODEL_FILE, *default_files())  # fmt: skip
+             *suspects, WEIGHTS_FILE, "report.html", "README.md", SAVED_FILE,
+             *default_files())  # fmt: skip
     for path in (*(folder / name for name in names), *(folder / "plots").glob("*.png")):
         path.unlink(missing_ok=True)
     saved_model = folder / default_name("saved_model")

@@ -17,6 +17,7 @@ from apparel.runs.files.robustness import STRESS_FILE, read_robustness, robustne
 from apparel.runs.files.seeds import read_measures, seeds
 from apparel.runs.files.suspects import SUSPECTS_FILE, read_suspects, suspect_rows
 from apparel.runs.files.tuning import TRIALS, TRIALS_FILE, read_trials, trial_rows
+from apparel.runs.files.weights import WEIGHTS_FILE, read_weights, write_weights
 
 __all__ = [
     "CHECK_FILE",
@@ -29,6 +30,7 @@ __all__ = [
     "SUSPECTS_FILE",
     "TRIALS",
     "TRIALS_FILE",
+    "WEIGHTS_FILE",
     "check_json",
     "data_check",
     "export_json",
@@ -46,9 +48,11 @@ __all__ = [
     "read_suspects",
     "read_tested_run",
     "read_trials",
+    "read_weights",
     "robustness",
     "seeds",
     "suspect_rows",
     "trial_rows",
     "write_novelty",
+    "write_weights",
 ]
