@@ -240,7 +240,7 @@ def test_run_training_refuses_wrong_arguments(arguments: dict, message: str) -> 
     ("settings", "message"),
     [
         ({"seed": -1}, "seed must be"),
-        ({"model_name": "resnet"}, "there is no model 'resnet'. Choose one of: cnn, fast"),
+        ({"model_name": "resnet"}, "model_name must be one of auto, cnn, fast, best, but is"),
         ({"dtype": "float16"}, "dtype must be one of auto, float32, mixed_bfloat16"),
         ({"validation_split": 1.0}, "validation_split must lie between 0 and 1"),
         ({"learning_rate": 0}, "learning_rate must be above 0"),

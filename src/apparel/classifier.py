@@ -51,38 +51,10 @@ class ApparelClassifier(DataSteps):
         n_classes: how many classes the data have. What differs from the default is checked
             against the data; the default gives way to what they have.
         img_shape: height, width and channels of one image; likewise.
-        model_name: the architecture, "cnn", "fast" or "best"; "auto" is what fits `budget` best,
-            and "cnn" without one.
-        width: channels of the first stage of "fast" and "best".
-        epochs: passes over the training images.
-        budget: how long training may take, in seconds or as "60s", "10m", "1h", instead of
-            `epochs`. Model and width are chosen for it unless they are given.
-        patience: stop after so many epochs without a higher validation accuracy, and keep the
-            weights of the best epoch.
-        batch_size: images in one training step.
-        seed: of everything random.
-        dtype: the number format of training: "auto", "float32" or "mixed_bfloat16".
-        validation_split: the share of the training images held out.
-        learning_rate: the optimiser's largest step size.
-        weight_averaging: the share of the training, at its end, over which the weights of "cnn"
-            are averaged; 0 keeps the weights of the last step.
-        label_smoothing: the share of each label that "fast" and "best" spread over all classes.
-        flip: whether "fast" and "best" train on mirrored images as well; say False where a
-            mirrored image means something else, as a digit does.
-        shift: by how many pixels at most "fast" and "best" move each image, each way.
-        erase: the share of the images of which "fast" and "best" erase a rectangle.
-        target_accuracy: how many of the answers should be right once the model leaves out the
-            images that it is not sure of; validation images choose the confidence for it.
-        limit: take at most so many images of each split, stratified; None for all.
-        test_split: the share of every class that is drawn for testing where the data have no
-            test images.
-        image_size: height and width that images in files are brought to; None for what fits them.
-        max_bad: the share of the files that may be unreadable.
-        keep_leaks: train also on images that are among the test images as well.
-        checkpoint_every: how often to keep the state of training within an epoch, in seconds or
-            as "30s"; None for the end of each epoch only. For a `run_dir`.
         data_dir: a folder with the data set's files.
         run_dir: where to keep every figure and record; None keeps none.
+        **settings: the fields of `core.settings.Settings`; `help(ApparelClassifier.__init__)`
+            lists them. Times may be texts such as "10m".
 
     Attributes:
         labels: the class names.

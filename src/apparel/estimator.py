@@ -1,8 +1,10 @@
 """Train and predict on arrays, as scikit-learn's estimators do."""
 
 import os
-from dataclasses import replace
-from typing import Any, Protocol, Self, TypeVar
+from collections.abc import Callable
+from dataclasses import fields, replace
+from inspect import Parameter, Signature, signature
+from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,8 +26,7 @@ from apparel.core.records import (
     Novelty,
     Splits,
 )
-from apparel.core.settings import Dtype, Plan, Settings
-from apparel.core.validation import parse_time
+from apparel.core.settings import Plan, Settings, options
 from apparel.data.sources import fashion_mnist
 from apparel.data.splits import as_unit_images, encode_labels, image_shape, one_hot, split
 from apparel.evaluation import calibration
@@ -36,6 +37,7 @@ from apparel.runs.run_directory import RunDirectory
 from apparel.training import budget
 from apparel.training import fit as fit_module
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -50,66 +52,44 @@ class Workers(Protocol):
 N_CLASSES, IMG_SHAPE = 10, (28, 28, 1)
 
 
+def _with_settings(init: Callable[P, None]) -> Callable[P, None]:
+    """List the settings among a constructor's arguments, where scikit-learn and `help` look."""
+    *named, data_dir, run_dir, _ = signature(init).parameters.values()
+    settings = [
+        Parameter(each.name, Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type)
+        for each in fields(Settings)
+    ]
+    init.__signature__ = Signature([*named, *settings, data_dir, run_dir])  # type: ignore[attr-defined]  # of any function
+    lines = (f"    {name}: {option.help}." for name, option, _ in options())
+    init.__doc__ = "\n".join(["Settings, all of them keyword-only:", "", *lines])
+    return init
+
+
 class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn publishes no types
     """The arguments, the state and the scikit-learn side of `ApparelClassifier`."""
 
+    @_with_settings
     def __init__(
         self,
         n_classes: int = N_CLASSES,
         img_shape: tuple[int, int, int] = IMG_SHAPE,
         *,
-        model_name: str = "auto",
-        width: int | None = None,
-        epochs: int | None = None,
-        budget: float | str | None = None,
-        patience: int | None = None,
-        batch_size: int | None = None,
-        seed: int = 0,
-        dtype: Dtype = "auto",
-        validation_split: float = 0.1,
-        learning_rate: float | None = None,
-        weight_averaging: float | None = None,
-        label_smoothing: float | None = None,
-        flip: bool | None = None,
-        shift: int | None = None,
-        erase: float | None = None,
-        target_accuracy: float = 0.97,
-        limit: int | None = None,
-        test_split: float = 0.2,
-        image_size: int | None = None,
-        max_bad: float = 0.05,
-        keep_leaks: bool = False,
-        checkpoint_every: float | str | None = None,
         data_dir: str | os.PathLike[str] | None = None,
         run_dir: str | os.PathLike[str] | RunDirectory | None = None,
+        **settings: Any,
     ) -> None:
+        defaults = {name: default for name, _, default in options()}
+        if unknown := sorted(settings.keys() - defaults.keys()):
+            raise TypeError(
+                f"ApparelClassifier() got an unexpected keyword argument {unknown[0]!r}"
+            )
         # scikit-learn clones estimators by these attributes: they stay as they were given.
         self.n_classes = n_classes
         self.img_shape = img_shape
-        self.model_name = model_name
-        self.width = width
-        self.epochs = epochs
-        self.budget = budget
-        self.patience = patience
-        self.batch_size = batch_size
-        self.seed = seed
-        self.dtype = dtype
-        self.validation_split = validation_split
-        self.learning_rate = learning_rate
-        self.weight_averaging = weight_averaging
-        self.label_smoothing = label_smoothing
-        self.flip = flip
-        self.shift = shift
-        self.erase = erase
-        self.target_accuracy = target_accuracy
-        self.limit = limit
-        self.test_split = test_split
-        self.image_size = image_size
-        self.max_bad = max_bad
-        self.keep_leaks = keep_leaks
-        self.checkpoint_every = checkpoint_every
         self.data_dir = data_dir
         self.run_dir = run_dir
+        for name, value in (defaults | settings).items():
+            setattr(self, name, value)
 
         self.labels: list[str] = _default_labels(n_classes)
         self.model: Any = None
@@ -216,30 +196,7 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def _settings(self) -> Settings:
         """The constructor's arguments, checked, and what was chosen for a budget."""
-        settings = Settings(
-            model_name=self.model_name,
-            width=self.width,
-            epochs=self.epochs,
-            budget=_seconds("budget", self.budget),
-            patience=self.patience,
-            batch_size=self.batch_size,
-            seed=self.seed,
-            dtype=self.dtype,
-            validation_split=self.validation_split,
-            learning_rate=self.learning_rate,
-            weight_averaging=self.weight_averaging,
-            label_smoothing=self.label_smoothing,
-            flip=self.flip,
-            shift=self.shift,
-            erase=self.erase,
-            target_accuracy=self.target_accuracy,
-            limit=self.limit,
-            test_split=self.test_split,
-            image_size=self.image_size,
-            max_bad=self.max_bad,
-            keep_leaks=self.keep_leaks,
-            checkpoint_every=_seconds("checkpoint_every", self.checkpoint_every),
-        )
+        settings = Settings(**{name: getattr(self, name) for name, *_ in options()})
         if self._plan is None:
             return settings
         return replace(settings, model_name=self._plan.model_name, width=self._plan.width)
@@ -321,15 +278,6 @@ class ArrayClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Stay one line in a notebook, where scikit-learn would draw a diagram."""
         return {"text/plain": repr(self)}
-
-
-def _seconds(name: str, time: float | str | None) -> float | None:
-    """A time in seconds, which may have been given with a unit.
-
-    Raises:
-        UsageError: it is a text that says no time.
-    """
-    return parse_time(name, time) if isinstance(time, str) else time
 
 
 def need(value: T | None, step: str, first: str) -> T:

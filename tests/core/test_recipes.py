@@ -7,7 +7,7 @@ from apparel.core.recipes import RECIPES, check, recipe_of
 from apparel.core.settings import Plan, Settings
 
 
-def test_the_small_cnn_is_trained_as_its_first_program_did():
+def test_the_small_cnn_is_trained_as_the_original_program_did():
     recipe = recipe_of(Settings())
     assert (recipe.model_name, recipe.epochs, recipe.batch_size) == ("cnn", 15, 128)
     assert (recipe.optimizer, recipe.learning_rate) == ("adam", 1e-3)
@@ -58,7 +58,6 @@ def test_patience_switches_averaging_off():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"model_name": "vgg"}, "there is no model 'vgg'. Choose one of: cnn, fast, best."),
         ({"width": 8}, "the model cnn has one size"),
         ({"flip": True}, "the model cnn is not trained on mirrored images"),
         ({"label_smoothing": 0.1}, "the model cnn is not trained on smoothed labels. Leave label"),

@@ -1,13 +1,32 @@
-"""What a user may decide, and what is said of what makes no sense."""
+"""What a user may decide, and what follows from the one declaration of each option."""
 
-from dataclasses import FrozenInstanceError, asdict
+import shlex
+from dataclasses import FrozenInstanceError, asdict, fields
 
 import numpy as np
 import pytest
 
+from apparel.cli.arguments import parser, settings_of
 from apparel.core.errors import UsageError
-from apparel.core.settings import Plan, Settings
+from apparel.core.recipes import RECIPES
+from apparel.core.settings import DTYPES, MODELS, Plan, Settings, run_command
 from apparel.core.validation import parse_time, whole_number
+
+COUNTS = ("width", "epochs", "patience", "batch_size", "limit", "image_size")
+SHARES = ("weight_averaging", "erase", "target_accuracy", "max_bad")
+TIMES = ("budget", "checkpoint_every")
+# One value of each setting that is not its default.
+OTHER = {
+    "model_name": "best", "width": 7, "epochs": 3, "budget": 90.5, "patience": 2,
+    "batch_size": 50, "seed": 12, "dtype": "float32", "validation_split": 0.25,
+    "learning_rate": 1e-05, "weight_averaging": 0.3, "label_smoothing": 0.05, "flip": True,
+    "shift": 0, "erase": 0.125, "target_accuracy": 1.0, "limit": 400, "test_split": 1 / 3,
+    "image_size": 32, "max_bad": 0.0, "keep_leaks": True, "checkpoint_every": 0.1,
+}  # fmt: skip
+
+
+def parsed(command):
+    return parser().parse_args(shlex.split(command)[1:])
 
 
 def test_the_defaults_are_the_documented_ones():
@@ -16,39 +35,73 @@ def test_the_defaults_are_the_documented_ones():
         "batch_size": None, "seed": 0, "dtype": "auto", "validation_split": 0.1,
         "learning_rate": None, "weight_averaging": None, "label_smoothing": None,
         "flip": None, "shift": None, "erase": None,
-            "target_accuracy": 0.97, "limit": None, "test_split": 0.2, "image_size": None,
-            "max_bad": 0.05, "keep_leaks": False, "checkpoint_every": None,
+        "target_accuracy": 0.97, "limit": None, "test_split": 0.2, "image_size": None,
+        "max_bad": 0.05, "keep_leaks": False, "checkpoint_every": None,
     }  # fmt: skip
+    assert ("auto", *RECIPES) == MODELS
 
 
-@pytest.mark.parametrize("name", ["width", "epochs", "patience", "batch_size", "seed", "limit"])
-def test_numpy_whole_numbers_become_plain_ones(name):
-    value = getattr(Settings(**{name: np.int64(3)}), name)
-    assert (value, type(value)) == (3, int)
+# -- the command follows from the declaration ----------------------------------------------
+
+
+def test_without_options_the_command_has_the_default_settings():
+    assert settings_of(parsed("apparel run")) == Settings()
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
+def test_the_command_that_is_reported_is_accepted_and_gives_the_same_settings(name):
+    settings = Settings(**{name: OTHER[name]})
+    command = run_command(settings, source="my images", data_dir="/d")
+    arguments = parsed(command)
+    assert (arguments.data, str(arguments.data_dir)) == ("my images", "/d")
+    assert settings_of(arguments) == settings
+    assert len(shlex.split(command)) in {7, 8}  # nothing but this setting
 
 
 @pytest.mark.parametrize(
-    "name", ["validation_split", "learning_rate", "weight_averaging", "budget"]
+    ("settings", "command"),
+    [
+        ({}, "apparel run"),
+        ({"model_name": "cnn"}, "apparel run"),
+        # With a budget, leaving the model out would choose another.
+        ({"model_name": "cnn", "budget": "10m"}, "apparel run --model cnn --budget 600s"),
+        ({"model_name": "auto", "budget": 60}, "apparel run --budget 60s"),
+        ({"model_name": "fast", "flip": True}, "apparel run --model fast --flip"),
+        ({"model_name": "fast", "flip": False}, "apparel run --model fast --no-flip"),
+    ],
 )
-def test_numpy_floats_become_plain_ones(name):
-    value = getattr(Settings(**{name: np.float32(0.5)}), name)
-    assert (value, type(value)) == (0.5, float)
+def test_the_command_names_what_decides_the_run(settings, command):
+    settings = Settings(**settings)
+    assert run_command(settings, source="fashion-mnist") == command
+    assert settings_of(parsed(command)) == settings
+
+
+# -- values ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "kept"),
+    [(name, np.int64(3), 3) for name in (*COUNTS, "seed", "shift")]
+    + [(name, np.float32(0.5), 0.5) for name in (*SHARES, *TIMES, "learning_rate")]
+    + [("flip", np.True_, True), ("budget", "1.5h", 5400.0)],
+)
+def test_values_become_plain_ones(name, given, kept):
+    value = getattr(Settings(**{name: given}), name)
+    assert (value, type(value)) == (kept, type(kept))
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [(name, value) for name in ("width", "epochs", "patience", "batch_size", "limit")
-     for value in (0, -1, 1.5, 2.0, "3", True, [1], float("nan"))]
-    + [(name, None) for name in ("seed", "dtype")]
-    + [("budget", value) for value in (0, -1, float("nan"), float("inf"), "60s", True)]
-    + [("seed", value) for value in (-1, 2**32, 0.5, False, "0")]
-    + [("dtype", value) for value in ("float16", "bfloat16", "", 32)]
-    + [("validation_split", value) for value in (0, 1, -0.1, 1.1, float("nan"), "0.1", True)]
-    + [("weight_averaging", value) for value in (-0.1, 1.1, float("nan"), "0.1", True)]
-    + [("label_smoothing", value) for value in (-0.1, 1.0, 1.1, float("nan"), "0.1", True)]
-    + [("shift", value) for value in (-1, 9, 1.5, "1", True)]
-    + [("erase", value) for value in (-0.1, 1.1, float("nan"), "0.1", True)]
-    + [("learning_rate", value) for value in (0, -1e-3, float("nan"), "0.1", 1j, True)],
+    [(name, value) for name in COUNTS for value in (0, -1, 1.5, "3", True, float("nan"))]
+    + [(name, value) for name in SHARES for value in (-0.1, 1.1, float("nan"), "0.1", True)]
+    + [(name, value) for name in TIMES for value in (0, -1, float("inf"), "60", "0s", True)]
+    + [(name, value) for name in ("validation_split", "test_split") for value in (0, 1, "0.1")]
+    + [("label_smoothing", value) for value in (-0.1, 1.0, float("nan"), True)]
+    + [("learning_rate", value) for value in (0, -1e-3, float("nan"), 1j)]
+    + [("shift", value) for value in (-1, 9, 1.5, True)]
+    + [("seed", value) for value in (None, -1, 2**32, 0.5, False)]
+    + [("dtype", value) for value in (None, "float16", 32)]
+    + [("flip", "no"), ("keep_leaks", None), ("model_name", "resnet")],
 )  # fmt: skip
 def test_a_setting_outside_its_range_is_named_with_what_was_given(name, value):
     with pytest.raises(UsageError) as caught:
@@ -58,44 +111,16 @@ def test_a_setting_outside_its_range_is_named_with_what_was_given(name, value):
 
 
 @pytest.mark.parametrize(
-    "setting",
-    [{"epochs": 1}, {"batch_size": 1}, {"width": 1}, {"patience": 1}, {"budget": 1e-9},
-     {"seed": 0}, {"seed": 2**32 - 1}, {"limit": 1},
-     {"limit": None}, {"dtype": "float32"}, {"dtype": "mixed_bfloat16"},
-     {"validation_split": 1e-9}, {"learning_rate": 1e-9}, {"weight_averaging": 0},
-     {"weight_averaging": 1}, {"label_smoothing": 0}, {"label_smoothing": 0.99}, {"shift": 0},
-     {"shift": 8}, {"erase": 0}, {"erase": 1}],
+    ("name", "value"),
+    [(name, 1) for name in COUNTS]
+    + [(name, value) for name in SHARES for value in (0, 1)]
+    + [("dtype", value) for value in DTYPES]
+    + [("budget", 1e-9), ("seed", 0), ("seed", 2**32 - 1), ("limit", None), ("shift", 0),
+       ("validation_split", 1e-9), ("learning_rate", 1e-9), ("label_smoothing", 0),
+       ("label_smoothing", 0.99), ("shift", 8)],
 )  # fmt: skip
-def test_a_setting_at_the_edge_of_its_range_is_taken(setting):
-    ((name, value),) = setting.items()
-    assert getattr(Settings(**setting), name) == value
-
-
-def test_records_cannot_be_changed():
-    with pytest.raises(FrozenInstanceError):
-        Settings().epochs = 3
-
-
-@pytest.mark.parametrize(("value", "minimum"), [(0, 0), (7, 7), (np.uint8(9), 1)])
-def test_a_whole_number_at_or_above_the_minimum_is_given_back(value, minimum):
-    number = whole_number("n", value, minimum=minimum)
-    assert (number, type(number)) == (value, int)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("60s", 60), ("10m", 600), ("1h", 3600), ("1.5h", 5400), (" 0.5m ", 30), ("1e2s", 100)],
-)
-def test_a_budget_is_a_time_with_its_unit(text, seconds):
-    assert parse_time("budget", text) == seconds
-
-
-@pytest.mark.parametrize(
-    "text", ["", "s", "60", "10 min", "0s", "-1m", "nans", "infh", "1d", "m10"]
-)
-def test_another_budget_is_refused(text):
-    with pytest.raises(UsageError, match="budget must be a time above 0 with its unit, but is"):
-        parse_time("budget", text)
+def test_a_setting_at_the_edge_of_its_range_is_taken(name, value):
+    assert getattr(Settings(**{name: value}), name) == value
 
 
 @pytest.mark.parametrize(
@@ -113,6 +138,31 @@ def test_settings_that_contradict_each_other_are_refused(settings, message):
 def test_auto_is_the_small_cnn_unless_there_is_a_budget():
     assert Settings(model_name="auto").model_name == "cnn"
     assert Settings(model_name="auto", budget=60).model_name == "auto"
+
+
+def test_records_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        Settings().epochs = 3
+
+
+@pytest.mark.parametrize(("value", "minimum"), [(0, 0), (7, 7), (np.uint8(9), 1)])
+def test_a_whole_number_at_or_above_the_minimum_is_given_back(value, minimum):
+    number = whole_number("n", value, minimum=minimum)
+    assert (number, type(number)) == (value, int)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("60s", 60), ("10m", 600), ("1h", 3600), ("1.5h", 5400), (" 0.5m ", 30), ("1e2s", 100)],
+)
+def test_a_time_has_a_unit(text, seconds):
+    assert parse_time("budget", text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "60", "10 min", "0s", "-1m", "nans", "infh", "m10"])
+def test_another_time_is_refused(text):
+    with pytest.raises(UsageError, match="budget must be a time above 0 with its unit, but is"):
+        parse_time("budget", text)
 
 
 def test_a_plan_says_what_was_chosen():

@@ -3,19 +3,19 @@
 import json
 import pickle
 import shlex
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from apparel.cli.arguments import parser
+from apparel.cli.arguments import parser, settings_of
 from apparel.core.errors import ModelFileError
 from apparel.core.recipes import recipe_of
 from apparel.core.records import Trial, best_trial
-from apparel.core.settings import Plan, Settings
+from apparel.core.settings import Plan, Settings, run_command
 from apparel.reporting.plots import trials_figure
-from apparel.reporting.text import run_command, trial_table, validation_verdict
+from apparel.reporting.text import trial_table, validation_verdict
 from apparel.runs.files import read_trials, trial_rows
 from apparel.training import tuning
 from apparel.training.tuning import searching
@@ -319,12 +319,10 @@ def test_the_command_that_is_shown_trains_with_these_settings():
     chosen = {"network": PLANNED, "learning_rate": 0.777, "batch_size": 2.0,
               "label_smoothing": 0.02, "flip": False, "shift": 0, "erase": 0.25}  # fmt: skip
     settings = tuning.full_settings(chosen, NETWORKS, Settings(budget=12.5, seed=4, limit=9))
-    line = run_command(asdict(settings), source="my images", data_dir="/d", budget=12.5)
+    line = run_command(settings, source="my images", data_dir="/d")
     parsed = parser().parse_args(shlex.split(line)[1:])
     assert (parsed.command, parsed.data, str(parsed.data_dir)) == ("run", "my images", "/d")
-    given = {name: getattr(parsed, name, None) for name in asdict(settings)}
-    given["model_name"] = parsed.model
-    assert Settings(**given) == settings
+    assert settings_of(parsed) == settings
 
 
 def test_a_file_that_describes_no_trial_is_said_to_be_so(tmp_path):

@@ -1,14 +1,12 @@
 """A run directory → its model, its images, and everything that a report shows."""
 
-import shlex
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from apparel.core.errors import ApparelError, ModelFileError
 from apparel.core.records import Dataset, Evaluation, Evidence, Report, source_name
-from apparel.core.settings import Recipe, Settings
+from apparel.core.settings import Recipe, Settings, run_command
 from apparel.data import splits
 from apparel.evaluation import metrics
 from apparel.explain import findings, saliency
@@ -113,7 +111,7 @@ def load_report(directory: RunDirectory, data_dir: Path | None) -> Report:
         # Of other images, its positions would point at wrong ones.
         check=check if check and check.sha256 == dataset.sha256 else None,
         facts=_facts(record),
-        command=_command(record["settings"], record["dataset"]["source"]),
+        command=run_command(Settings(**record["settings"]), source=record["dataset"]["source"]),
     )
 
 
@@ -138,24 +136,6 @@ def _evaluation(directory: RunDirectory) -> Evaluation:
         raise ModelFileError(f"{path} holds no predictions: {error}") from error
     further = files.read_further_accuracies(directory.path)
     return replace(evaluation, metrics={**evaluation.metrics, **further})
-
-
-def _command(settings: Mapping[str, Any], source: str) -> str:
-    """The command that makes such a run once more."""
-    default = asdict(Settings())
-    chosen = {key: value for key, value in settings.items() if value != default[key]}
-    words = ["apparel run"]
-    if source != "fashion-mnist":
-        words.append(f"--data {shlex.quote(source)}")
-    for key, value in chosen.items():
-        option = key.removesuffix("_name").replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
-        elif key in {"budget", "checkpoint_every"}:
-            words.append(f"--{option} {value:g}s")
-        else:
-            words.append(f"--{option} {value}")
-    return " ".join(words)
 
 
 def _listed(values: dict[str, Any]) -> str:

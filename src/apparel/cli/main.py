@@ -8,13 +8,13 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from apparel.cli.arguments import parser
+from apparel.cli.arguments import parser, settings_of
 from apparel.core import recipes
 from apparel.core.atomic_files import check_writable
 from apparel.core.errors import ApparelError, DataError, UsageError
 from apparel.core.model_formats import format_of
-from apparel.core.settings import Settings
 from apparel.core.signals import Terminated
+from apparel.core.validation import parse_time
 from apparel.serve.limits import Limits
 
 # 128 and the number of the signal, as shells have it.
@@ -59,30 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    settings = Settings(
-        model_name=parsed.model,
-        width=parsed.width,
-        epochs=parsed.epochs,
-        budget=parsed.budget,
-        patience=parsed.patience,
-        batch_size=parsed.batch_size,
-        seed=parsed.seed,
-        dtype=parsed.dtype,
-        validation_split=parsed.validation_split,
-        target_accuracy=parsed.target_accuracy,
-        weight_averaging=parsed.weight_averaging,
-        learning_rate=parsed.learning_rate,
-        label_smoothing=parsed.label_smoothing,
-        flip=parsed.flip,
-        shift=parsed.shift,
-        erase=parsed.erase,
-        limit=parsed.limit,
-        test_split=parsed.test_split,
-        image_size=parsed.image_size,
-        max_bad=parsed.max_bad,
-        keep_leaks=parsed.keep_leaks,
-        checkpoint_every=parsed.checkpoint_every,
-    )
+    settings = settings_of(parsed)
     recipes.check(settings)
     if parsed.save:
         format_of(parsed.save)
@@ -108,7 +85,7 @@ def _tune(parsed: argparse.Namespace) -> None:
     asked = Asked(
         source=parsed.data,
         data_dir=str(parsed.data_dir) if parsed.data_dir else None,
-        budget=parsed.budget,
+        budget=parse_time("--budget", parsed.budget),
         trials=parsed.trials,
         seed=parsed.seed,
         limit=parsed.limit,
@@ -146,13 +123,8 @@ def _compare(parsed: argparse.Namespace) -> None:
 
 
 def _check(parsed: argparse.Namespace) -> int:
-    settings = Settings(
-        seed=parsed.seed,
-        limit=parsed.limit,
-        test_split=parsed.test_split,
-        image_size=parsed.image_size,
-        max_bad=1.0,  # what is unreadable is told, however much it is
-    )
+    # Images that cannot be read are reported, however many there are.
+    settings = settings_of(parsed, max_bad=1.0)
     from apparel.cli import workflow  # noqa: PLC0415  # --help has no time for it
 
     is_clean = workflow.check_source(

@@ -4,7 +4,7 @@ import csv
 import io
 import sys
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from apparel.cli import workflow
@@ -12,7 +12,7 @@ from apparel.core import backend, display
 from apparel.core.atomic_files import atomic_path, write_text
 from apparel.core.errors import ModelFileError, UsageError
 from apparel.core.records import Trial, best_trial
-from apparel.core.settings import Settings
+from apparel.core.settings import Settings, run_command
 from apparel.core.signals import Terminated, termination_raised
 from apparel.data import loading
 from apparel.data.quality import screening
@@ -214,9 +214,7 @@ def _train_in_full(
         print(text.comparison(comparison.compare([run.tested() for run in runs])))
         print()
         print(text.validation_verdict(accuracies[1], accuracies[0], n_images))
-    command = text.run_command(
-        asdict(wanted), source=source, data_dir=data_dir, budget=asked.full_seconds
-    )
+    command = run_command(wanted, source=source, data_dir=data_dir)
     print(f"To train with the best setting again:\n  {command}")
 
 

@@ -1,7 +1,7 @@
 """Settings → Recipe: how each model is trained where the user does not say otherwise.
 
-The small CNN is trained as its first program did, Adam at a constant step size. `fast` and `best`
-were chosen on validation images alone, from what is known to train small networks quickly:
+The small CNN is trained as its first program did, Adam at a constant learning rate. `fast` and
+`best` were selected on the validation set only, from what is known to train small networks quickly:
 
 - Muon for the convolutions (K. Jordan et al., "Muon: An optimizer for hidden layers in neural
   networks", 2024), after the network of K. Jordan, "94 % on CIFAR-10 in 3.29 Seconds on a Single
@@ -74,24 +74,23 @@ def check(settings: Settings) -> None:
     """Check settings against the model's recipe, before anything costs time.
 
     Raises:
-        UsageError: the model is unknown, or does not have what a setting changes.
+        UsageError: the model does not have what a setting changes.
     """
     # What a budget chooses among differs in size alone.
     recipe_of(replace(settings, model_name="fast") if settings.model_name == "auto" else settings)
 
 
 def recipe_of(settings: Settings, plan: Plan | None = None) -> Recipe:
-    """Complete a user's settings with those of the model's recipe.
+    """Complete a user's settings with the model's recipe.
 
     Args:
         settings: with a model chosen.
         plan: what the settings' budget buys; its passes count as epochs.
 
     Raises:
-        UsageError: the model is unknown, or does not have what a setting changes.
+        UsageError: the model does not have what a setting changes.
     """
     name = settings.model_name
-    check_name(name)
     default = RECIPES[name]
     given = {
         field.name: getattr(settings, field.name)
@@ -109,7 +108,7 @@ def recipe_of(settings: Settings, plan: Plan | None = None) -> Recipe:
     if default.optimizer == "muon" and given.get("weight_averaging"):
         raise UsageError(
             f"the model {name} keeps batch statistics, which averaged weights do not fit, and its "
-            "step size falls to 0 instead. Leave weight_averaging out."
+            "learning rate falls to 0 instead. Leave weight_averaging out."
         )
     if settings.patience is not None:
         given["weight_averaging"] = 0.0

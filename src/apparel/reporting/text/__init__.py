@@ -26,7 +26,7 @@ from apparel.reporting.text.finding import (
 )
 from apparel.reporting.text.prediction import PredictionNotes, prediction_lines, prediction_rows
 from apparel.reporting.text.seeds import seeds_lines
-from apparel.reporting.text.tuning import run_command, trial_table, validation_verdict
+from apparel.reporting.text.tuning import trial_table, validation_verdict
 
 __all__ = [
     "METRIC_NAMES",
@@ -47,7 +47,6 @@ __all__ = [
     "prediction_rows",
     "printable",
     "robustness_lines",
-    "run_command",
     "seeds_lines",
     "suspect_lines",
     "test_summary",

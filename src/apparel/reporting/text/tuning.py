@@ -1,25 +1,11 @@
 """A search's trials and what came of it → lines."""
 
-import shlex
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from apparel.core.records import Trial
 
 _HEADER = ("trial", "validation", "model", "width", "step size", "batch", "smoothing", "flip",
            "shift", "erase", "epochs", "seconds", "")  # fmt: skip
-# The settings that a search chooses and the command's names for them, where they take a value.
-_OPTIONS = {
-    "model_name": "--model",
-    "width": "--width",
-    "batch_size": "--batch-size",
-    "learning_rate": "--learning-rate",
-    "label_smoothing": "--label-smoothing",
-    "shift": "--shift",
-    "erase": "--erase",
-    "seed": "--seed",
-    "limit": "--limit",
-}
 
 
 def trial_table(trials: Sequence[Trial]) -> str:
@@ -75,25 +61,3 @@ def validation_verdict(best: float, default: float, n_images: int) -> str:
     if best == default:
         return f"On validation, the best setting is level with the default: {figures}."
     return f"On validation, the search did not find a better setting than the default: {figures}."
-
-
-def run_command(
-    settings: Mapping[str, Any], *, source: str, data_dir: str | None, budget: float
-) -> str:
-    """The command that trains with some settings.
-
-    Args:
-        settings: by the names of `Settings`.
-        source: of the images.
-        data_dir: where the files of a named set are.
-        budget: seconds.
-    """
-    parts = ["apparel", "run", "--data", source, "--budget", f"{budget:g}s"]
-    if data_dir:
-        parts += ["--data-dir", data_dir]
-    for name, option in _OPTIONS.items():
-        if settings[name] is not None:
-            parts += [option, f"{settings[name]}"]
-    if settings["flip"] is False:
-        parts.append("--no-flip")
-    return shlex.join(parts)
