@@ -168,7 +168,7 @@ def test_the_models_confidences_are_calibrated_on_validation_images(
     found = prepared.calibration
     assert (found.n_images, found.target_accuracy) == (60, 0.5)
     assert found.temperature != 1
-    validation = prepared._splits.validation
+    validation = prepared._trained.splits.validation
     images, labels = (a[validation] for a in (prepared.train_images, prepared.train_labels))
     calibrated = prepared.model.predict(images, verbose=0)
     odds = calibrated.astype(np.float64) ** found.temperature

@@ -4,42 +4,138 @@ Each method checks that it may run, calls the stage that does the work, and keep
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Self
+from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from apparel.core import backend, display
-from apparel.core.errors import UsageError
+from apparel.core.errors import DataError, StepOrderError, UsageError
 from apparel.core.image_array import ImageArray
 from apparel.core.model_formats import KERAS_FILE, SAVED_FILE, format_of
 from apparel.core.recipes import recipe_of
-from apparel.core.records import ARRAYS, Evaluation, Evidence, Finding, History, Novelty, Splits
-from apparel.core.settings import Settings
+from apparel.core.records import (
+    ARRAYS,
+    Calibration,
+    DataCheck,
+    Dataset,
+    Evaluation,
+    Evidence,
+    Finding,
+    History,
+    ImageList,
+    Novelty,
+    Splits,
+)
+from apparel.core.settings import Plan, Recipe, Settings, options
 from apparel.core.validation import whole_number
+from apparel.data import loading
+from apparel.data.arrays import from_arrays
+from apparel.data.image_table import splits_table
 from apparel.data.loading import Source
+from apparel.data.quality import screening
 from apparel.data.sources import fashion_mnist
-from apparel.data.splits import split
-from apparel.data_steps import DataSteps
-from apparel.estimator import Workers, need
-from apparel.evaluation import metrics
+from apparel.data.splits import (
+    as_unit_images,
+    encode_labels,
+    image_shape,
+    is_prepared,
+    one_hot,
+    prepare,
+    split,
+    without_grey_axis,
+)
+from apparel.evaluation import calibration, metrics
 from apparel.explain import findings as findings_module
 from apparel.explain import glossary, saliency
 from apparel.export import exporting, metadata
 from apparel.models import architectures, keras_inference, novelty
 from apparel.reporting import plots, text
 from apparel.runs.files import write_weights
-from apparel.runs.provenance import versions
+from apparel.runs.folder import IMAGES_FILE
+from apparel.runs.provenance import Begun, versions
 from apparel.runs.run_directory import RunDirectory
-from apparel.training import fit
+from apparel.training import budget, fit
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Fashion-MNIST's.
+N_CLASSES, IMG_SHAPE = 10, (28, 28, 1)
 
 
-class ApparelClassifier(DataSteps):
+class Workers(Protocol):
+    """Several processes that train a run together, and leave its checkpoints."""
+
+    def train(self, directory: RunDirectory) -> None:
+        """Train to the end."""
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A data set as it was imported, then as it was prepared.
+
+    Attributes:
+        arrays: training images and labels, test images and labels, as the classifier got them;
+            others were put in by hand.
+        manifest: source of the images, and once prepared, the hashes that identify them.
+        dataset: the images as imported; None once they are prepared.
+        validation: positions that the source sets aside for validation.
+        image_list: files of the images; None where they are not in files of their own.
+    """
+
+    arrays: tuple[Any, ...]
+    manifest: Mapping[str, object]
+    dataset: Dataset | None = None
+    validation: NDArray[np.int64] | None = None
+    image_list: ImageList | None = None
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """How the model was trained, and on which images.
+
+    Attributes:
+        splits: the images.
+        settings: what was asked for, `run_training`'s own arguments included.
+        recipe: these settings with the model's recipe.
+    """
+
+    splits: Splits
+    settings: Settings
+    recipe: Recipe
+
+    @cached_property
+    def novelty(self) -> Novelty:
+        """What the training images look like, learnt when it is first needed."""
+        splits = self.splits
+        return novelty.fit(
+            splits.train_images, splits.training, splits.validation, seed=self.settings.seed
+        )
+
+
+def _with_settings(init: Callable[P, None]) -> Callable[P, None]:
+    """List the settings among a constructor's arguments, where scikit-learn and `help` look."""
+    *named, data_dir, run_dir, _ = signature(init).parameters.values()
+    settings = [
+        Parameter(each.name, Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type)
+        for each in fields(Settings)
+    ]
+    init.__signature__ = Signature([*named, *settings, data_dir, run_dir])  # type: ignore[attr-defined]  # of any function
+    lines = (f"    {name}: {option.help}." for name, option, _ in options())
+    init.__doc__ = "\n".join(["Settings, all of them keyword-only:", "", *lines])
+    return init
+
+
+class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn publishes no types
     """An image classifier, step by step or as a scikit-learn estimator.
 
     Step by step, in this order: `import_data`, `prepare_data`, `create_model`, `setup_model`,
@@ -48,10 +144,10 @@ class ApparelClassifier(DataSteps):
     As an estimator: `fit`, `predict`, `predict_proba`, `score`.
 
     Args:
-        n_classes: how many classes the data have. What differs from the default is checked
+        n_classes: number of classes in the data. What differs from the default is checked
             against the data; the default gives way to what they have.
         img_shape: height, width and channels of one image; likewise.
-        data_dir: a folder with the data set's files.
+        data_dir: folder with the data set's files.
         run_dir: where to keep every figure and record; None keeps none.
         **settings: the fields of `core.settings.Settings`; `help(ApparelClassifier.__init__)`
             lists them. Times may be texts such as "10m".
@@ -69,7 +165,7 @@ class ApparelClassifier(DataSteps):
         data_check: what is wrong with the images, the `DataCheck`; None before `import_data`.
         calibration: temperature and threshold, the `Calibration`; None before `run_training`.
         evaluation: the `Evaluation`; None before `test_model`.
-        classes_: what `predict` answers with, once trained.
+        classes_: labels that `predict` answers with, once trained.
 
     Example:
         >>> classifier = ApparelClassifier(limit=1000, epochs=1)
@@ -77,6 +173,48 @@ class ApparelClassifier(DataSteps):
         >>> classifier.run_training()
         >>> classifier.test_model()
     """
+
+    @_with_settings
+    def __init__(
+        self,
+        n_classes: int = N_CLASSES,
+        img_shape: tuple[int, int, int] = IMG_SHAPE,
+        *,
+        data_dir: str | os.PathLike[str] | None = None,
+        run_dir: str | os.PathLike[str] | RunDirectory | None = None,
+        **settings: Any,
+    ) -> None:
+        defaults = {name: default for name, _, default in options()}
+        if unknown := sorted(settings.keys() - defaults.keys()):
+            raise TypeError(f"ApparelClassifier() has no keyword argument {unknown[0]!r}")
+        # scikit-learn clones estimators by these attributes: they stay as they were given.
+        self.n_classes = n_classes
+        self.img_shape = img_shape
+        self.data_dir = data_dir
+        self.run_dir = run_dir
+        for name, value in (defaults | settings).items():
+            setattr(self, name, value)
+
+        self.labels: list[str] = _default_labels(n_classes)
+        self.model: Any = None
+        self.training_logs: History | None = None
+        self.train_images: ImageArray | None = None
+        self.train_labels: NDArray[Any] | None = None
+        self.test_images: ImageArray | None = None
+        self.test_labels: NDArray[Any] | None = None
+        self.orig_test_labels: NDArray[np.int64] | None = None
+        self.data_check: DataCheck | None = None
+        self.calibration: Calibration | None = None
+        self.evaluation: Evaluation | None = None
+        self._loaded: _Loaded | None = None
+        self._trained: _Trained | None = None
+        # Classes and shape that were taken from data, not asked for.
+        self._followed: dict[str, object] = {}
+        # What the model in use was chosen for a budget by.
+        self._plan: Plan | None = None
+        self._run: RunDirectory | None = None
+        # How the training began that is being resumed.
+        self._begun: Begun | None = None
 
     @classmethod
     def resume(
@@ -87,23 +225,23 @@ class ApparelClassifier(DataSteps):
         data_dir: str | os.PathLike[str] | None = None,
         workers: Workers | None = None,
     ) -> Self:
-        """Go on with a training that was broken off, and finish it.
+        """Finish an interrupted training.
 
-        The weights are, bit for bit, those of a training that nobody broke off.
+        The weights are, bit for bit, those of a training that was not interrupted.
 
         Args:
             path: its run directory.
             source: where the images are, if not where they were. Needed for arrays.
-            data_dir: a folder with the data set's files, if not the one that the run was given.
-            workers: what trains; None for this process alone.
+            data_dir: folder with the data set's files, if not the one that the run was given.
+            workers: train instead of this process.
 
         Returns:
             The classifier, trained; go on with `test_model`.
 
         Raises:
-            ModelFileError: it is no run directory, or nothing can go on from what is there.
+            ModelFileError: it is no run directory, or holds nothing to resume from.
             UsageError: the run is complete, or was trained on arrays and got none.
-            DataError: the images are not those that training began with.
+            DataError: the images are not those this run was trained on.
             ApparelError: another process is at work on it.
         """
         directory = path if isinstance(path, RunDirectory) else RunDirectory.resume(path)
@@ -121,22 +259,86 @@ class ApparelClassifier(DataSteps):
                 run_dir=directory,
             )
             classifier._begun = begun  # its own
-            classifier.train_on(workers)
             classifier.import_data(named).prepare_data().create_model().setup_model()
-            classifier.run_training()
+            classifier.run_training(workers=workers)
             classifier._begun = None  # its own
         return classifier
 
-    # -- model --------------------------------------------------------------------------
+    # -- data ---------------------------------------------------------------------------
 
-    def train_on(self, workers: Workers | None) -> Self:
-        """Let several workers train in `run_training`, which needs a `run_dir`.
+    def import_data(self, source: Source = "fashion-mnist") -> Self:
+        """Load a data set, from wherever it can be had.
 
         Args:
-            workers: train the run, and leave its checkpoints; None for this process alone.
+            source: "fashion-mnist"; or the path of a folder of class folders, of IDX files or of
+                tables, or of a `.csv`, `.parquet` or `.npz` file; or arrays, as
+                ((x_train, y_train), (x_test, y_test)) or (X, y).
+
+        Raises:
+            UsageError: a setting makes no sense, or there is no such source.
+            DataUnavailableError: no place has the named set.
+            DataError: the source is broken, or does not have `n_classes` or `img_shape`.
         """
-        self._workers = workers
+        settings = self._settings()
+        if self.run_dir is not None and self._run is None:
+            request = {
+                "settings": asdict(settings),
+                "source": os.fspath(source) if isinstance(source, str | os.PathLike) else ARRAYS,
+                "data_dir": os.fspath(self.data_dir) if self.data_dir else None,
+            }
+            self._run = RunDirectory.create(self.run_dir, name=settings.model_name, request=request)
+        dataset = loading.load(source, data_dir=self.data_dir, **settings.of_data)
+        self._follow(dataset)
+        self.data_check = found = screening.screen(dataset)
+        if dataset.files or not found.is_clean:
+            print(text.check_summary(found))
+        if not settings.keep_leaks:
+            print(text.left_out_line(found), end="")
+            dataset = screening.without_leaks(dataset, found)
+        self.labels = list(dataset.class_names)
+        self.train_images = without_grey_axis(dataset.train_images)
+        self.test_images = without_grey_axis(dataset.test_images)
+        self.train_labels, self.test_labels = dataset.train_labels, dataset.test_labels
+        self.orig_test_labels = dataset.test_labels
+        self._loaded = _Loaded(
+            self._images_and_labels("import_data"), {"source": dataset.source}, dataset
+        )
+        print(
+            f"{dataset.source}: {len(dataset.train_images)} training and "
+            f"{len(dataset.test_images)} test images of {dataset.n_classes} classes"
+        )
         return self
+
+    def prepare_data(self) -> Self:
+        """Scale pixels to [0, 1], add the channel axis, one-hot the labels.
+
+        Called again, it changes nothing.
+
+        Raises:
+            StepOrderError: `import_data` was not called.
+            DataError: images, labels and class names do not fit together.
+        """
+        arrays = self._images_and_labels("prepare_data")
+        if is_prepared(*arrays[:2]):
+            return self
+        dataset = self._untouched(arrays) or from_arrays(
+            *arrays,
+            class_names=self.labels,
+            source=str(self._loaded.manifest["source"]) if self._loaded else ARRAYS,
+        )
+        splits = prepare(dataset, self._settings())
+        self.train_images, self.train_labels = splits.train_images, splits.train_labels
+        self.test_images, self.test_labels = splits.test_images, splits.test_labels
+        self.orig_test_labels = dataset.test_labels
+        self._loaded = _Loaded(
+            self._images_and_labels("prepare_data"),
+            dataset.origin,
+            validation=dataset.validation,
+            image_list=dataset.image_list,
+        )
+        return self
+
+    # -- model --------------------------------------------------------------------------
 
     def create_model(self) -> Self:
         """Build the model with fresh weights and print its summary.
@@ -145,13 +347,13 @@ class ApparelClassifier(DataSteps):
 
         Raises:
             StepOrderError: there is a budget, and `import_data` was not called.
-            UsageError: the model is unknown, or a setting makes no sense.
+            UsageError: a setting makes no sense.
+            DataError: the images are too small for the model.
         """
         n_images = 0
-        if self.budget is not None:
+        if self._settings().budget is not None:
             n_images = len(self._images_and_labels("create_model")[0])
-        self.model = self._new_model(self.n_classes, self.img_shape, n_images=n_images)
-        self._forget_training()
+        self._new_model(self.n_classes, self.img_shape, n_images=n_images)
         self.model.summary()
         chosen = self._number_format()
         print(f"Number format of training: {chosen.policy} ({chosen.reason})")
@@ -163,17 +365,24 @@ class ApparelClassifier(DataSteps):
         Raises:
             StepOrderError: `create_model` was not called.
         """
-        model = need(self.model, "setup_model", "create_model")
+        model = _need(self.model, "setup_model", "create_model")
         fit.compile_model(model, self._settings())
         return self
 
-    def run_training(self, batch_size: int | None = None, epochs: int | None = None) -> History:
+    def run_training(
+        self,
+        batch_size: int | None = None,
+        epochs: int | None = None,
+        *,
+        workers: Workers | None = None,
+    ) -> History:
         """Train, with a tenth of the training images held out for validation.
 
         Args:
-            batch_size: images in one step; by default what the classifier was made with, or
-                the model's own: 128 for "cnn".
+            batch_size: images in one step; by default the classifier's setting, or the model's
+                own: 128 for "cnn".
             epochs: passes over the images; likewise: 15 for "cnn".
+            workers: train instead of this process, which needs a `run_dir`.
 
         Returns:
             The history, also in `training_logs`.
@@ -184,29 +393,90 @@ class ApparelClassifier(DataSteps):
             KeyboardInterrupt: Ctrl-C. What was trained so far is in `model`, `training_logs`
                 and the run directory.
         """
-        settings = self._settings()
-        if batch_size is not None:
-            settings = replace(settings, batch_size=batch_size)
-        if epochs is not None:
-            settings = replace(settings, epochs=epochs)
+        given: dict[str, Any] = {"batch_size": batch_size, "epochs": epochs}
+        settings = replace(self._settings(), **{k: v for k, v in given.items() if v is not None})
         arrays = self._prepared_arrays("run_training")
-        model = need(self.model, "run_training", "create_model")
-        need(model.compiled, "run_training", "setup_model")
-        need(self._plan or settings.budget is None, "run_training", "create_model")
+        model = _need(self.model, "run_training", "create_model")
+        _need(model.compiled, "run_training", "setup_model")
+        _need(self._plan or settings.budget is None, "run_training", "create_model")
         self._check_fits(arrays[0])
         splits = split(
             *arrays,
             settings=settings,
-            manifest=self._manifest,
-            validation=self._validation[0] if arrays[0] is self._validation[1] else None,
+            manifest=self._loaded.manifest if self._loaded else {"source": ARRAYS},
+            validation=self._loaded.validation if self._loaded and self._is_loaded() else None,
         )
+        self.classes_ = np.arange(self.n_classes)
         with self._run.lock() if self._run else nullcontext():
-            history = self._train_and_record(splits, settings, self._run)
-        if history.interrupted:
-            raise KeyboardInterrupt
-        return history
+            return self._train(splits, settings, self._run, workers)
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803  # scikit-learn's name
+        """Train on arrays, with a tenth held out for validation.
+
+        The images of the steps are dropped; `limit`, `data_dir` and `run_dir` play no part.
+
+        Args:
+            X: images, shape (n, h, w), (n, h, w, c) or (n, h·w·c); whole numbers of 0-255
+                or floats of 0-1. A flat array has the shape that `img_shape` says.
+            y: shape (n,), labels of any kind; their sorted values become `classes_`.
+
+        Raises:
+            UsageError: a setting makes no sense.
+            DataError: X or y cannot be trained on.
+            KeyboardInterrupt: Ctrl-C. What was trained so far is in `model`.
+        """
+        self._plan = None
+        settings = self._settings()
+        img_shape = image_shape(X, self.img_shape)
+        images = as_unit_images(X, img_shape)
+        classes, labels = encode_labels(y, n_images=len(images))
+        rows = one_hot(labels, len(classes))
+        splits = split(
+            images, rows, images[:0], rows[:0], settings=settings, manifest={"source": ARRAYS}
+        )
+        self._new_model(len(classes), img_shape, n_images=len(images))
+        self.setup_model()
+        self.train_images = self.train_labels = self.test_images = self.test_labels = None
+        self.orig_test_labels = None
+        self.labels = [str(name) for name in classes]
+        self.classes_ = classes
+        self._train(splits, self._settings())
+        return self
 
     # -- results ------------------------------------------------------------------------
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:  # noqa: N803  # scikit-learn's name
+        """Give every image's class probabilities.
+
+        Args:
+            X: images as in `fit`.
+
+        Returns:
+            Shape (n, k), in the order of `classes_`; rows sum to 1.
+
+        Raises:
+            StepOrderError: nothing was trained.
+            DataError: X does not fit the model.
+        """
+        _need(self.training_logs, "predict_proba", "fit() or run_training")
+        images = as_unit_images(X, self.model.input_shape[1:])
+        return keras_inference.predict_probabilities(self.model, images)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803  # scikit-learn's name
+        """Give every image's most probable class.
+
+        Args:
+            X: images as in `fit`.
+
+        Returns:
+            Shape (n,), values of `classes_`.
+
+        Raises:
+            StepOrderError: nothing was trained.
+            DataError: X does not fit the model.
+        """
+        _need(self.training_logs, "predict", "fit() or run_training")
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
     def test_model(self) -> Evaluation:
         """Score the test set: print every figure, then show confusion matrix and history.
@@ -217,23 +487,24 @@ class ApparelClassifier(DataSteps):
         Raises:
             StepOrderError: `run_training` was not called.
         """
-        need(self.training_logs, "test_model", "run_training")
+        _need(self.training_logs, "test_model", "run_training")
         *_, images, one_hot_labels = self._prepared_arrays("test_model")
         self._check_fits(images)
+        trained = _need(self._trained, "test_model", "run_training")
+        labels = one_hot_labels.argmax(axis=1)
         measures = keras_inference.keras_measures(self.model, images, one_hot_labels)
         probabilities = keras_inference.predict_probabilities(self.model, images)
         averaged = keras_inference.predict_averaged(
-            self.model, images, probabilities, recipe_of(self._settings(), self._plan)
+            self.model, images, probabilities, trained.recipe
         )
-        labels = one_hot_labels.argmax(axis=1)
         self.evaluation = metrics.evaluate(
             probabilities,
             labels,
             tuple(self.labels),
             averaged=averaged,
-            calibration=need(self.calibration, "test_model", "run_training"),
+            calibration=_need(self.calibration, "test_model", "run_training"),
             leaked=self._leaked(len(labels)),
-            imbalanced=self._splits is not None and self._splits.class_weights is not None,
+            imbalanced=trained.splits.class_weights is not None,
         )
         print(text.test_summary(self.evaluation, measures))
         highest = fashion_mnist.highest_credible_accuracy(self.labels)
@@ -252,7 +523,7 @@ class ApparelClassifier(DataSteps):
         Raises:
             StepOrderError: `run_training` was not called.
         """
-        history = need(self.training_logs, "plot_history", "run_training")
+        history = _need(self.training_logs, "plot_history", "run_training")
         return self._show("history", plots.history_figure(history))
 
     def plot_calibration(self) -> Figure:
@@ -261,7 +532,7 @@ class ApparelClassifier(DataSteps):
         Raises:
             StepOrderError: `test_model` was not called.
         """
-        evaluation = need(self.evaluation, "plot_calibration", "test_model")
+        evaluation = _need(self.evaluation, "plot_calibration", "test_model")
         return self._show("calibration", plots.calibration_figure(evaluation))
 
     def show_conf_matrix(self, actual: ArrayLike, predicted: ArrayLike) -> Figure:
@@ -285,17 +556,17 @@ class ApparelClassifier(DataSteps):
         Args:
             sample_indices: positions in the test set, any number of them; by default
                 `count` positions drawn by the seed.
-            count: how many to draw.
+            count: number of images to draw.
 
         Raises:
             StepOrderError: `run_training` was not called.
             UsageError: an index lies outside the test set, or there is none.
         """
-        need(self.training_logs, "visualize_predictions", "run_training")
+        _need(self.training_logs, "visualize_predictions", "run_training")
         *_, images, one_hot_labels = self._prepared_arrays("visualize_predictions")
         self._check_fits(images)
         indices = keras_inference.choose_samples(
-            sample_indices, count=count, n_images=len(images), seed=self.seed
+            sample_indices, count=count, n_images=len(images), seed=self._settings().seed
         )
         predictions = keras_inference.describe(
             indices,
@@ -311,13 +582,13 @@ class ApparelClassifier(DataSteps):
         """Show the images named wrongly with the most confidence, and the pixels that did it.
 
         Args:
-            count: how many images to show at most.
+            count: number of images to show at most.
 
         Raises:
             StepOrderError: `test_model` was not called.
             UsageError: the count is no whole number of at least 1.
         """
-        evaluation = need(self.evaluation, "show_mistakes", "test_model")
+        evaluation = _need(self.evaluation, "show_mistakes", "test_model")
         indices = evaluation.worst_mistakes(whole_number("count", count, minimum=1))
         *_, images, _ = self._prepared_arrays("show_mistakes")
         mistakes = keras_inference.describe(
@@ -340,13 +611,13 @@ class ApparelClassifier(DataSteps):
         Raises:
             StepOrderError: `test_model` was not called.
         """
-        evaluation = need(self.evaluation, "explain_results", "test_model")
-        splits = need(self._splits, "explain_results", "run_training")
+        evaluation = _need(self.evaluation, "explain_results", "test_model")
+        trained = _need(self._trained, "explain_results", "run_training")
         findings = findings_module.explain(
             Evidence(
                 evaluation=evaluation,
                 history=self.training_logs,
-                images_per_class=splits.images_per_class["training"],
+                images_per_class=trained.splits.images_per_class["training"],
             )
         )
         headline = findings_module.headline(evaluation)
@@ -365,7 +636,7 @@ class ApparelClassifier(DataSteps):
 
         Args:
             save_path: where to.
-            int8: whether the layers compute in whole numbers of eight bits, for `.onnx`, `.tflite`
+            int8: whether the layers compute in integers of eight bits, for `.onnx`, `.tflite`
                 and `.xml`.
 
         Raises:
@@ -374,9 +645,9 @@ class ApparelClassifier(DataSteps):
             ApparelError: what is read back is not the same model, or a package is missing.
         """
         kind = format_of(save_path)
-        splits = need(self._splits, "export_model", "run_training")
+        trained = _need(self._trained, "export_model", "run_training")
+        splits = trained.splits
         images, labels = keras_inference.comparison_images(splits)
-        settings = need(self._trained_with, "export_model", "run_training")
         exported = exporting.export(
             self.model,
             save_path,
@@ -385,12 +656,12 @@ class ApparelClassifier(DataSteps):
             class_names=tuple(self.labels),
             metadata=metadata.run_facts(
                 dataset=splits.manifest,
-                settings=settings,
-                recipe=recipe_of(settings, self._plan),
+                settings=trained.settings,
+                recipe=trained.recipe,
                 threshold=self.calibration.threshold if self.calibration else None,
                 accuracy=metadata.accuracy_fact(self.evaluation) if self.evaluation else None,
             ),
-            novelty=self._look_of(splits) if kind == "onnx" else None,
+            novelty=trained.novelty if kind == "onnx" else None,
             calibration=keras_inference.calibration_images(splits) if int8 else None,
             show_examples=self._is_fashion_mnist(splits),
         )
@@ -401,42 +672,186 @@ class ApparelClassifier(DataSteps):
 
     # -- inside -------------------------------------------------------------------------
 
-    def _train_and_record(
-        self, splits: Splits, settings: Settings, run: RunDirectory | None
-    ) -> History:
-        """Train, or go on with it, and write what came of it into the run directory."""
-        number_format, recipe = self._number_format(), recipe_of(settings, self._plan)
-        if run and self._begun:
-            self._begun.check(recipe, splits.manifest)
-            print(self._begun.changes(versions(), backend.processor_name()), end="")
-            run.drop_outcome()
-        elif run:
-            run.write_settings(
+    def _settings(self) -> Settings:
+        """Check the constructor's arguments, and add what was chosen for a budget.
+
+        Raises:
+            UsageError: an argument is outside its range, or two contradict each other.
+        """
+        settings = Settings(**{name: getattr(self, name) for name, *_ in options()})
+        if self._plan is None:
+            return settings
+        return replace(settings, model_name=self._plan.model_name, width=self._plan.width)
+
+    def _new_model(self, n_classes: int, img_shape: tuple[int, int, int], *, n_images: int) -> None:
+        """Choose a model, for the budget if there is one, and build it.
+
+        Raises:
+            UsageError: a setting makes no sense.
+            DataError: the images are too small for the model.
+        """
+        self._plan = self._begun.plan if self._begun else None
+        settings = self._settings()
+        if settings.budget is not None and self._plan is None:
+            held_out = round(settings.validation_split * n_images)
+            self._plan = budget.plan(
                 settings,
-                recipe=recipe,
-                plan=self._plan,
-                number_format=number_format,
-                dataset=splits.manifest,
-                class_names=self.labels,
-                img_shape=self.img_shape,
-                can_resume=splits.train_images is self._validation[1],
+                n_classes=n_classes,
+                img_shape=img_shape,
+                n_training=n_images - held_out,
+                n_validation=held_out,
+                number_format=self._number_format(),
             )
-            if self.data_check:
-                run.write_check(self.data_check)
-            self._write_image_table(run, splits)
-        print(text.class_weights_line(splits), end="")
-        if run and self._workers:
-            self._workers.train(run)
-        history = self._train(splits, settings, number_format, run.checkpoints() if run else None)
-        self.classes_ = np.arange(self.n_classes)
+            print(f"Budget of {settings.budget:.0f} s: {self._plan}")
+        recipe = recipe_of(self._settings())
+        self.model = architectures.create(
+            recipe.model_name,
+            n_classes=n_classes,
+            img_shape=img_shape,
+            seed=settings.seed,
+            width=recipe.width,
+        )
+        self.training_logs = self.calibration = self.evaluation = self._trained = None
+
+    def _number_format(self) -> backend.NumberFormat:
+        """Give that of training: the one it began with, or one that suits this machine."""
+        if self._begun:
+            return self._begun.number_format
+        return backend.choose_number_format(self._settings().dtype)
+
+    def _train(
+        self,
+        splits: Splits,
+        settings: Settings,
+        run: RunDirectory | None = None,
+        workers: Workers | None = None,
+    ) -> History:
+        """Train and calibrate the model, and write what came of it into the run directory.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C, once all of that is done.
+        """
+        number_format, recipe = self._number_format(), recipe_of(settings, self._plan)
+        if run:
+            self._write_beginning(run, splits, settings, recipe, number_format)
+            print(text.class_weights_line(splits), end="")
+            if workers:
+                workers.train(run)
+        self.evaluation = None
+        self._replace_model(architectures.uncalibrated(self.model), settings)
+        history = self.training_logs = fit.fit(
+            self.model,
+            splits,
+            settings,
+            number_format,
+            plan=self._plan,
+            checkpoints=run.checkpoints() if run else None,
+        )
+        self._trained = _Trained(splits, settings, recipe)
+        self.calibration = calibration.fit(
+            *keras_inference.predict_validation(self.model, splits),
+            target_accuracy=settings.target_accuracy,
+            smoothed=recipe.label_smoothing > 0,
+        )
+        self._replace_model(architectures.calibrated(self.model, self.calibration), settings)
         if run:
             write_weights(run.path, architectures.named_weights(self.model))
             run.write_history(history, self.calibration, architectures.weights_sha256(self.model))
             # At once: whatever fails later, minutes of training are not lost.
             self.export_model(run.path / KERAS_FILE)
-            run.write_novelty(self._look_of(splits))
+            run.write_novelty(self._trained.novelty)
             run.write_status("interrupted" if history.interrupted else "trained")
+        if history.interrupted:
+            raise KeyboardInterrupt
         return history
+
+    def _write_beginning(
+        self,
+        run: RunDirectory,
+        splits: Splits,
+        settings: Settings,
+        recipe: Recipe,
+        number_format: backend.NumberFormat,
+    ) -> None:
+        """Record how training begins, or check that it may be resumed."""
+        if self._begun:
+            self._begun.check(recipe, splits.manifest)
+            print(self._begun.changes(versions(), backend.processor_name()), end="")
+            run.drop_outcome()
+            return
+        run.write_settings(
+            settings,
+            recipe=recipe,
+            plan=self._plan,
+            number_format=number_format,
+            dataset=splits.manifest,
+            class_names=self.labels,
+            img_shape=self.img_shape,
+            can_resume=self._is_loaded(),
+        )
+        if self.data_check:
+            run.write_check(self.data_check)
+        if self._loaded and self._loaded.image_list and self._is_loaded():
+            try:
+                table = splits_table(self._loaded.image_list, splits, run.path / IMAGES_FILE)
+            except DataError as error:  # a name that only the system can read must not end a run
+                print(f"{IMAGES_FILE} was not written: {error}")
+            else:
+                if table:
+                    run.write_text(IMAGES_FILE, table)
+
+    def _replace_model(self, model: Any, settings: Settings) -> None:
+        """Take a model with another end, compiled like the one before."""
+        if model is not self.model:
+            fit.compile_model(model, settings)
+            self.model = model
+
+    def _follow(self, dataset: Dataset) -> None:
+        """Take over classes and shape of the data, where no others were asked for.
+
+        Raises:
+            DataError: others were.
+        """
+        for name, default in (("n_classes", N_CLASSES), ("img_shape", IMG_SHAPE)):
+            asked, found = getattr(self, name), getattr(dataset, name)
+            asked = tuple(asked) if isinstance(asked, list) else asked
+            if asked not in (default, self._followed.get(name), found):
+                raise DataError(
+                    f"{dataset.source} has {dataset.n_classes} classes of images of shape "
+                    f"{dataset.img_shape}, but {name}={asked} was asked for. Leave it out to get "
+                    "what the data have."
+                )
+        self.n_classes, self.img_shape = dataset.n_classes, dataset.img_shape
+        self._followed = {"n_classes": self.n_classes, "img_shape": self.img_shape}
+
+    def _untouched(self, arrays: tuple[Any, ...]) -> Dataset | None:
+        """Give the data set as it was imported, unless arrays or labels were replaced since."""
+        if self._loaded is None or self._loaded.dataset is None:
+            return None
+        same = all(a is b for a, b in zip(arrays, self._loaded.arrays, strict=True))
+        dataset = self._loaded.dataset
+        return dataset if same and tuple(self.labels) == dataset.class_names else None
+
+    def _is_loaded(self) -> bool:
+        """Say whether the training images are those that were loaded, not others put in by hand."""
+        return self._loaded is not None and self._loaded.arrays[0] is self.train_images
+
+    def _leaked(self, n_images: int) -> NDArray[np.bool_]:
+        """Mark the test images that were trained on as well, as far as is known."""
+        leaked = np.zeros(n_images, bool)
+        if self._settings().keep_leaks and self.data_check and self._is_loaded():
+            leaked[self.data_check.leaked_test] = True
+        return leaked
+
+    def _is_fashion_mnist(self, splits: Splits) -> bool:
+        """Say whether the images are those of Fashion-MNIST, none of them put in by hand."""
+        return (
+            splits.manifest["source"] == metadata.FASHION_MNIST
+            and self.data_check is not None
+            and splits.manifest.get("sha256") == self.data_check.sha256
+            and self._loaded is not None
+            and splits.train_images is self._loaded.arrays[0]
+        )
 
     def _check_fits(self, images: ImageArray) -> None:
         """Check the model against the images and class names in use.
@@ -448,26 +863,51 @@ class ApparelClassifier(DataSteps):
             self.model, n_classes=len(self.labels), img_shape=tuple(images.shape[1:])
         )
 
-    def _is_fashion_mnist(self, splits: Splits) -> bool:
-        """Whether the images are those of Fashion-MNIST, and nobody has put in others since."""
-        return (
-            splits.manifest["source"] == metadata.FASHION_MNIST
-            and self.data_check is not None
-            and splits.manifest.get("sha256") == self.data_check.sha256
-            and splits.train_images is self._validation[1]
-        )
+    def _prepared_arrays(self, step: str) -> tuple[Any, ...]:
+        """Give what `_images_and_labels` gives, once it is prepared.
 
-    def _look_of(self, splits: Splits) -> Novelty:
-        """What the training images look like, learnt once a training."""
-        if self._novelty is None:
-            self._novelty = novelty.fit(
-                splits.train_images, splits.training, splits.validation, seed=self.seed
-            )
-        return self._novelty
+        Raises:
+            StepOrderError: it was not imported or not prepared.
+        """
+        arrays = self._images_and_labels(step)
+        for images, labels in (arrays[:2], arrays[2:]):
+            _need(is_prepared(images, labels), step, "prepare_data")
+        return arrays
+
+    def _images_and_labels(self, step: str) -> tuple[Any, ...]:
+        """Give training images and labels, then test images and labels.
+
+        Raises:
+            StepOrderError: they were not imported.
+        """
+        arrays = (self.train_images, self.train_labels, self.test_images, self.test_labels)
+        return tuple(_need(array, step, "import_data") for array in arrays)
 
     def _show(self, name: str, figure: Figure) -> Figure:
-        """Show a figure where somebody can see it, and keep it in the run directory."""
+        """Show a figure in a notebook or on a screen, and keep it in the run directory."""
         if self._run:
             self._run.write_figure(name, figure)
         display.show(figure)
         return figure
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """Stay one line in a notebook, where scikit-learn would draw a diagram."""
+        return {"text/plain": repr(self)}
+
+
+def _need(value: T | None, step: str, first: str) -> T:
+    """Give `value`, or stop a step that comes too early.
+
+    Raises:
+        StepOrderError: the value is None or False.
+    """
+    if value is None or value is False:
+        raise StepOrderError(f"{step}() was called too early. Call {first}() first.")
+    return value
+
+
+def _default_labels(n_classes: int) -> list[str]:
+    """Give Fashion-MNIST's class names where their number fits, else numbers."""
+    if n_classes == len(fashion_mnist.FASHION_MNIST_LABELS):
+        return list(fashion_mnist.FASHION_MNIST_LABELS)
+    return [str(k) for k in range(n_classes)] if isinstance(n_classes, int) else []

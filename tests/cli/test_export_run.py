@@ -80,7 +80,7 @@ def test_leaks_are_left_out_as_in_the_run(tmp_path):
     classifier.run_training()
     splits = inputs.load_splits(RunDirectory.open(tmp_path / "run"), data_dir=None)
     assert len(splits.train_images) == 54
-    np.testing.assert_array_equal(splits.validation, classifier._splits.validation)
+    np.testing.assert_array_equal(splits.validation, classifier._trained.splits.validation)
     exported = export_run(tmp_path / "run", "onnx")
     facts = {e.key: json.loads(e.value) for e in onnx.load(exported.path).metadata_props}
     assert facts["dataset"]["source"] == "a.npz"

@@ -315,11 +315,11 @@ def test_images_that_somebody_put_in_are_not_shown(monkeypatch):
         test_labels=classifier.test_labels,
         training=np.arange(30),
         validation=np.arange(30, 40),
-        manifest=classifier._manifest,
+        manifest=classifier._loaded.manifest,
     )
     assert classifier._is_fashion_mnist(splits)
     assert len(keras_inference.comparison_images(splits)[0]) == 10
-    other = {**classifier._manifest, "sha256": "other"}
+    other = {**classifier._loaded.manifest, "sha256": "other"}
     copied = np.array(classifier.train_images)
     for changes in ({"manifest": other}, {"train_images": copied}):
         assert not classifier._is_fashion_mnist(Splits(**{**vars(splits), **changes}))

@@ -19,7 +19,7 @@ from apparel.runs import files, seed_folder
 from apparel.runs.run_directory import RunDirectory
 
 if TYPE_CHECKING:
-    from apparel.classifier import ApparelClassifier
+    from apparel.classifier import ApparelClassifier, Workers
     from apparel.core.records import (
         DataCheck,
         Dataset,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
         PairComparison,
         Robustness,
     )
-    from apparel.estimator import Workers
     from apparel.scale.training import RayWorkers
 
 SAMPLES = (0, 12, 42, 100)
@@ -64,8 +63,8 @@ def run(
         from apparel.classifier import ApparelClassifier  # noqa: PLC0415  # seconds
 
         classifier = ApparelClassifier(**asdict(settings), data_dir=data_dir, run_dir=directory)
-        classifier.train_on(workers).import_data(source).prepare_data()
-        classifier.create_model().setup_model().run_training()
+        classifier.import_data(source).prepare_data().create_model().setup_model()
+        classifier.run_training(workers=workers)
         return classifier
 
     _to_the_end(begin, directory, data_dir, save_path, part_of)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apparel.core.errors import DataError
-from apparel.core.records import ImageList
+from apparel.core.records import ImageList, Splits
 
 # As tables name them.
 SPLITS = ("train", "validation", "test")
@@ -62,6 +62,30 @@ def image_table(
         )
         for position in np.flatnonzero(kept).tolist()
     )
+
+
+def splits_table(images: ImageList, splits: Splits, table: Path) -> str | None:
+    """List the image files of a data set by what they are used for.
+
+    Args:
+        images: its files.
+        splits: says which of them are held out for validation.
+        table: as in `image_table`.
+
+    Returns:
+        As `image_table`; None where the images are not in files of their own.
+
+    Raises:
+        DataError: a path is not UTF-8.
+    """
+    folder = image_folder(images)
+    if folder is None:
+        return None
+    of_image = np.zeros(len(images.names), np.int64)
+    of_image[splits.validation] = SPLITS.index("validation")
+    of_image[len(splits.train_labels) :] = SPLITS.index("test")
+    kept = np.ones(len(of_image), bool)
+    return image_table(images, folder, splits=of_image, kept=kept, table=table)
 
 
 def _as_text(rows: Iterable[tuple[str, str, str, str]]) -> str:
