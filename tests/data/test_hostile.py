@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import json
 import os
 import struct
 import tracemalloc
@@ -17,7 +16,7 @@ import pytest
 from PIL import Image
 
 from apparel.core.errors import DataError
-from apparel.data import bounds, loading
+from apparel.data import loading
 from apparel.data.sources.idx import read_idx_file
 from apparel.data.sources.npz import read_npz
 from apparel.data.sources.table import read_table
@@ -291,12 +290,3 @@ def test_what_a_message_shows_of_a_table_is_short_and_harmless(
         loading.load(tmp_path / "set.csv")
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 1000
-
-
-def test_what_is_shown_has_an_end() -> None:
-    assert bounds.shown("a" * 60) == "a" * 60
-    assert bounds.shown("a" * 61) == "a" * 57 + "..."
-    assert bounds.shown("\x1b[2J") == r"'\x1b[2J'"
-    assert bounds.reason(ValueError("two\nlines.")) == "two lines"
-    assert bounds.reason(ValueError()) == "ValueError"
-    assert json.loads(json.dumps(bounds.reason(ValueError("\0")))) == r"'\x00'"

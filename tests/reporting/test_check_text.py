@@ -87,7 +87,7 @@ def test_each_problem_has_a_line_with_its_count_names_and_advice():
         "2 images show the same as another with a different label (train/a.png: ant and "
         "test/h.png: bee, the): a model cannot learn both. Correct the wrong label, or leave both "
         "out with `apparel check --fix`.",
-        "2 files cannot be read ('c\\nd.png'; e.png): c\\nd.png is empty.",
+        "2 files cannot be read (c\\nd.png; e.png): c\\nd.png is empty.",
         "1 image is in training and validation (train/a.png and val/f.png): the validation "
         "accuracy will come out too high. Keep each in one of them.",
         "2 images show the same as an earlier one of the same split, 1 with the same pixels "

@@ -178,8 +178,8 @@ def test_an_answer_below_the_threshold_is_marked(predictions):
 def test_names_are_shown_in_one_line_that_every_terminal_can_show():
     answers = [replace(SURE, name="a\nb.png"), FailedImage(name="c\udcff.png", problem="why")]
     assert text.prediction_rows(answers).splitlines() == [
-        "'a\\nb.png'     ant  100.0%",
-        "'c\\udcff.png'  error: why",
+        "a\\nb.png     ant  100.0%",
+        "c\\udcff.png  error: why",
     ]
 
 

@@ -1,30 +1,47 @@
-"""Why a file is refused, as a clause of the message that names it."""
+"""Foreign text in messages: printable, on one line and of bounded length.
 
-# Names from a file are shown so far.
-SHOWN = 60
+File names, values from files and messages of libraries may hold line breaks, commands to a
+terminal, or megabytes.
+"""
+
+from collections.abc import Iterable
+
+MAX_NAME, MAX_REASON, MAX_VALUE = 1000, 300, 60
+MOST_LISTED = 6
 
 
-class ProblemError(Exception):
-    """Something in a file that must not be there.
+def printable(text: str, limit: int = MAX_NAME) -> str:
+    """Escape what cannot be printed, and cut off what is beyond a limit.
 
-    Attributes:
-        verdict: what the file is, for the message; of each kind of files.
-        remedy: what to do next, for the message; likewise, or of this problem.
+    Args:
+        text: a name or another piece of foreign text.
+        limit: number of characters that are kept.
     """
-
-    verdict: str
-    remedy: str
-
-    def __init__(self, reason: str, *, remedy: str | None = None) -> None:
-        super().__init__(reason)
-        if remedy is not None:
-            self.remedy = remedy
+    kept = text[: limit + 1]
+    if not kept.isprintable():
+        kept = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in kept)
+    return kept if len(kept) <= limit else f"{kept[: limit - 3]}..."
 
 
-def shown(name: object) -> str:
-    """Something from a file, as a message may show it: short, on one line."""
-    # Written out in full, a long list or number takes time.
-    if isinstance(name, list | tuple | dict) and len(name) > SHOWN:
-        return f"{len(name):,} entries"
-    text = ascii(name)
-    return text if len(text) <= SHOWN else text[: SHOWN - 4] + "..." + text[-1]
+def shown(value: object) -> str:
+    """Give the representation of a value from a file, text in quotes, in at most 60 characters."""
+    # Written out in full, a long list takes time.
+    if isinstance(value, list | tuple | dict) and len(value) > MAX_VALUE:
+        return f"{len(value):,} entries"
+    if isinstance(value, str | bytes):
+        value = value[: MAX_VALUE + 1]
+    text = repr(value)
+    return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 4] + "..." + text[-1]
+
+
+def reason(error: BaseException | str) -> str:
+    """Give the text of an error: some libraries say nothing, and some quote the file."""
+    said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return printable(said, MAX_REASON)
+
+
+def listed(names: Iterable[str]) -> str:
+    """List the first few of some names, or say that there are none."""
+    found = [printable(name, MAX_VALUE) for name in names]
+    more = ["..."] if len(found) > MOST_LISTED else []
+    return ", ".join([*found[:MOST_LISTED], *more]) or "none"

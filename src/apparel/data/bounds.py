@@ -14,10 +14,6 @@ SMALL_BYTES = 1 << 24
 MOST_GROWTH = 100
 # What is kept of an image besides its pixels: its name, its label and its digest.
 IMAGE_BYTES = 256
-# Letters of something from a file that a message shows.
-SHOWN = 60
-# Letters of a library's own message.
-REASON = 300
 
 
 def check_growth(path: Path, n_bytes: int, *, n_images: int = 0) -> None:
@@ -39,17 +35,3 @@ def check_growth(path: Path, n_bytes: int, *, n_images: int = 0) -> None:
             f"{path} has {held:,} bytes, but promises {promised:,} once it is unpacked; at most "
             f"{allowed:,} are believed. Get it once more, or pack the images in another form."
         )
-
-
-def shown(found: object) -> str:
-    """Something from a file, as a message may show it: short, on one line, and harmless."""
-    written = str(found)[: SHOWN + 1]
-    if not written.isprintable():
-        written = ascii(written)
-    return written if len(written) <= SHOWN else written[: SHOWN - 3] + "..."
-
-
-def reason(error: BaseException | str) -> str:
-    """Why something failed, on one line; some libraries say nothing, and some quote the file."""
-    said = " ".join(str(error).split()).rstrip(".")[:REASON] or type(error).__name__
-    return said if said.isprintable() else ascii(said)

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from apparel.core.errors import DataError, UsageError
+from apparel.core.messages import printable
 from apparel.core.records import ARRAYS, Dataset
 from apparel.data.assembly import LabelledImages, Split, assemble, join
-from apparel.data.bounds import shown
 from apparel.data.limit import limit_images
 from apparel.data.sources.fashion_mnist import load_fashion_mnist
 from apparel.data.sources.folder import read_folder
@@ -185,6 +185,6 @@ def _check_readable(path: Path, found: LabelledImages, max_bad: float) -> None:
         name, why = next(iter(found.unreadable.items()))
         raise DataError(
             f"{n_bad:,} of {n_bad + len(found.labels):,} files in {path} ({share:.1%}) cannot be "
-            f"read, and at most {max_bad:.1%} may be bad. The first one, {shown(name)}: {why} List "
-            "them all with `apparel check`, or allow more with --max-bad."
+            f"read, and at most {max_bad:.1%} may be bad. The first one, {printable(name)}: {why} "
+            "List them all with `apparel check`, or allow more with --max-bad."
         )

@@ -23,6 +23,7 @@ from PIL import (
 from PIL.ImageFile import ImageFile
 
 from apparel.core.errors import DataError
+from apparel.core.messages import printable, reason
 from apparel.data.decode.cost import TooCostlyError
 
 # Pillow decodes dozens of formats; some run other programs or have known holes.
@@ -47,7 +48,6 @@ FEWEST_READS, BYTES_A_READ, MOST_READS = 1 << 12, 64, 1 << 19
 Source: TypeAlias = str | os.PathLike[str] | bytes
 
 _SHOWN_BYTES = 12
-_LONGEST_SHOWN = 1000
 
 # Where a program configures no logging, Python prints errors that Pillow logs.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -60,7 +60,7 @@ class BadImageError(DataError):
 @contextmanager
 def opened(source: Source, name: str | None) -> Iterator[ImageFile]:
     """Open an image whose pixels are safe to decode; what goes wrong inside is a BadImageError."""
-    shown = one_line(name or ("the image" if isinstance(source, bytes) else os.fsdecode(source)))
+    shown = printable(name or ("the image" if isinstance(source, bytes) else os.fsdecode(source)))
     begin = b""
     try:
         with _stream(source, shown) as stream, warnings.catch_warnings():
@@ -137,10 +137,9 @@ def _message(error: Exception, shown: str, begin: bytes) -> str:
         return f"{shown} is too large to open safely: {error}. Save it smaller, or leave it out."
     if isinstance(error, OSError) and error.strerror:  # the system's, not Pillow's
         return f"{shown} cannot be read ({error.strerror}). Allow reading it, or leave it out."
-    reason = one_line(" ".join(str(error).split()) or type(error).__name__)
     return (
         f"{shown} cannot be read as an image: expected was a whole image file, but it is damaged "
-        f"or cut off ({reason}). Copy or save it again, or leave it out."
+        f"or cut off ({reason(error)}). Copy or save it again, or leave it out."
     )
 
 
@@ -207,11 +206,3 @@ def _too_large(shown: str) -> str:
         f"{shown} is too large to open safely: it has more than the {Image.MAX_IMAGE_PIXELS:,} "
         "pixels that are read at most. Save it smaller, or leave it out."
     )
-
-
-def one_line(text: str) -> str:
-    """Escape what would break a line or cannot be printed, and leave out what is endless."""
-    text = text[: _LONGEST_SHOWN + 1]
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

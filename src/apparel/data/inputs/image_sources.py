@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from apparel.core.errors import DataError
+from apparel.core.messages import printable
 from apparel.data.decode import Source
-from apparel.data.decode.opening import MAX_FILE_BYTES, one_line
+from apparel.data.decode.opening import MAX_FILE_BYTES
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 STANDARD_INPUT = "-"
@@ -54,7 +55,7 @@ def _inside(folder: Path) -> list[NamedSource]:
     Raises:
         DataError: there is none, or the folder cannot be read.
     """
-    shown = one_line(os.fspath(folder))
+    shown = printable(os.fspath(folder))
     try:
         inside = sorted(
             os.fspath(path)
@@ -79,7 +80,7 @@ def _fitting(pattern: str) -> list[NamedSource]:
     Raises:
         DataError: there is none.
     """
-    shown = one_line(pattern)
+    shown = printable(pattern)
     if not glob.has_magic(pattern):
         raise DataError(f"there is no file or folder {shown}. Give the path of an image.")
     try:

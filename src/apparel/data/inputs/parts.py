@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias
 
+from apparel.core.messages import printable
 from apparel.data.decode import Source
 from apparel.data.inputs import storage
-from apparel.data.inputs.wording import shown as shown_of
 
 # What messages and tables call an image, and the image.
 NamedSource: TypeAlias = tuple[str, Source]
@@ -121,8 +121,8 @@ def shown(part: Part) -> str:
     """What messages call a part."""
     if isinstance(part, RowPart):
         last = part.first_row + part.n_images - 1
-        return f"rows {part.first_row:,} to {last:,} of {shown_of(part.place)}"
-    return f"{shown_of(part.names[0])} to {shown_of(part.names[-1])}"
+        return f"rows {part.first_row:,} to {last:,} of {printable(part.place)}"
+    return f"{printable(part.names[0])} to {printable(part.names[-1])}"
 
 
 def _files(part: FilePart) -> Iterator[NamedSource]:

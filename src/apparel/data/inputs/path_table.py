@@ -6,12 +6,11 @@ import posixpath
 from collections.abc import Iterator
 from pathlib import Path
 
+from apparel.core import messages
 from apparel.core.errors import DataError
 from apparel.data.inputs import storage
-from apparel.data.inputs.wording import reason, shown
 
 COLUMN = "path"
-_MOST_SHOWN = 6
 # Letters of a line. A file of one line would fill the memory.
 LONGEST_LINE = 1 << 16
 
@@ -36,10 +35,9 @@ def listed(place: str) -> Iterator[tuple[str, str]]:
             text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
             reader = csv.DictReader(_bounded(text, place))
             if COLUMN not in (columns := reader.fieldnames or []):
-                names = ", ".join(map(shown, list(columns)[:_MOST_SHOWN])) or "none"
                 raise DataError(
-                    f"{place} should have the column {COLUMN}, but has: {names}. Name it in the "
-                    "first line."
+                    f"{place} should have the column {COLUMN}, but has: "
+                    f"{messages.listed(columns)}. Name it in the first line."
                 )
             for row in reader:
                 if not row[COLUMN]:
@@ -52,7 +50,8 @@ def listed(place: str) -> Iterator[tuple[str, str]]:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"{place} cannot be read as a table in UTF-8 ({reason(error)}). Save it in UTF-8."
+            f"{place} cannot be read as a table in UTF-8 ({messages.reason(error)}). Save it "
+            "in UTF-8."
         ) from error
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
 from apparel.core.errors import ApparelError, DataError, DataUnavailableError
-from apparel.data.inputs.wording import reason, shown
+from apparel.core.messages import printable, reason
 
 # Of one letter is a drive of Windows.
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
@@ -43,20 +43,20 @@ def filesystem(url: str) -> tuple[Any, str]:
         import fsspec  # noqa: PLC0415  # for these places only
     except ImportError as error:
         raise ApparelError(
-            f"{shown(url)} can be read with the package fsspec alone, which is not installed. "
+            f"{printable(url)} can be read with the package fsspec alone, which is not installed. "
             "Install it with: pip install fsspec"
         ) from error
     try:
         found: tuple[Any, str] = fsspec.core.url_to_fs(url)
     except ImportError as error:
         raise ApparelError(
-            f"{shown(url)} needs a package that is not installed: {reason(error)}. Install it on "
-            "every machine that works on the job."
+            f"{printable(url)} needs a package that is not installed: {reason(error)}. Install it "
+            "on every machine that works on the job."
         ) from error
     except ValueError as error:
         raise DataError(
-            f"{shown(url)} is no place that can be read ({reason(error)}). Give a path, or a URL "
-            "such as s3://bucket/folder."
+            f"{printable(url)} is no place that can be read ({reason(error)}). Give a path, or a "
+            "URL such as s3://bucket/folder."
         ) from error
     return found
 
@@ -74,7 +74,7 @@ def stored_errors(url: str) -> Iterator[None]:
         raise
     except Exception as error:  # every storage has errors of its own
         raise DataUnavailableError(
-            f"{shown(url)} cannot be reached ({reason(error)}). Check the name and the access "
+            f"{printable(url)} cannot be reached ({reason(error)}). Check the name and the access "
             "rights, and try again."
         ) from error
 
@@ -98,7 +98,7 @@ def find(url: str, suffixes: Sequence[str]) -> list[StoredFile]:
         if _MAGIC.search(path) and not system.isfile(path):
             entries = list(system.glob(path, detail=True).values())
             if not entries:
-                raise DataError(f"no file fits the pattern {shown(url)}. Give another.")
+                raise DataError(f"no file fits the pattern {printable(url)}. Give another.")
         elif system.isdir(path):
             entries = [
                 entry
@@ -108,7 +108,7 @@ def find(url: str, suffixes: Sequence[str]) -> list[StoredFile]:
         elif system.exists(path):
             entries = [system.info(path)]
         else:
-            raise DataError(f"there is no file or folder {shown(url)}. Check the URL.")
+            raise DataError(f"there is no file or folder {printable(url)}. Check the URL.")
     return sorted(
         StoredFile(system.unstrip_protocol(entry["name"]), _size(entry.get("size")))
         for entry in entries

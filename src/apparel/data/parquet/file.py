@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from apparel.core.errors import DataError
-from apparel.data.bounds import check_growth, reason, shown
+from apparel.core.messages import listed, reason, shown
+from apparel.data.bounds import check_growth
 
 _IMAGE_COLUMNS = ("image", "img")
-_MOST_SHOWN = 6
 
 
 class Facts(NamedTuple):
@@ -57,10 +57,9 @@ class ParquetTable:
         check_growth(path, 0, n_images=sum(self._group_rows))
         column = next((name for name in _IMAGE_COLUMNS if name in names), None)
         if column is None or "label" not in names:
-            listed = ", ".join(map(shown, names[:_MOST_SHOWN]))
             raise DataError(
                 f"{path} should have the columns image, of encoded images, and label, but has: "
-                f"{listed}. Rename them."
+                f"{listed(names)}. Rename them."
             )
         self._column = column
 
@@ -77,12 +76,12 @@ class ParquetTable:
         for row, value in enumerate(values):
             if isinstance(value, bool) or not isinstance(value, int | str):
                 raise DataError(
-                    f"{self._path} has the label {shown(repr(value))} in row {row}; expected was a "
+                    f"{self._path} has the label {shown(value)} in row {row}; expected was a "
                     "whole number or text. Correct it."
                 )
             if names and not (isinstance(value, int) and 0 <= value < len(names)):
                 raise DataError(
-                    f"{self._path} has the label {shown(repr(value))}, but names for 0 to "
+                    f"{self._path} has the label {shown(value)}, but names for 0 to "
                     f"{len(names) - 1} alone. Correct the label, or name its class."
                 )
         labels = [names[value] if names else str(value) for value in values]

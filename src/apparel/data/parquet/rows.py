@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from apparel.core.errors import ApparelError, DataError
+from apparel.core.messages import listed, reason
 from apparel.data.inputs import storage
 from apparel.data.inputs.parts import Footer, RowPart
-from apparel.data.inputs.wording import reason, shown
 
 _IMAGE_COLUMNS = ("image", "img")
-_MOST_SHOWN = 6
 # Pages are read in pieces: a group of rows may be larger than memory.
 _BUFFER_BYTES = 1 << 20
 _ROWS_AT_ONCE = 64
@@ -100,9 +99,9 @@ def _image_column(file: Any, place: str) -> str:
     for name in _IMAGE_COLUMNS:
         if name in names:
             return name
-    listed = ", ".join(map(shown, names[:_MOST_SHOWN]))
     raise DataError(
-        f"{place} should have the column image, of encoded images, but has: {listed}. Rename it."
+        f"{place} should have the column image, of encoded images, but has: "
+        f"{listed(names)}. Rename it."
     )
 
 

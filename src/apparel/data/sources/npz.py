@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apparel.core.errors import DataError
+from apparel.core.messages import reason
 from apparel.data.assembly import LabelledImages, Split, join
-from apparel.data.bounds import check_growth, reason
+from apparel.data.bounds import check_growth
 from apparel.data.pixels import as_labels, as_pixels
 
 _SPLITS: tuple[Split, ...] = ("train", "test")

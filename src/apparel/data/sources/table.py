@@ -10,16 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from apparel.core import messages
 from apparel.core.errors import DataError
 from apparel.data.assembly import LabelledImages, Split, join
-from apparel.data.bounds import reason
-from apparel.data.bounds import shown as shown_of
 from apparel.data.image_files import read_files
 from apparel.data.parquet.table import read_parquet
 from apparel.data.sources.folder import SPLITS
 
 _PIXEL = re.compile(r"\D*\d+(x\d+)?", re.IGNORECASE)  # pixel1, px_1, 1x1
-_MOST_SHOWN, _LONGEST_SHOWN = 6, 60
 # Letters of a line: a million pixels have room. A file of one line would fill the memory.
 LONGEST_LINE = 1 << 22
 SUFFIXES = (".csv", ".parquet")
@@ -45,12 +43,9 @@ def read_table(path: Path, *, image_size: int | None, cache: Path) -> LabelledIm
         return _read_paths(path, image_size=image_size, cache=cache)
     if columns[:1] == ["label"] and len(columns) > 1 and all(map(_PIXEL.fullmatch, columns[1:])):
         return _read_pixels(path, columns)
-    shown = ", ".join(map(shown_of, columns[:_MOST_SHOWN])) + (
-        ", ..." if len(columns) > _MOST_SHOWN else ""
-    )
     raise DataError(
         f"{path} should have the columns path and label (and perhaps split), or label and then a "
-        f"column for each pixel, but has: {shown or 'none'}. Name them in the first line."
+        f"column for each pixel, but has: {messages.listed(columns)}. Name them in the first line."
     )
 
 
@@ -79,7 +74,8 @@ def _lines(path: Path) -> Iterator[Iterator[str]]:
             yield bounded()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
-            f"{path} cannot be read as a table in UTF-8 ({reason(error)}). Save it in UTF-8."
+            f"{path} cannot be read as a table in UTF-8 ({messages.reason(error)}). Save it "
+            "in UTF-8."
         ) from error
 
 
@@ -137,7 +133,7 @@ def _checked_splits(path: Path, splits: Sequence[str]) -> list[Split] | None:
     unknown = sorted(name for name in given if name.lower() not in SPLITS)
     if unknown:
         raise DataError(
-            f"{path} has {unknown[0][:_LONGEST_SHOWN] or 'nothing'!r} in its column split; "
+            f"{path} has {messages.shown(unknown[0] or 'nothing')} in its column split; "
             "expected were train, validation (or val, valid) and test, in every row or in none. "
             "Correct it."
         )
@@ -168,7 +164,7 @@ def _read_pixels(path: Path, columns: Sequence[str]) -> LabelledImages:
     except DataError:
         raise
     except (ValueError, OverflowError) as error:
-        why = reason(str(error).partition("\n")[0])
+        why = messages.reason(str(error).partition("\n")[0])
         raise DataError(
             f"{path} should hold a label and {n_pixels:,} whole numbers of 0 to 255 in each line, "
             f"but {why}. Correct the line."

@@ -1,15 +1,23 @@
 """Why an ONNX file is refused."""
 
-from apparel.core import messages
-
 REMEDY = "Write one with: apparel export RUN --format onnx"
 
 
-class ProblemError(messages.ProblemError):
-    """Something in a file that apparel's own files do not have."""
+class ProblemError(Exception):
+    """Something in a file that apparel's own files do not have.
+
+    Attributes:
+        verdict: what the file is, for the message.
+        remedy: what to do next, for the message.
+    """
 
     verdict = "is an ONNX model, but not one that apparel wrote"
     remedy = REMEDY
+
+    def __init__(self, reason: str, *, remedy: str | None = None) -> None:
+        super().__init__(reason)
+        if remedy is not None:
+            self.remedy = remedy
 
 
 class MalformedError(ProblemError):

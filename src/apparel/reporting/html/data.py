@@ -6,9 +6,10 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from apparel.core.messages import printable
 from apparel.core.records import CheckedImage, CopiedImage, Report
 from apparel.reporting.html.pictures import picture
-from apparel.reporting.text import check_summary, left_out_line, printable
+from apparel.reporting.text import check_summary, left_out_line
 
 # Of each kind.
 MOST_PAIRS, MOST_IMAGES, MOST_FILES = 12, 24, 100

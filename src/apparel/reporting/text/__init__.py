@@ -5,7 +5,6 @@ from apparel.reporting.text.check import (
     check_summary,
     class_weights_line,
     left_out_line,
-    printable,
 )
 from apparel.reporting.text.comparison import comparison
 from apparel.reporting.text.evaluation import (
@@ -45,7 +44,6 @@ __all__ = [
     "metric_table",
     "prediction_lines",
     "prediction_rows",
-    "printable",
     "robustness_lines",
     "seeds_lines",
     "suspect_lines",

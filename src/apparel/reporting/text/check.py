@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from apparel.core.messages import printable
 from apparel.core.records import FEWEST_TO_TRAIN, IMBALANCE, CopiedImage, DataCheck, Splits
 
 # Names in a line.
@@ -53,11 +54,6 @@ def class_weights_line(splits: Splits) -> str:
         f"Class weights: the largest class has {max(present):,} training images and the smallest "
         f"{min(present):,}, so each class counts the same instead of each image.\n"
     )
-
-
-def printable(text: str) -> str:
-    """Give a name in a form that every terminal and page can show, in one line."""
-    return text if text.isprintable() else ascii(text)
 
 
 def _heading(check: DataCheck) -> str:

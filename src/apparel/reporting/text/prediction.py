@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from apparel.core.messages import printable
 from apparel.core.records import Answer, FailedImage, Prediction
-from apparel.reporting.text.check import printable
 
 UNLIKE, NOT_SURE = "  unlike the training images", "  not sure"
 

@@ -1,0 +1,52 @@
+"""Foreign text in messages is printable, on one line and of bounded length."""
+
+import pytest
+
+from apparel.core import messages
+
+HOSTILE = (
+    "\x1b[2J",
+    "a\r\n\x07",
+    "a\u202eb",
+    "\udcff",
+    "\0",
+    "\u2028",
+    "\U000e0001" * 500,
+    "x" * 10**6,
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_whatever_a_file_holds_is_shown_on_one_short_line(text):
+    for found, limit in (
+        (messages.printable(text), messages.MAX_NAME),
+        (messages.printable(text, 20), 20),
+        (messages.shown(text), messages.MAX_VALUE),
+        (messages.shown([text]), messages.MAX_VALUE),
+        (messages.shown(text.encode("utf-8", "surrogateescape")), messages.MAX_VALUE),
+        (messages.reason(ValueError(text)), messages.MAX_REASON),
+        (messages.listed([text] * 100), 10 * messages.MAX_VALUE),
+    ):
+        assert found.isprintable()
+        assert len(found) <= limit
+
+
+def test_what_can_be_printed_stays_as_it_is():
+    name = "coats/Mäntel.png"
+    assert messages.printable(name) == messages.printable(name, len(name)) == name
+    assert messages.printable(name, 8) == "coats..."
+    assert messages.printable("a\n.png") == r"a\n.png"
+    assert messages.shown(name) == "'coats/Mäntel.png'"
+    assert messages.shown("a" * 61) == "'" + "a" * 55 + "...'"
+    assert messages.shown(list(range(100))) == "100 entries"
+
+
+def test_an_error_gives_its_reason_or_its_name():
+    assert messages.reason(ValueError("two\nlines.")) == "two lines"
+    assert messages.reason(ValueError()) == "ValueError"
+
+
+def test_names_are_listed_up_to_six():
+    assert messages.listed([]) == "none"
+    assert messages.listed("abcdef") == "a, b, c, d, e, f"
+    assert messages.listed("abcdefg") == "a, b, c, d, e, f, ..."
