@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from apparel.core.errors import ApparelError, DataError
 from apparel.core.records import Calibration, Evidence, History, Report, Saliency, TestedRun
 from apparel.evaluation import comparison, label_issues, metrics
-from apparel.evaluation.robustness import stress
+from apparel.evaluation.robustness import measure_robustness
 from apparel.explain import findings
 from apparel.models import keras_inference
 from apparel.reporting import html, plots, text
@@ -179,4 +179,4 @@ def test_broken_results_are_refused(probabilities, labels, error, words):
     if len(labels):
         images = np.zeros((len(labels), 8, 8, 1), np.float32)
         with pytest.raises(error):
-            stress.stress(lambda _: probabilities, None, images, labels, seed=0)
+            measure_robustness(lambda _: probabilities, None, images, labels, seed=0)

@@ -309,13 +309,13 @@ def stress_run(path: Path, *, data_dir: Path | None = None) -> "Robustness":
     """
     from apparel.cli import gather  # noqa: PLC0415  # seconds
     from apparel.data import splits  # noqa: PLC0415  # seconds
-    from apparel.evaluation.robustness import stress  # noqa: PLC0415  # seconds
+    from apparel.evaluation.robustness import measure_robustness  # noqa: PLC0415  # seconds
     from apparel.models import architectures, keras_inference  # noqa: PLC0415  # seconds
     from apparel.reporting import plots  # noqa: PLC0415  # seconds
 
     directory = RunDirectory.open(path)
     model, dataset = gather.load_run(directory, source=None, data_dir=data_dir)
-    robustness = stress.stress(
+    robustness = measure_robustness(
         lambda images: keras_inference.predict_probabilities(model, images),
         architectures.logits_model(model),
         splits.scale_pixels(dataset.test_images),

@@ -1,12 +1,12 @@
-"""A figure and how sure it is: the 95 % intervals that every result carries.
+"""The 95 % confidence intervals that every result carries.
 
 - Shares of images: Wilson's score interval (E. B. Wilson, "Probable Inference, the Law of
   Succession, and Statistical Inference", 1927).
 - Means over images: the normal interval of a mean.
 - Means over seeds: Student's interval ("The Probable Error of a Mean", 1908).
-- The expected calibration error: what chance alone would give, inverted (J. Neyman, 1937).
-- Everything else that is a function of how often each class was taken for each: the percentile
-  bootstrap (B. Efron, "Bootstrap Methods", 1979).
+- The expected calibration error: inversion of a test (J. Neyman, 1937).
+- All other functions of the confusion matrix: the percentile bootstrap (B. Efron, "Bootstrap
+  Methods", 1979).
 """
 
 import math
@@ -26,7 +26,7 @@ LOW_RANK, HIGH_RANK = round(0.025 * N_DRAWS), round(0.975 * N_DRAWS)
 
 
 def wilson_interval(successes: int, trials: int) -> Interval:
-    """A share and its 95 % Wilson score interval; 0 in [0, 1] where nothing was tried."""
+    """A share and its 95 % Wilson score interval; 0 in [0, 1] without trials."""
     if trials == 0:
         return Interval(0.0, 0.0, 1.0)
     share, z2 = successes / trials, Z_95**2
@@ -38,12 +38,12 @@ def wilson_interval(successes: int, trials: int) -> Interval:
 
 
 def share_interval(which: NDArray[np.bool_]) -> Interval:
-    """The share of what is true among n values, with Wilson's interval."""
+    """The share of true values, shape (n,), with Wilson's interval."""
     return wilson_interval(int(which.sum()), len(which))
 
 
 def mean_interval(values: ArrayLike) -> Interval:
-    """The mean of values of at least 0, one an image, and its normal 95 % interval."""
+    """The mean of values of at least 0, one per image, and its normal 95 % interval."""
     values = np.asarray(values, np.float64)
     mean = float(values.mean())
     half = Z_95 * float(values.std()) / np.sqrt(len(values))
@@ -51,11 +51,11 @@ def mean_interval(values: ArrayLike) -> Interval:
 
 
 def spread(values: Sequence[float], *, most: float) -> Spread:
-    """The mean of a few values of a normal distribution, its 95 % interval, and their spread.
+    """The mean of a few normally distributed values, its 95 % interval, and their deviation.
 
     Args:
         values: at least 2, each from 0 to `most`.
-        most: what a value can be at most.
+        most: the largest possible value.
     """
     mean, deviation = statistics.fmean(values), statistics.stdev(values)
     half = float(t.ppf(0.975, len(values) - 1)) * deviation / math.sqrt(len(values))
@@ -74,19 +74,19 @@ def calibration_error_interval(
 ) -> Interval:
     """The expected calibration error and its 95 % interval.
 
-    Args:
-        count: shape (b,), how many images each bin of about the same confidence holds, at least 1.
-        hits: shape (b,), how many of them were named correctly.
-        confidences: shape (b,), the sum of their confidences.
-
     Chance alone makes the error greater than 0, so resampling images would only add to it. The
     interval therefore holds every true error under which the observed one lies in the middle 95 %
-    of what chance would give (J. Neyman, "Outline of a Theory of Statistical Estimation", 1937).
-    What chance gives also depends on how the true error is spread over the bins. The interval holds
-    what it would if it were spread like the observed distances, which are too uneven, having chance
-    in them, and what it would if it were greatest at middling accuracies, where a wrong temperature
-    moves confidences most. The number of a bin's images is drawn anew, and the sum over them is
-    taken to be normal. It is widened to hold the observed error itself.
+    of its sampling distribution (J. Neyman, "Outline of a Theory of Statistical Estimation", 1937).
+    That distribution also depends on how the true error is spread over the bins. The interval is
+    the union of two: one for an error spread like the observed distances, which chance makes too
+    uneven, and one for an error that is largest at middling accuracies, where a wrong temperature
+    moves confidences most. The number of images in each bin is resampled; the sum over them is
+    taken to be normal. The interval is widened to hold the observed error itself.
+
+    Args:
+        count: shape (b,), number of images in each bin of similar confidence, at least 1.
+        hits: shape (b,), number of them that were classified correctly.
+        confidences: shape (b,), sum of their confidences.
     """
     n_images = count.sum()
     distances = np.abs(hits - confidences) / count
@@ -100,7 +100,7 @@ def calibration_error_interval(
     weights = random.multinomial(n_images, count / n_images, N_DRAWS) / n_images
 
     def true_error(spread: NDArray[np.float64], rank: int) -> float:
-        """The error under which the observed one has a rank among `N_DRAWS`, 0 to 1."""
+        """The error, 0 to 1, under which the observed one has this rank among `N_DRAWS`."""
         gaps = spread * weights
 
         def beyond(error: float) -> float:

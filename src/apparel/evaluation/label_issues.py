@@ -1,19 +1,21 @@
-"""Out-of-sample probabilities + labels → labels that are probably wrong.
+"""Find labels that are probably wrong, from out-of-sample probabilities.
 
 Confident learning (C. G. Northcutt, L. Jiang and I. L. Chuang, "Confident Learning: Estimating
-Uncertainty in Dataset Labels", 2021, arXiv 1911.00068), by cleanlab: how many images of each class
-carry the label of each other is estimated from the images on which models that never saw them are
-sure, and so many are named, those first whose label is least likely beside the likeliest other.
+Uncertainty in Dataset Labels", 2021, arXiv 1911.00068), by cleanlab: from confident predictions of
+models that never saw the images, it estimates how many images of each class carry the label of each
+other class, and lists as many, those first whose label is least likely beside the likeliest other.
 """
 
 import warnings
 from typing import Literal
 
 import numpy as np
+from cleanlab.filter import find_label_issues
+from cleanlab.rank import get_label_quality_scores
 from numpy.typing import NDArray
 
 from apparel.core.records import LabelIssues
-from apparel.evaluation.probabilities import check_probabilities
+from apparel.evaluation.metrics import check_probabilities
 
 
 def find(
@@ -29,24 +31,21 @@ def find(
         probabilities: of models that never saw the image, shape (n, k), rows sum to 1.
         labels: shape (n,), 0 to k - 1.
         class_names: k names.
-        split: which images these are.
+        split: the split of the images.
 
     Returns:
-        The suspects, the most suspicious first. None where all images have one label, and none
-        that should have a label which no image has: what such images look like is not known.
+        The most suspicious labels first. Empty where all images have the same label. A class
+        without labelled images is never suggested, as no confident example of it is known.
 
     Raises:
         DataError: the shapes do not fit, or a label is no class.
-        ApparelError: the probabilities are none.
+        ApparelError: the values are not probabilities.
     """
-    from cleanlab.filter import find_label_issues  # noqa: PLC0415  # loads pandas
-    from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415  # as above
-
     check_probabilities(probabilities, labels, len(class_names))
     ranked = []
     if len(np.unique(labels)) > 1:
         with warnings.catch_warnings():
-            # It warns of classes without images, of which the docstring above tells.
+            # It warns of classes without images; the docstring above says so.
             warnings.filterwarnings("ignore", "May not flag all label issues", UserWarning)
             ranked = find_label_issues(
                 labels,

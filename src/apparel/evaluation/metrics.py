@@ -1,11 +1,10 @@
-"""Probabilities and labels → Evaluation, with a 95 % interval on every figure.
+"""Evaluate probabilities against labels, with a 95 % interval on every metric.
 
-Shares of images (accuracy, also among the first two classes, precision and recall of a class)
-carry Wilson's interval, means over images (log loss, Brier score) the normal one. F1 and all
-averages over the classes carry the percentile bootstrap within each class: they depend on the
-confusion matrix alone, so drawing its rows from multinomial distributions is the same as drawing
-each class's images anew, and takes milliseconds. The interval of the calibration error is
-described in `intervals`.
+Shares of images (accuracy, top-2 accuracy, precision and recall of a class) carry Wilson's
+interval; means over images (log loss, Brier score) the normal one. F1 and all averages over the
+classes carry the percentile bootstrap within each class: they depend on the confusion matrix only,
+so drawing its rows from multinomial distributions equals resampling each class's images, and takes
+milliseconds. `intervals` describes the interval of the calibration error.
 """
 
 from collections.abc import Mapping
@@ -16,19 +15,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import classification_report, confusion_matrix
 
-from apparel.core.errors import DataError
+from apparel.core.errors import ApparelError, DataError
 from apparel.core.records import UNCALIBRATED, Calibration, ClassScores, Evaluation, Interval
-from apparel.evaluation.calibration import abstain, reliability, uncalibrated
+from apparel.evaluation.calibration import (
+    SMALLEST_PROBABILITY,
+    abstain,
+    reliability,
+    uncalibrated,
+)
 from apparel.evaluation.intervals import (
     mean_interval,
     percentile_interval,
     share_interval,
     wilson_interval,
 )
-from apparel.evaluation.probabilities import check_probabilities
 
 N_RESAMPLES = 2000
-_SMALLEST = float(np.finfo(np.float32).tiny)
+# The error of float32 sums over a thousand classes, and of bfloat16 softmaxes, stays below this.
+LARGEST_SUM_ERROR = 0.01
 
 
 def evaluate(
@@ -41,56 +45,62 @@ def evaluate(
     leaked: NDArray[np.bool_] | None = None,
     imbalanced: bool = False,
 ) -> Evaluation:
-    """Score probabilities against labels.
+    """Evaluate probabilities against labels.
 
     Args:
-        probabilities: shape (n, k), rows sum to 1.
+        probabilities: shape (n, k), rows sum to 1, from the calibrated model.
         labels: shape (n,), 0 to k - 1.
         class_names: k names.
-        averaged: probabilities averaged over changed copies of the images, by what they are
-            averaged over; each gives an accuracy more.
-        calibration: what was chosen on validation images; the probabilities are those of the
-            calibrated model.
-        leaked: shape (n,), which images are among the training images as well; they give an
-            accuracy more, that of the others.
-        imbalanced: whether classes differed much in size in training; then balanced accuracy,
-            which says more, comes first.
+        averaged: probabilities averaged over changed copies of the images, by the kind of change;
+            each adds an accuracy.
+        calibration: the calibration fitted on validation images.
+        leaked: shape (n,), whether each image is also a training image; adds the accuracy on the
+            others.
+        imbalanced: whether training classes differed much in size. Then balanced accuracy, which
+            says more, comes first.
 
     Returns:
-        Every figure with its interval. A class never predicted has precision 0, as in
+        Every metric with its interval. A class never predicted has precision 0, as in
         scikit-learn with `zero_division=0`.
 
     Raises:
         DataError: the shapes do not fit, or a label is no class.
-        ApparelError: the probabilities are none.
+        ApparelError: the values are not probabilities.
     """
     check_probabilities(probabilities, labels, len(class_names))
     predicted = probabilities.argmax(axis=1).astype(np.int64)
-    classes = np.arange(len(class_names))
     confusion = count_confusions(labels, predicted, len(class_names))
     per_class, averages = _scores(confusion, class_names)
     found = reliability(probabilities, labels)
+    metrics = {
+        "accuracy": _accuracy(probabilities, labels),
+        **averages,
+        "top_2_accuracy": share_interval(_is_in_top_2(probabilities, labels)),
+        "log_loss": mean_interval(_log_losses(probabilities, labels)),
+        "brier_score": mean_interval(_brier_scores(probabilities, labels)),
+        "expected_calibration_error": found.expected_calibration_error,
+    }
+    if imbalanced:
+        metrics = {"balanced_accuracy": metrics["balanced_accuracy"], **metrics}
+    for name, means in averaged.items():
+        metrics[f"accuracy_{name}_averaged"] = _accuracy(means, labels)
+    if leaked is not None and leaked.any() and not leaked.all():
+        metrics["accuracy_without_leaks"] = _accuracy(probabilities[~leaked], labels[~leaked])
     return Evaluation(
         true=labels,
         predicted=predicted,
         probabilities=probabilities,
         class_names=class_names,
         confusion=confusion,
-        metrics={
-            **_leading(_accuracy(probabilities, labels), averages, imbalanced),
-            "top_2_accuracy": share_interval(_among_first_two(probabilities, labels)),
-            "log_loss": mean_interval(_log_losses(probabilities, labels)),
-            "brier_score": mean_interval(_brier_scores(probabilities, labels)),
-            "expected_calibration_error": found.expected_calibration_error,
-            **{
-                f"accuracy_{name}_averaged": _accuracy(means, labels)
-                for name, means in averaged.items()
-            },
-            **_without_leaks(probabilities, labels, leaked),
-        },
+        metrics=metrics,
         per_class=per_class,
         report=classification_report(
-            labels, predicted, labels=classes, target_names=class_names, digits=4, zero_division=0
+            labels,
+            predicted,
+            labels=range(len(class_names)),
+            target_names=class_names,
+            digits=4,
+            zero_division=0,
         ),
         calibration=calibration,
         reliability=found,
@@ -99,44 +109,58 @@ def evaluate(
     )
 
 
-def _leading(
-    accuracy: Interval, averages: Mapping[str, Interval], imbalanced: bool
-) -> dict[str, Interval]:
-    """Put the figure first that says most."""
-    leading = {"accuracy": accuracy, **averages}
-    if imbalanced:
-        return {"balanced_accuracy": averages["balanced_accuracy"], **leading}
-    return leading
+def check_probabilities(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64], n_classes: int
+) -> None:
+    """Check that each label has a probability for every class.
 
+    Args:
+        probabilities: expected shape (n, n_classes), finite, at least 0, rows that sum to 1.
+        labels: shape (n,), expected 0 to `n_classes` - 1, n at least 1.
+        n_classes: number of classes.
 
-def _without_leaks(
-    probabilities: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    leaked: NDArray[np.bool_] | None,
-) -> dict[str, Interval]:
-    """The accuracy on images that were not trained on, where some were and others not."""
-    if leaked is None or not leaked.any() or leaked.all():
-        return {}
-    return {"accuracy_without_leaks": _accuracy(probabilities[~leaked], labels[~leaked])}
-
-
-def _accuracy(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Interval:
-    return share_interval(probabilities.argmax(axis=1) == labels)
+    Raises:
+        DataError: the shapes do not fit, or a label is no class.
+        ApparelError: the values are not probabilities.
+    """
+    if len(labels) == 0 or probabilities.shape != (len(labels), n_classes):
+        raise DataError(
+            f"{len(labels)} labels of {n_classes} classes need probabilities of shape "
+            f"({len(labels)}, {n_classes}), but they have shape {probabilities.shape}."
+        )
+    if labels.min() < 0 or labels.max() >= n_classes:
+        raise DataError(
+            f"labels must be whole numbers of 0 to {n_classes - 1}, one for each class, but go "
+            f"from {labels.min()} to {labels.max()}."
+        )
+    if not np.isfinite(probabilities).all():
+        raise ApparelError(
+            "the model gives probabilities that are not finite numbers: training diverged. "
+            "Train again with a smaller learning rate."
+        )
+    sums = probabilities.sum(axis=1, dtype=np.float64)
+    off = int(np.abs(sums - 1).argmax())
+    if abs(sums[off] - 1) > LARGEST_SUM_ERROR or probabilities.min() < 0:
+        raise ApparelError(
+            "the model gives no probabilities: those of an image must be at least 0 and sum to 1, "
+            f"but those of image {off} sum to {sums[off]:.4g} and the least of all is "
+            f"{probabilities.min():.4g}. Use a model that ends in softmax."
+        )
 
 
 def count_confusions(true: ArrayLike, predicted: ArrayLike, n_classes: int) -> NDArray[np.int64]:
-    """Count how often each class was taken for each.
+    """Compute a confusion matrix.
 
     Args:
         true: shape (n,), 0 to `n_classes` - 1.
         predicted: shape (n,), likewise.
-        n_classes: how many classes there are.
+        n_classes: number of classes.
 
     Returns:
         Shape (n_classes, n_classes); row: true class, column: predicted class.
 
     Raises:
-        DataError: the two have different shapes, or hold something else than classes.
+        DataError: the two have different shapes, or values that are not classes.
     """
     pair = np.asarray(true), np.asarray(predicted)
     for labels in pair:
@@ -151,13 +175,17 @@ def count_confusions(true: ArrayLike, predicted: ArrayLike, n_classes: int) -> N
     return confusion_matrix(*pair, labels=np.arange(n_classes)).astype(np.int64)  # type: ignore[no-any-return]  # scikit-learn publishes no types
 
 
+def _accuracy(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Interval:
+    return share_interval(probabilities.argmax(axis=1) == labels)
+
+
 def _scores(
     confusion: NDArray[np.int64], class_names: tuple[str, ...]
 ) -> tuple[tuple[ClassScores, ...], dict[str, Interval]]:
     """Scores of each class and their averages from a (k, k) confusion matrix."""
-    counts, resampled = _class_counts(confusion), _resampled_class_counts(confusion)
+    hits, called, support = counts = _class_counts(confusion)
+    resampled = _resampled_class_counts(confusion)
     values, samples = _precision_recall_f1(*counts), _precision_recall_f1(*resampled)
-    hits, called, support = counts
     per_class = tuple(
         ClassScores(
             name=name,
@@ -170,24 +198,21 @@ def _scores(
     )
     averages = {
         "balanced_accuracy": percentile_interval(
-            float(_mean_of_tested(values[1], support)), _mean_of_tested(samples[1], resampled[2])
-        )
-    } | {
-        metric: percentile_interval(float(value.mean()), sample.mean(axis=-1))
-        for metric, value, sample in zip(
-            ("precision", "recall", "f1"), values, samples, strict=True
+            float(_balanced(values[1], support)), _balanced(samples[1], support)
         )
     }
+    for name, value, sample in zip(("precision", "recall", "f1"), values, samples, strict=True):
+        averages[name] = percentile_interval(float(value.mean()), sample.mean(axis=-1))
     return per_class, averages
 
 
 def _class_counts(confusion: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
-    """How many images of each class were named rightly, were called it, and are it."""
+    """Correct predictions, predictions and images of each class."""
     return confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
 
 
 def _resampled_class_counts(confusion: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
-    """`_class_counts` of images drawn anew from each class, `N_RESAMPLES` times: shapes (…, k)."""
+    """`_class_counts` with each class's images resampled `N_RESAMPLES` times: shapes (…, k)."""
     random = np.random.default_rng(0)
     shape = (N_RESAMPLES, len(confusion))
     hits, called = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
@@ -202,9 +227,9 @@ def _resampled_class_counts(confusion: NDArray[np.int64]) -> tuple[NDArray[np.in
     return hits, called, np.broadcast_to(confusion.sum(axis=1), shape)
 
 
-def _mean_of_tested(recall: NDArray[np.float64], support: NDArray[np.int64]) -> Any:
+def _balanced(recall: NDArray[np.float64], support: NDArray[np.int64]) -> Any:
     """The mean recall of the classes that have images, over the last axis."""
-    return recall.sum(axis=-1) / (support > 0).sum(axis=-1)
+    return recall.sum(axis=-1) / np.count_nonzero(support)
 
 
 def _precision_recall_f1(
@@ -215,8 +240,16 @@ def _precision_recall_f1(
 
 
 def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Divide, with 0 where there is nothing to divide by."""
+    """The quotient, 0 where the divisor is 0."""
     return np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
+
+
+def _is_in_top_2(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether each image's true class is among the two most probable."""
+    top = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
+    return np.asarray((top == labels[:, None]).any(axis=1))
 
 
 def _log_losses(
@@ -224,7 +257,7 @@ def _log_losses(
 ) -> NDArray[np.float64]:
     """The negative log probability of each image's true class."""
     likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return -np.log(np.maximum(likelihood, _SMALLEST))
+    return -np.log(np.maximum(likelihood, SMALLEST_PROBABILITY))
 
 
 def _brier_scores(
@@ -236,11 +269,3 @@ def _brier_scores(
     """
     truth = np.eye(probabilities.shape[1])[labels]
     return np.asarray(np.square(probabilities - truth).sum(axis=1))
-
-
-def _among_first_two(
-    probabilities: NDArray[np.float32], labels: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Whether each image's true class is one of the two most probable."""
-    first = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
-    return np.asarray((first == labels[:, None]).any(axis=1))

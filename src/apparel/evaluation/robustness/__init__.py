@@ -1,1 +1,0 @@
-"""Accuracy on corrupted and attacked images."""

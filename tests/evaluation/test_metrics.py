@@ -1,0 +1,311 @@
+"""Metrics equal scikit-learn's; their intervals equal formulas written out here."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import (
+    accuracy_score,
+    brier_score_loss,
+    classification_report,
+    confusion_matrix,
+    log_loss,
+    precision_recall_fscore_support,
+    recall_score,
+    top_k_accuracy_score,
+)
+
+from apparel.core.errors import ApparelError, DataError
+from apparel.core.records import Calibration
+from apparel.evaluation.intervals import mean_interval, wilson_interval
+from apparel.evaluation.metrics import count_confusions, evaluate
+
+NAMES = ("ant", "bee", "cat", "dog")
+
+
+def made_up(n=400, n_classes=4, seed=0, skill=1.5):
+    """Probabilities that are often right, and the labels."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, n_classes, n)
+    logits = random.normal(size=(n, n_classes)) + skill * np.eye(n_classes)[labels]
+    odds = np.exp(logits)
+    return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32), labels
+
+
+def certain(predicted):
+    return np.eye(len(NAMES), dtype=np.float32)[predicted]
+
+
+def bounds(interval):
+    return interval.value, interval.low, interval.high
+
+
+def assert_equals_scikit_learn(result):
+    true, predicted = result.true, result.predicted
+    classes = range(len(result.class_names))
+    asked = {"labels": classes, "zero_division": 0}
+    expected = precision_recall_fscore_support(true, predicted, **asked)
+    found = [[s.precision.value, s.recall.value, s.f1.value, s.support] for s in result.per_class]
+    np.testing.assert_allclose(found, np.transpose(expected), rtol=1e-12)
+    macro = precision_recall_fscore_support(true, predicted, average="macro", **asked)[:3]
+    metrics = {name: interval.value for name, interval in result.metrics.items()}
+    np.testing.assert_allclose(
+        [metrics[name] for name in ("precision", "recall", "f1")], macro, rtol=1e-12
+    )
+    assert metrics["accuracy"] == pytest.approx(accuracy_score(true, predicted), rel=1e-12)
+    recall = recall_score(true, predicted, labels=np.unique(true), average="macro")
+    assert metrics["balanced_accuracy"] == pytest.approx(recall)
+    assert result.report == classification_report(
+        true, predicted, target_names=result.class_names, digits=4, **asked
+    )
+    np.testing.assert_array_equal(
+        result.confusion, confusion_matrix(true, predicted, labels=classes)
+    )
+
+
+def assert_intervals_hold_their_values(result):
+    every = [*result.metrics.values()]
+    every += [i for s in result.per_class for i in (s.precision, s.recall, s.f1)]
+    assert all(0 <= i.low <= i.value <= i.high for i in every)
+    above_one = {"log_loss", "brier_score"}
+    assert all(i.high <= 1 for name, i in result.metrics.items() if name not in above_one)
+
+
+def test_an_evaluation_has_every_metric_in_its_order():
+    probabilities, labels = made_up()
+    result = evaluate(probabilities, labels, NAMES)
+    assert list(result.metrics) == [
+        "accuracy", "balanced_accuracy", "precision", "recall", "f1", "top_2_accuracy", "log_loss",
+        "brier_score", "expected_calibration_error",
+    ]  # fmt: skip
+    assert [scores.name for scores in result.per_class] == list(NAMES)
+    assert result.probabilities is probabilities
+    again = evaluate(probabilities, labels, NAMES)
+    assert (again.metrics, again.per_class) == (result.metrics, result.per_class)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 300), st.integers(2, 40), st.integers(0, 2**32 - 1), st.floats(0, 6))
+def test_metrics_equal_scikit_learns(n, n_classes, seed, skill):
+    probabilities, labels = made_up(n, n_classes, seed, skill)
+    names = tuple(f"class {k}" for k in range(n_classes))
+    result = evaluate(probabilities, labels, names)
+    doubles = probabilities.astype(np.float64)
+    doubles /= doubles.sum(axis=1, keepdims=True)
+    asked = {"labels": range(n_classes)}
+    brier = brier_score_loss(labels, doubles, **asked, scale_by_half=False)
+    assert result.metrics["brier_score"].value == pytest.approx(brier, abs=1e-6)
+    loss = log_loss(labels, doubles, **asked)
+    assert result.metrics["log_loss"].value == pytest.approx(loss, rel=1e-5, abs=1e-6)
+    top = top_k_accuracy_score(labels, probabilities, k=2, **asked) if n_classes > 2 else 1.0
+    assert result.metrics["top_2_accuracy"] == wilson_interval(round(top * n), n)
+    assert_equals_scikit_learn(result)
+    assert_intervals_hold_their_values(result)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
+def test_any_mixture_of_right_and_wrong_equals_scikit_learn(pairs):
+    true, predicted = np.array(pairs).T
+    assert_equals_scikit_learn(evaluate(certain(predicted), true, NAMES))
+
+
+def test_a_thousand_classes_are_scored():
+    names = tuple(str(k) for k in range(1000))
+    result = evaluate(*made_up(n=3000, n_classes=1000, skill=8), names)
+    assert_equals_scikit_learn(result)
+    assert_intervals_hold_their_values(result)
+
+
+def test_balanced_accuracy_leaves_out_classes_without_images():
+    result = evaluate(certain([0, 1, 2, 2]), np.array([0, 1, 2, 0]), NAMES)
+    assert result.metrics["balanced_accuracy"].value == pytest.approx((0.5 + 1 + 1) / 3)
+
+
+def test_of_equal_probabilities_the_first_class_counts():
+    metrics = evaluate(np.full((2, 4), 0.25, np.float32), np.array([1, 2]), NAMES).metrics
+    assert (metrics["accuracy"].value, metrics["top_2_accuracy"].value) == (0, 0.5)
+
+
+def test_a_class_never_predicted_or_never_seen_counts_as_zero():
+    unseen = evaluate(certain([0, 1, 2]), np.array([0, 1, 2]), NAMES)
+    assert bounds(unseen.per_class[3].recall) == (0, 0, 1)
+    assert unseen.metrics["recall"].value == 0.75
+    uncalled = evaluate(certain([0, 0, 1, 2]), np.array([0, 3, 1, 2]), NAMES).per_class[3]
+    assert bounds(uncalled.precision) == (0, 0, 1)
+    assert (uncalled.recall.value, uncalled.f1.value, uncalled.support) == (0, 0, 1)
+
+
+def test_a_perfect_result_is_one_everywhere():
+    labels = np.repeat(range(4), 25)
+    metrics = evaluate(certain(labels), labels, NAMES).metrics
+    for name in ("precision", "recall", "f1"):
+        assert bounds(metrics[name]) == (1, 1, 1)
+    assert bounds(metrics["accuracy"]) == pytest.approx((1, 0.9630, 1), abs=1e-4)
+    assert metrics["log_loss"].value == 0
+
+
+def test_the_error_before_calibration_is_that_of_the_uncalibrated_probabilities():
+    probabilities, labels = made_up()
+    calibration = Calibration(temperature=2.0, target_accuracy=0.9, threshold=0.5, n_images=10)
+    result = evaluate(probabilities, labels, NAMES, calibration=calibration)
+    squares = probabilities.astype(np.float64) ** 2
+    squares /= squares.sum(axis=1, keepdims=True)
+    expected = evaluate(squares.astype(np.float32), labels, NAMES).metrics
+    before = result.reliability_before.expected_calibration_error
+    assert before.value == pytest.approx(expected["expected_calibration_error"].value, abs=1e-6)
+    after = result.reliability.expected_calibration_error
+    assert result.metrics["expected_calibration_error"] == after
+    assert result.calibration is calibration
+    answered = probabilities.max(axis=1) >= 0.5
+    assert result.abstention.coverage == wilson_interval(answered.sum(), len(labels))
+
+
+# -- further accuracies ------------------------------------------------------------------
+
+
+def test_averaged_probabilities_add_an_accuracy_and_change_no_other_metric():
+    probabilities, labels = made_up()
+    averaged = np.roll(probabilities, 100, axis=0)
+    metrics = dict(evaluate(probabilities, labels, NAMES, averaged={"flip": averaged}).metrics)
+    right = int((averaged.argmax(axis=1) == labels).sum())
+    assert metrics.pop("accuracy_flip_averaged") == wilson_interval(right, len(labels))
+    assert metrics == evaluate(probabilities, labels, NAMES).metrics
+
+
+@pytest.mark.parametrize("imbalanced", [False, True])
+def test_balanced_accuracy_leads_where_classes_differ_in_size(imbalanced):
+    names = list(evaluate(*made_up(), NAMES, imbalanced=imbalanced).metrics)
+    expected = ["accuracy", "balanced_accuracy"]
+    assert names[:2] == (expected[::-1] if imbalanced else expected)
+
+
+def test_the_accuracy_without_leaks_is_that_of_the_other_images():
+    probabilities, labels = made_up()
+    leaked = np.arange(400) % 5 == 0
+    metrics = evaluate(probabilities, labels, NAMES, leaked=leaked).metrics
+    right = probabilities.argmax(axis=1) == labels
+    assert metrics["accuracy_without_leaks"] == wilson_interval(int(right[~leaked].sum()), 320)
+    assert metrics["accuracy"].value == right.mean()
+
+
+@pytest.mark.parametrize("leaked", [None, np.zeros(400, bool), np.ones(400, bool)])
+def test_without_leaks_or_with_nothing_else_there_is_one_accuracy(leaked):
+    assert "accuracy_without_leaks" not in evaluate(*made_up(), NAMES, leaked=leaked).metrics
+
+
+# -- intervals -------------------------------------------------------------------------
+
+
+def test_recall_precision_and_accuracy_carry_wilsons_interval():
+    probabilities, labels = made_up()
+    result = evaluate(probabilities, labels, NAMES)
+    right = result.confusion.diagonal()
+    for k, scores in enumerate(result.per_class):
+        assert scores.recall == wilson_interval(right[k], (labels == k).sum())
+        assert scores.precision == wilson_interval(right[k], (result.predicted == k).sum())
+    assert result.metrics["accuracy"] == wilson_interval(right.sum(), len(labels))
+
+
+def test_log_loss_and_brier_score_carry_the_normal_interval_of_a_mean():
+    probabilities, labels = made_up()
+    metrics = evaluate(probabilities, labels, NAMES).metrics
+    truth = np.eye(4)[labels]
+    each = {
+        "log_loss": -np.log((probabilities * truth).sum(axis=1)),
+        "brier_score": ((probabilities - truth) ** 2).sum(axis=1),
+    }
+    for name, values in each.items():
+        assert bounds(metrics[name]) == pytest.approx(bounds(mean_interval(values)), rel=1e-6)
+
+
+def test_a_true_class_of_probability_zero_costs_a_finite_loss():
+    loss = evaluate(certain([0, 1]), np.array([1, 1]), NAMES).metrics["log_loss"]
+    smallest = 126 * math.log(2)  # the smallest normal float32 is 2 ** -126
+    assert (loss.value, loss.low) == (pytest.approx(smallest / 2), 0)
+
+
+def bootstrap_over_images(true, predicted, n_classes, n_resamples=4000):
+    """Scores of each class, shape (3, n_resamples, k), from each class's images drawn anew."""
+    random = np.random.default_rng(1)
+    chosen = np.concatenate(
+        [random.choice(np.flatnonzero(true == k), (n_resamples, (true == k).sum()))
+         for k in range(n_classes)],
+        axis=1,
+    )  # fmt: skip
+    true, predicted = true[chosen], predicted[chosen]
+    scores = []
+    for k in range(n_classes):
+        both = ((true == k) & (predicted == k)).sum(axis=1)
+        precision = both / (predicted == k).sum(axis=1)
+        recall = both / (true == k).sum(axis=1)
+        scores.append((precision, recall, 2 * precision * recall / (precision + recall)))
+    return np.transpose(scores, (1, 2, 0))
+
+
+def test_bootstrap_intervals_equal_those_from_drawing_images():
+    result = evaluate(*made_up(n=300), NAMES)
+    samples = bootstrap_over_images(result.true, result.predicted, len(NAMES))
+    quantiles = (0.025, 0.975)
+    for name, sample in zip(("precision", "recall", "f1"), samples, strict=True):
+        expected = np.quantile(sample.mean(axis=1), quantiles)
+        assert bounds(result.metrics[name])[1:] == pytest.approx(expected, abs=0.006)
+    for k, scores in enumerate(result.per_class):
+        expected = np.quantile(samples[2][:, k], quantiles)
+        assert bounds(scores.f1)[1:] == pytest.approx(expected, abs=0.012)
+
+
+# -- bad input -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ([0.5, 0.5, np.nan, 0.0], "not finite numbers: training diverged"),
+        ([0.5, 0.5, -np.inf, 0.0], "not finite numbers: training diverged"),
+        ([0.5, 0.1, 0.1, 0.1], "those of image 1 sum to 0.8"),
+        ([2.0, 1.0, 1.0, 1.0], "those of image 1 sum to 5"),
+        ([1.2, -0.2, 0.0, 0.0], "the least of all is -0.2"),
+    ],
+)
+def test_values_that_are_not_probabilities_are_refused(row, message):
+    probabilities = np.array([[0.25] * 4, row], np.float32)
+    with pytest.raises(ApparelError, match=message):
+        evaluate(probabilities, np.array([0, 1]), NAMES)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (2, 3), (2, 5), (2,), (2, 4, 1), (0, 4)])
+def test_probabilities_of_another_shape_are_refused(shape):
+    with pytest.raises(DataError, match=r"need probabilities of shape \(2, 4\)"):
+        evaluate(np.zeros(shape, np.float32), np.array([0, 1]), NAMES)
+
+
+def test_no_images_are_refused():
+    with pytest.raises(DataError, match="0 labels"):
+        evaluate(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), NAMES)
+
+
+def test_confusions_are_counted_by_true_row_and_predicted_column():
+    counts = count_confusions([0, 0, 0, 2, 1], [0, 2, 2, 1, 1], 3)
+    assert counts.tolist() == [[1, 0, 2], [0, 1, 0], [0, 1, 0]]
+    assert counts.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("true", "predicted"),
+    [
+        ([0, 1], [0, 1, 1]),
+        ([], []),
+        ([0, 3], [0, 1]),
+        ([0, 1], [-1, 1]),
+        ([0.0, 1.0], [0, 1]),
+        (["0", "1"], [0, 1]),
+        ([[0, 1]], [[0, 1]]),
+        (1, 1),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(true, predicted):
+    with pytest.raises(DataError, match=r"must be whole numbers of 0 to 2, two arrays"):
+        count_confusions(true, predicted, 3)
