@@ -176,12 +176,6 @@ def test_a_damaged_record_is_named(content, error, said, tmp_path):
         SearchFolder.resume(tmp_path).asked()
 
 
-def test_a_search_that_began_without_ray_goes_on_without_it(tmp_path):
-    SearchFolder.create(tmp_path / "s", asked()).note(networks={})
-    with pytest.raises(UsageError, match="began without --ray"):
-        tune.resume(tmp_path / "s", address="local")
-
-
 # -- the whole ----------------------------------------------------------------------------
 
 

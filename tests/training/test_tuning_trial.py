@@ -124,18 +124,6 @@ def test_a_trial_that_was_broken_off_goes_on_from_its_checkpoint(trials, capsys)
     assert (record(trials)["status"], outcome.stopped) == ("complete", False)
 
 
-def test_a_process_that_a_scheduler_ended_leaves_a_stopped_trial(trials):
-    def end(percent, accuracy):
-        raise SystemExit
-
-    with pytest.raises(SystemExit):
-        trials.run(0, CNN, end)
-    assert record(trials)["status"] == "failed"
-    trials.run(1, dict(tuning.DEFAULT), lambda percent, accuracy: True)
-    trials.end_stopped()
-    assert [trial.state for trial in read_trials(trials.folder)] == ["stopped", "complete"]
-
-
 def test_only_the_first_trial_must_fit_into_its_time(trials, monkeypatch):
     def plan(*arguments, **options):
         raise UsageError("a budget of 6 s is too short")

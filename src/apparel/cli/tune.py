@@ -10,7 +10,7 @@ from pathlib import Path
 from apparel.cli import workflow
 from apparel.core import backend, display
 from apparel.core.atomic_files import atomic_path, write_text
-from apparel.core.errors import ModelFileError, UsageError
+from apparel.core.errors import ModelFileError
 from apparel.core.records import Trial, best_trial
 from apparel.core.settings import Settings, run_command
 from apparel.core.signals import Terminated, termination_raised
@@ -61,7 +61,7 @@ def resume(
 
     Raises:
         ModelFileError: it is none, or nothing can go on from what is there.
-        UsageError: it is complete, or began without Ray and is to go on with it.
+        UsageError: it is complete.
         ApparelError: a step failed, or another process is at work on it.
         ModuleNotFoundError: Optuna is not installed.
         KeyboardInterrupt: Ctrl-C.
@@ -69,11 +69,6 @@ def resume(
     """
     folder = SearchFolder.resume(path)
     asked = folder.asked()
-    if address and not asked.ray:
-        raise UsageError(
-            f"the search {path} began without --ray and keeps its record in another way. Go on "
-            "without it."
-        )
     asked = replace(asked, ray=address or asked.ray)
     _check_packages(asked)
     named = str(data_dir) if data_dir else asked.data_dir
@@ -126,15 +121,14 @@ def _search(folder: SearchFolder, asked: Asked, source: str, data_dir: str | Non
             folder.note(networks=tuning.networks(images.plan(settings, number_format), full))
         tuning.search(seed=asked.seed, clock=clock, trials=_trials(folder, settings, images))
         return
-    from apparel.scale import cluster  # noqa: PLC0415  # an extra
-    from apparel.scale import tuning as on_ray  # noqa: PLC0415  # as above
-    from apparel.scale.silence import only_ours  # noqa: PLC0415  # as above
+    from apparel.scale import tuning as on_ray  # noqa: PLC0415  # an extra
+    from apparel.scale.cluster import connected  # noqa: PLC0415  # as above
 
-    with only_ours() as stream, cluster.connected(asked.ray) as ray:
+    with connected(asked.ray) as cluster:
         if full:
-            folder.note(networks=tuning.networks(on_ray.plan(ray, images, settings), full))
+            folder.note(networks=tuning.networks(on_ray.plan(cluster, images, settings), full))
         trials = _trials(folder, settings, images)
-        on_ray.search(seed=asked.seed, clock=clock, trials=trials, stream=stream)
+        on_ray.search(cluster, seed=asked.seed, clock=clock, trials=trials)
 
 
 def _is_new(folder: SearchFolder) -> bool:

@@ -1,32 +1,40 @@
-"""Predict on a Ray cluster: images of any number → a folder of parts with the answers."""
+"""Predict on a Ray cluster: images of any number → a folder of shards with the answers."""
 
 import json
-import logging
-import pickle
+import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
-from apparel.core.errors import ApparelError, UsageError
+from apparel.core.errors import UsageError
 from apparel.data.inputs import find_parts, is_url
 from apparel.data.parquet.apart import RowsApart
 from apparel.predict.model_file import read_model
 from apparel.predict.predictor import Predictor
 from apparel.predict.writers import check_suffix
 from apparel.reporting import text
-from apparel.runs.folder import locked
-from apparel.scale.cluster import connected, load_ray
-from apparel.scale.job import JOB, SUCCESS, Job, Record, check, missing, plan, records
-from apparel.scale.job_folder import RECORDS, JobFolder, open_folder
-from apparel.scale.progress_line import RateLine
-from apparel.scale.silence import only_ours
-from apparel.scale.worker import PartWorker, Work, raise_problem
+from apparel.scale.cluster import Task, connected, load_ray
+from apparel.scale.job import (
+    JOB,
+    RECORDS,
+    SUCCESS,
+    Job,
+    JobFolder,
+    Record,
+    plan,
+    record_name,
+    shard_name,
+)
+from apparel.scale.worker import Work, answer_shard
 
-# Nodes that are lost while workers begin there.
-_MOST_LOST_BEGINNINGS = 3
-_HERE_ONLY = ("-", "fashion-mnist:")
+# The speed is that of the recent past, so that the line follows what the cluster does.
+RECENT_SECONDS = 30.0
+# Between lines, where they go to a file.
+LINE_SECONDS = 10.0
+# Shards that are with the cluster for each processor: one at work, one that follows at once.
+_PER_CPU = 2
 
 
 def predict_at_scale(
@@ -38,28 +46,28 @@ def predict_at_scale(
     raw: bool = False,
     exact: bool = False,
 ) -> int:
-    """Classify images on a cluster, and write the answers to a folder of parts.
+    """Classify images on a cluster, and write the answers to a folder of shards.
 
-    A part that is there is whole. Called again, the command does what is missing.
+    Called again, the command does what is missing: the file of a shard is whole or absent.
 
     Args:
         model: an `.onnx` file, or a run directory.
-        paths: as `image_parts.find_parts` takes them.
-        address: of the cluster, as `cluster.connected` takes it.
-        output: the folder, a path that all nodes share or a URL; its ending tells the format of
-            the parts: .csv, .jsonl or .parquet.
+        paths: sources of images, as `inputs.find_parts` takes them.
+        address: address of the cluster, as `cluster.connected` takes it.
+        output: the folder, a path that all nodes share or a URL; its ending names the format:
+            .csv, .jsonl or .parquet.
         raw: take photos as they are, resized as a whole.
         exact: compute in float32, even where bfloat16 is faster.
 
     Returns:
-        How many images could not be read.
+        Number of images that could not be read.
 
     Raises:
         UsageError: an option makes no sense, or the folder holds something else.
         ModelFileError: the model file is missing, broken, unsafe or foreign.
         DataError: there is no such file or folder, or a table is damaged.
         DataUnavailableError: a storage refuses.
-        ApparelError: Ray is not installed, no cluster is there, a node does not fit, or a part
+        ApparelError: Ray is not installed, no cluster answers, a node does not fit, or a shard
             ends each process that works on it.
         OSError: the answers cannot be written.
     """
@@ -67,18 +75,23 @@ def predict_at_scale(
     if output is None:
         raise UsageError("--ray needs --output: the folder to write to, such as answers.parquet.")
     check_suffix(Path(output))
-    _check_reachable(paths)
-    folder = open_folder(output)
+    for path in paths:
+        if path == "-" or path.startswith("fashion-mnist:"):
+            raise UsageError(
+                f"{path} cannot be divided among workers. Give files, folders or tables, or leave "
+                "--ray out."
+            )
+    folder = JobFolder(output)
     file = read_model(model)
     runtime = Predictor(file, exact=exact).runtime
     with RowsApart() as rows:
-        parts = find_parts(paths, rows)
+        shards = find_parts(paths, rows)
     suffix = Path(output).suffix
-    job = plan(parts, suffix=suffix, model=file.content, runtime=runtime, raw=raw)
-    check(folder, job)
+    job = plan(shards, suffix=suffix, model=file.content, runtime=runtime, raw=raw)
+    job.check(folder)
     finished = folder.read(SUCCESS)
     if finished is not None:
-        return _told(json.loads(finished), output, "Already there")
+        return _report(json.loads(finished), output, "Already there")
     work = Work(
         model=file,
         runtime=runtime,
@@ -89,114 +102,115 @@ def predict_at_scale(
         job=job.text,
         session=uuid.uuid4().hex,
     )
-    return _told(_completed(job, folder, work, address), output, "Written")
+    return _report(_complete(job, folder, work, address), output, "Written")
 
 
-def _check_reachable(paths: Sequence[str]) -> None:
-    """Check that workers can have the images.
-
-    Raises:
-        UsageError: they cannot.
-    """
-    for path in paths:
-        if path == _HERE_ONLY[0] or path.startswith(_HERE_ONLY[1]):
-            raise UsageError(
-                f"{path} cannot be divided among workers. Give files, folders or tables, or leave "
-                "--ray out."
-            )
-
-
-def _completed(job: Job, folder: JobFolder, work: Work, address: str) -> Record:
+def _complete(job: Job, folder: JobFolder, work: Work, address: str) -> Record:
     """Do what is missing of a job, and mark it as done.
 
     Returns:
-        What was counted in all of it.
+        The counts of the whole job.
     """
-    with only_ours() as stream, connected(address) as ray:
+    with connected(address) as cluster:
         folder.write(JOB, job.text)
-        with nullcontext() if is_url(folder.place) else locked(Path(folder.place)):
-            folder.clean()
+        with folder.lock():
             notes = text.PredictionNotes()
-            left = missing(folder, job)
-            done = set(range(len(job.parts))) - set(left)
-            for record in records(folder, done):
-                notes.add_counts(record)
-            print(f"{len(left):,} of {len(job.parts):,} parts to do", file=stream, flush=True)
-            line = RateLine(job.n_images, notes.n_images, stream)
+            missing = job.missing(folder)
+            for number in set(range(len(job.shards))).difference(missing):
+                notes.add_counts(json.loads(folder.read(record_name(number)) or "{}"))
+            cluster.show(f"{len(missing):,} of {len(job.shards):,} shards to do")
+            line = ProgressLine(job.n_images, notes.n_images, cluster.stream)
+            shared = cluster.ray.put(work)
+            tasks = (
+                Task(shard_name(number, job.suffix), (shared, number, job.shards[number]))
+                for number in missing
+            )
             try:
-                for record in _answered(ray, job, work, left):
-                    if "problem" in record:
-                        raise_problem(record["problem"])
+                for _, record in cluster.run(answer_shard, tasks, per_cpu=_PER_CPU):
                     notes.add_counts(record)
                     line.advance(record["images"])
             finally:
                 line.close()
-            folder.clean()
-            counts = {**notes.counts(), "parts": len(job.parts)}
+            counts = {**notes.counts(), "parts": len(job.shards)}
             folder.write(SUCCESS, json.dumps(counts) + "\n")
             folder.drop(RECORDS)
     return counts
 
 
-def _answered(ray: Any, job: Job, work: Work, numbers: Sequence[int]) -> Iterator[Record]:
-    """Have parts answered by the cluster, each by a worker with one processor.
-
-    Yields:
-        What was counted in a part, as soon as it is done.
-
-    Raises:
-        ApparelError: the cluster fails.
-    """
-    if not numbers:
-        return
-    import pyarrow as pa  # noqa: PLC0415  # comes with Ray Data
-    import ray.data  # noqa: PLC0415  # an extra
-
-    context = ray.data.DataContext.get_current()
-    context.print_on_execution_start = False
-    context.max_consecutive_actor_init_deaths = _MOST_LOST_BEGINNINGS
-    for handler in logging.getLogger("ray.data").handlers:
-        if handler.name == "console":
-            handler.setLevel(logging.CRITICAL)
-    tables = [
-        pa.table({"number": [number], "part": [pickle.dumps(job.parts[number])]})
-        for number in numbers
-    ]
-    n_workers = max(min(int(ray.cluster_resources().get("CPU", 1)), len(numbers)), 1)
-    answers = ray.data.from_arrow(tables).map_batches(
-        PartWorker,
-        batch_size=1,
-        batch_format="pyarrow",
-        num_cpus=1,
-        compute=ray.data.ActorPoolStrategy(
-            min_size=1,
-            max_size=n_workers,
-            initial_size=n_workers,
-            max_tasks_in_flight_per_actor=2,
-        ),
-        fn_constructor_args=[ray.put(work)],
-    )
-    try:
-        for table in answers.iter_batches(batch_size=None, batch_format="pyarrow"):
-            for row in table.to_pylist():
-                yield json.loads(row["record"])
-    except ray.exceptions.RayError as error:
-        reason = " ".join(str(error).split())[-300:]
-        raise ApparelError(
-            f"the Ray cluster failed at work ({type(error).__name__}: {reason}). See: ray status. "
-            "Call the command again: parts that are done are kept."
-        ) from error
-
-
-def _told(counts: Record, output: str, what: str) -> int:
-    """Print what came of a job.
+def _report(counts: Record, output: str, what: str) -> int:
+    """Print the outcome of a job.
 
     Returns:
-        How many images could not be read.
+        Number of images that could not be read.
     """
     notes = text.PredictionNotes()
     notes.add_counts(counts)
-    print(f"{what}: {output}, {notes.n_images:,} images in {counts['parts']:,} parts")
+    print(f"{what}: {output}, {notes.n_images:,} images in {counts['parts']:,} shards")
     if notes.lines():
         print(notes.lines())
     return notes.n_failed
+
+
+class ProgressLine:
+    """Tells how far a job has come, on a line that a terminal rewrites and a file gets at times."""
+
+    def __init__(
+        self,
+        total: int,
+        done: int,
+        stream: TextIO,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin.
+
+        Args:
+            total: number of images of the job.
+            done: number of images that earlier commands have done.
+            stream: where the line goes.
+            clock: tells seconds.
+        """
+        self._total, self._done, self._stream, self._clock = total, done, stream, clock
+        self._recent = deque([(clock(), done)])
+        self._shown = clock()
+        self._on_terminal = stream.isatty()
+
+    def advance(self, n_images: int) -> None:
+        """Count images that are done."""
+        now = self._clock()
+        self._done += n_images
+        self._recent.append((now, self._done))
+        while len(self._recent) > 2 and self._recent[1][0] < now - RECENT_SECONDS:  # noqa: PLR2004  # a speed has two ends
+            self._recent.popleft()
+        if self._on_terminal:
+            self._stream.write(f"\r\x1b[K{self}")
+            self._stream.flush()
+        elif now - self._shown >= LINE_SECONDS:
+            self._shown = now
+            print(self, file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Clear the line of a terminal."""
+        if self._on_terminal:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+    def __str__(self) -> str:
+        """Format the line."""
+        (begin, before), (end, after) = self._recent[0], self._recent[-1]
+        rate = (after - before) / max(end - begin, 1e-9)
+        share = self._done / max(self._total, 1)
+        left = _duration((self._total - self._done) / rate) if rate else "an unknown time"
+        return (
+            f"{self._done:,} of {self._total:,} images ({share:.0%}), {rate:,.0f} images/s, "
+            f"about {left} left"
+        )
+
+
+def _duration(seconds: float) -> str:
+    """Format a duration: 8 s, 1 min 20 s, 2 h 5 min."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes_of_hour = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes_of_hour} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

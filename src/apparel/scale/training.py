@@ -1,8 +1,8 @@
 """Training on several workers of a Ray cluster, from a run's checkpoints to its last one.
 
-The workers leave nothing but checkpoints in the run directory, and the run then goes on from the
-last one, as it would if it had been broken off there. So the loss of a worker is what any end of a
-process is: all go on from the last checkpoint.
+The workers leave nothing but checkpoints in the run directory, and the run then resumes from the
+last one. So the loss of a worker is like any other end of a process: all resume from the last
+checkpoint.
 """
 
 import threading
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from functools import partial
 from io import TextIOBase
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
+from apparel.core import backend
 from apparel.core.errors import ApparelError, UsageError
 from apparel.core.records import History
 from apparel.core.settings import Recipe, Settings
 from apparel.core.validation import whole_number
 from apparel.runs.folder import CHECKPOINTS
 from apparel.runs.run_directory import RunDirectory
-from apparel.scale.cluster import connected, cpus_of_each
-from apparel.scale.silence import only_ours
+from apparel.scale.cluster import Cluster, connected
 
-# How often workers may be lost before training gives up. A node that is taken away by its cloud
-# does not count.
+# Workers may be lost this often before training gives up. A node that its cloud takes away does
+# not count.
 MOST_FAILURES = 5
 
 
@@ -33,10 +33,10 @@ class RayWorkers:
     """Trains a run on several workers.
 
     Attributes:
-        n_workers: how many.
-        address: of the cluster, as in `cluster.connected`.
-        source: of the images; every worker reads them.
-        data_dir: a folder with the data set's files.
+        n_workers: number of workers.
+        address: address of the cluster, as in `cluster.connected`.
+        source: name or path of the images; every worker reads them.
+        data_dir: folder with the data set's files.
     """
 
     n_workers: int
@@ -61,37 +61,38 @@ class RayWorkers:
         """Train until the last checkpoint says that nothing is left to do.
 
         Args:
-            directory: of a run that has begun.
+            directory: run directory of a run that has begun.
 
         Raises:
             ApparelError: there is no such cluster, it is too small, a worker cannot do its share,
                 or workers were lost too often.
         """
-        with only_ours() as stream, connected(self.address) as ray:
-            cpus = cpus_of_each(ray, self.n_workers)
+        with connected(self.address) as cluster:
+            cpus = cluster.cpus_per_task(self.n_workers)
             if cpus is None:
                 raise ApparelError(
                     f"--workers {self.n_workers} needs as many processors, and the Ray cluster has "
-                    f"{ray.cluster_resources().get('CPU', 0):.0f}. Add nodes, or ask for fewer."
+                    f"{cluster.n_cpus}. Add nodes, or ask for fewer."
                 )
-            shown = f"Training on {self.n_workers} workers of the Ray cluster, {cpus} CPUs each"
-            print(shown, file=stream, flush=True)
-            path = Path(self.source)
-            with _shown_lines(stream) as (lines, problems):
+            cluster.show(
+                f"Training on {self.n_workers} workers of the Ray cluster, {cpus} CPUs each"
+            )
+            run, source = directory.path.resolve(), Path(self.source)
+            with _messages_shown(cluster) as (messages, problems):
                 job = {
-                    "run": str(directory.path.resolve()),
-                    "source": str(path.resolve()) if path.exists() else self.source,
-                    "data_dir": str(self.data_dir.resolve()) if self.data_dir else None,
+                    "run": run,
+                    "source": str(source.resolve()) if source.exists() else self.source,
+                    "data_dir": self.data_dir.resolve() if self.data_dir else None,
                     "cpus": cpus,
-                    "lines": lines,
+                    "messages": messages,
                 }
-                _fit(self.n_workers, cpus, job, directory.path.resolve() / CHECKPOINTS)
+                _fit(self.n_workers, job, run / CHECKPOINTS)
         if problems:
             raise problems[0]
 
 
-def _fit(n_workers: int, cpus: int, job: Mapping[str, Any], storage: Path) -> None:
-    """Let Ray Train start the workers, and start them again where one is lost.
+def _fit(n_workers: int, job: dict[str, Any], storage: Path) -> None:
+    """Let Ray Train start the workers, and start them again when one is lost.
 
     Raises:
         ApparelError: they were lost too often.
@@ -101,10 +102,10 @@ def _fit(n_workers: int, cpus: int, job: Mapping[str, Any], storage: Path) -> No
 
     trainer = TensorflowTrainer(
         train_share,
-        train_loop_config=dict(job),
+        train_loop_config=job,
         scaling_config=train.ScalingConfig(
             num_workers=n_workers,
-            resources_per_worker={"CPU": cpus},
+            resources_per_worker={"CPU": job["cpus"]},
             placement_strategy="SPREAD",
         ),
         run_config=train.RunConfig(
@@ -116,67 +117,62 @@ def _fit(n_workers: int, cpus: int, job: Mapping[str, Any], storage: Path) -> No
     try:
         trainer.fit()
     except train.TrainingFailedError as error:
+        *_, last = str(error).strip().splitlines() or [type(error).__name__]
         raise ApparelError(
-            f"workers failed more than {MOST_FAILURES} times, at last with: {_last_line(error)}"
+            f"workers failed more than {MOST_FAILURES} times, at last with: {last}"
         ) from error
 
 
 def train_share(job: Mapping[str, Any]) -> None:
-    """What each worker does: its share of the training. Ray Train calls it.
+    """Train a worker's share in this process; Ray Train calls it.
 
     Args:
-        job: `run`, the run directory; `source` and `data_dir`, of the images; `cpus`; `lines`, a
-            queue that takes what is to be shown, and why a worker cannot do its share.
+        job: `run`, the run directory; `source` and `data_dir` of the images; `cpus`; and
+            `messages`, a queue that takes lines to show, or why a worker cannot do its share.
     """
     from ray import train  # noqa: PLC0415  # an extra
 
-    from apparel.core import backend  # noqa: PLC0415  # in the worker's process only
-    from apparel.training import distributed  # noqa: PLC0415  # in the worker's process only
+    from apparel.training import distributed  # noqa: PLC0415  # seconds, and in workers only
 
     context = train.get_context()
     backend.use_threads(job["cpus"])
     worker = distributed.join(context.get_world_rank(), context.get_world_size())
     try:
-        prepared = _prepared(job)
+        fit = _prepared(job["run"], job["source"], job["data_dir"])
     except ApparelError as error:
-        prepared = None
-        job["lines"].put(error)
+        fit = None
+        job["messages"].put(error)
     # A worker that gave up while others wait for it would look like one that was lost.
-    if distributed.all_agree(worker, prepared is not None) and prepared is not None:
-        shown = _Lines(job["lines"] if worker.rank == 0 else None)
+    if distributed.all_agree(worker, fit is not None) and fit is not None:
+        shown = _Lines(job["messages"] if worker.rank == 0 else None)
         with redirect_stdout(shown), redirect_stderr(shown):
-            prepared(worker=worker)
+            fit(worker=worker)
 
 
-def _prepared(job: Mapping[str, Any]) -> Callable[..., History]:
-    """Read how a run began, and make all that training needs.
+def _prepared(run: Path, source: str, data_dir: Path | None) -> Callable[..., History]:
+    """Read how a run began, and prepare its training.
 
     Returns:
-        `train.fit`, which lacks its worker.
+        `fit.fit`, which lacks its worker.
 
     Raises:
-        ApparelError: the run or its images are not there, or are others.
+        ApparelError: the run or its images are missing, or the images differ.
     """
-    from apparel.models import architectures  # noqa: PLC0415  # in the worker's process only
-    from apparel.runs import inputs  # noqa: PLC0415  # in the worker's process only
+    from apparel.models import architectures  # noqa: PLC0415  # seconds, and in workers only
+    from apparel.runs import inputs  # noqa: PLC0415  # as above
     from apparel.runs.provenance import Begun  # noqa: PLC0415  # as above
-    from apparel.training import fit  # noqa: PLC0415  # in the worker's process only
+    from apparel.training import fit  # noqa: PLC0415  # as above
 
-    path = Path(job["run"])
-    if not path.is_dir():
+    if not run.is_dir():
         raise ApparelError(
-            f"a worker does not see the run directory {path}. Put it on storage that all nodes of "
+            f"a worker does not see the run directory {run}. Put it on storage that all nodes of "
             "the cluster share, with --run-dir."
         )
-    directory = RunDirectory.open(path)
+    directory = RunDirectory.open(run)
     record = directory.settings()
     settings, recipe = Settings(**record["settings"]), Recipe(**record["recipe"])
     with redirect_stdout(_Lines(None)):
-        splits = inputs.load_splits(
-            directory,
-            source=job["source"],
-            data_dir=Path(job["data_dir"]) if job["data_dir"] else None,
-        )
+        splits = inputs.load_splits(directory, source=source, data_dir=data_dir)
     model = architectures.create(
         recipe.model_name,
         n_classes=len(record["class_names"]),
@@ -211,33 +207,29 @@ class _Lines(TextIOBase):
 
 
 @contextmanager
-def _shown_lines(stream: TextIO) -> Iterator[tuple[Any, list[ApparelError]]]:
-    """Show what workers put into a queue, as it comes.
-
-    Args:
-        stream: where to.
+def _messages_shown(cluster: Cluster) -> Iterator[tuple[Any, list[ApparelError]]]:
+    """Show the lines that workers put into a queue, as they come.
 
     Yields:
         The queue, and the problems that came through it.
     """
-    import ray  # noqa: PLC0415  # an extra
-    from ray.util.queue import Queue  # noqa: PLC0415  # as above
-    from ray.util.scheduling_strategies import (  # noqa: PLC0415  # as above
-        NodeAffinitySchedulingStrategy,
-    )
+    from ray.util.queue import Queue  # noqa: PLC0415  # an extra
 
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    ray = cluster.ray
+    here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+        ray.get_runtime_context().get_node_id(), soft=False
+    )
     queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
     problems: list[ApparelError] = []
 
     def show() -> None:
-        # Where the cluster is lost, whoever waits for the training says so.
+        # Where the cluster is lost, the call that trains raises it.
         with suppress(ray.exceptions.RayError):
-            while (line := queue.get()) is not None:
-                if isinstance(line, ApparelError):
-                    problems.append(line)
+            while (message := queue.get()) is not None:
+                if isinstance(message, ApparelError):
+                    problems.append(message)
                 else:
-                    print(line, file=stream, flush=True)
+                    cluster.show(message)
 
     thread = threading.Thread(target=show, daemon=True)
     thread.start()
@@ -248,8 +240,3 @@ def _shown_lines(stream: TextIO) -> Iterator[tuple[Any, list[ApparelError]]]:
             queue.put(None)
             thread.join(timeout=10)
             queue.shutdown()
-
-
-def _last_line(error: BaseException) -> str:
-    """What went wrong in a worker, in a line."""
-    return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__

@@ -10,6 +10,7 @@ import json
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from apparel.core.atomic_files import write_text
 from apparel.training.tuning.space import DEFAULT, suggest
-from apparel.training.tuning.trial import Report, Trials
+from apparel.training.tuning.trial import Outcome, Report, Trials
 
 JOURNAL = "optuna.log"
 CLOCK = "clock.json"
@@ -68,10 +69,6 @@ class Clock:
             return False
         return begun == 0 or self._seconds - self.tick() >= self._trial / 2
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Ray Tune keeps searchers in files: a clock that comes from one begins anew."""
-        return {**vars(self), "_before": -1.0, "_begun": -1.0, "_written": -1.0}
-
 
 def load_optuna() -> Any:
     """Import Optuna, and let it say nothing.
@@ -98,8 +95,8 @@ def search(*, seed: int, clock: Clock, trials: Trials) -> None:
     """Train trial after trial until the clock has no room for another.
 
     Args:
-        seed: of all choices.
-        clock: says whether there is room.
+        seed: random seed of all choices.
+        clock: tells whether there is room.
         trials: trains each; they may have begun in another process.
 
     Raises:
@@ -107,25 +104,18 @@ def search(*, seed: int, clock: Clock, trials: Trials) -> None:
         KeyboardInterrupt: Ctrl-C.
         Terminated: SIGTERM.
     """
-    study = _study(trials.folder)
-    states, names = load_optuna().trial.TrialState, tuple(trials.networks)
-    while True:
-        begun = study.get_trials(deepcopy=False, states=(states.RUNNING,))
-        ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
-        if not begun and not clock.has_room(len(ended)):
-            return
-        study.sampler = sampler(seed, len(ended))
-        trial = _going_on(study, begun[0]) if begun else study.ask()
-        outcome = trials.run(trial.number, suggest(trial, names), _report_to(trial, clock))
-        if outcome.stopped:
-            study.tell(trial, state=states.PRUNED)
-        else:
-            study.tell(trial, outcome.accuracy)
+    study, names = open_study(trials.folder), tuple(trials.networks)
+    for trial in each_trial(study, seed=seed, clock=clock):
+        outcome = trials.run(trial.number, suggest(trial, names), report_to(trial, clock))
+        tell(study, trial.number, outcome)
         print(outcome.line(trial.number), file=sys.stderr)
 
 
-def _study(folder: Path) -> Any:
-    """Open the record of a search, or begin one with the default setting."""
+def open_study(folder: Path) -> Any:
+    """Open Optuna's record of a search, or begin one with the default setting.
+
+    Several processes may have it open.
+    """
     optuna = load_optuna()
     journal = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
     study = optuna.create_study(
@@ -140,18 +130,57 @@ def _study(folder: Path) -> Any:
     return study
 
 
-def _going_on(study: Any, begun: Any) -> Any:
-    """The trial that another process had begun."""
+def each_trial(study: Any, *, seed: int, clock: Clock) -> Iterator[Any]:
+    """Give the trials that were interrupted, then new ones while the clock has room.
+
+    Args:
+        study: record of the search.
+        seed: random seed of all choices.
+        clock: tells whether there is room.
+
+    Yields:
+        Optuna's trials. Each is chosen by what is known when it is asked for.
+    """
+    states = load_optuna().trial.TrialState
+    for begun in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
+        study.sampler = sampler(seed, begun.number)
+        yield begun_trial(study, begun.number)
+    while True:
+        known = study.get_trials(deepcopy=False)
+        number = sum(trial.state != states.WAITING for trial in known)
+        if not clock.has_room(number):
+            return
+        study.sampler = sampler(seed, number)
+        yield study.ask()
+
+
+def begun_trial(study: Any, number: int) -> Any:
+    """Give a trial that another process has begun."""
+    begun = study.get_trials(deepcopy=False)[number]
     return load_optuna().trial.Trial(study, begun._trial_id)  # noqa: SLF001  # it has no other name
 
 
-def _report_to(trial: Any, clock: Clock) -> Report:
-    """Tell Optuna of each epoch; it says whether the trial is worth going on."""
+def tell(study: Any, number: int, outcome: Outcome) -> None:
+    """Record how a trial ended."""
+    if outcome.stopped:
+        study.tell(number, state=load_optuna().trial.TrialState.PRUNED)
+    else:
+        study.tell(number, outcome.accuracy)
+
+
+def report_to(trial: Any, clock: Clock | None = None) -> Report:
+    """Tell Optuna of each epoch, and ask it whether the trial is worth continuing.
+
+    Args:
+        trial: Optuna's.
+        clock: reads the time at each epoch; None where another process does.
+    """
 
     def report(percent: float, accuracy: float) -> bool:
-        clock.tick()
+        if clock:
+            clock.tick()
         with warnings.catch_warnings():
-            # What goes on from a checkpoint may say again what it said before.
+            # A trial that resumes from a checkpoint may report an epoch once more.
             warnings.simplefilter("ignore")
             trial.report(accuracy, int(percent))
         return not trial.should_prune()

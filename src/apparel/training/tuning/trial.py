@@ -181,12 +181,6 @@ class Trials:
                 raise KeyboardInterrupt
         return _outcome(directory)
 
-    def end_stopped(self) -> None:
-        """Record that trials were stopped early whose process a scheduler ended for it."""
-        for path in (self.folder / files.TRIALS).iterdir():
-            if RunDirectory(path).can_resume:
-                RunDirectory.resume(path).write_status("stopped")
-
 
 def _forget_graphs() -> None:
     """Free the graph of some megabytes that each trial leaves, and that refers to itself.

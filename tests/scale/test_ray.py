@@ -1,0 +1,271 @@
+"""Every command on a real Ray cluster of two nodes: the same results, whatever is lost on the way.
+
+All tests of Ray are in this file, so that one process starts one cluster for them.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from apparel.cli import main
+from apparel.core.atomic_files import PARTIAL
+from apparel.core.settings import Settings
+from apparel.data import loading
+from apparel.data.inputs import finding
+from apparel.scale import predict, training
+from apparel.scale import tuning as on_ray
+from apparel.scale.cluster import connected
+from apparel.training import tuning
+from tests.scale import trials
+from tests.scale.images import encoded, plain_rows, rows_of, write_table
+from tests.scale.trials import POOR, Counting, MadeUp
+
+pytestmark = [
+    pytest.mark.ray,
+    # Ray's parts warn of each other.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
+
+# float32, as which format is faster is measured.
+SMALL = ["--limit", "600", "--dtype", "float32", "--model", "fast"]
+
+
+def until(condition, seconds=300.0):
+    """Wait until something is true."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, condition
+        time.sleep(0.05)
+    return found
+
+
+def beside(*arguments):
+    """Run the command beside the test, whose thread starts nodes; give what waits for its code.
+
+    Ray starts nodes from the main thread alone.
+    """
+    codes = []
+    thread = threading.Thread(target=lambda: codes.append(main.main(list(map(str, arguments)))))
+    thread.start()
+
+    def code():
+        thread.join()
+        return codes[0]
+
+    return code
+
+
+# -- predict ---------------------------------------------------------------------------------
+
+
+def test_predicting_loses_nothing(two_nodes, model, tmp_path, monkeypatch, capsys):
+    from tests.scale.two_nodes import processes_named  # noqa: PLC0415  # an extra
+
+    monkeypatch.setattr(finding, "FILES", 300)
+    source = write_table(tmp_path / "t.parquet", encoded(600) * 20, group_rows=300)
+    output = tmp_path / "o.parquet"
+    code = beside("predict", model, source, "--output", output, "--ray", two_nodes.address)
+
+    def done():
+        return {path: path.stat().st_mtime_ns for path in output.glob("part-*")}
+
+    until(lambda: len(done()) >= 2)
+    os.kill(until(lambda: processes_named("ray::answer_shard"))[0], signal.SIGKILL)
+    until(lambda: len(done()) >= 6)
+    stamps = done()
+    two_nodes.replace_node()
+    assert code() == 3
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    assert rows_of(output) == plain_rows(model, [source], tmp_path)
+    assert not [path for path in output.iterdir() if path.name.endswith(PARTIAL)]
+    printed = capsys.readouterr()
+    assert f"Written: {output}, 12,000 images in 40 shards\n" in printed.out
+    assert "raylet" not in printed.out + printed.err
+
+
+def test_an_error_of_a_worker_ends_the_job(two_nodes, model, table, tmp_path, capsys, monkeypatch):
+    find = predict.find_parts
+
+    def changed(*arguments):
+        found = find(*arguments)
+        write_table(table, [b"x"] * 20, group_rows=4)  # after the job was planned
+        return found
+
+    monkeypatch.setattr(predict, "find_parts", changed)
+    call = model, table, "--output", tmp_path / "o.csv", "--ray", two_nodes.address
+    assert main.main(["predict", *map(str, call)]) == 3
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"apparel: {table} ")
+
+
+# -- run --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """The run directory of the plain command with as many threads as a worker has."""
+    run = tmp_path_factory.mktemp("plain") / "run"
+    subprocess.run(
+        [sys.executable, "-m", "apparel", "run", *SMALL, "--epochs", "2", "--seed", "3",
+         "--run-dir", run],
+        env={**os.environ, "TF_NUM_INTRAOP_THREADS": "1"},
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return run
+
+
+def weights(run):
+    return json.loads((run / "settings.json").read_text())["weights_sha256"]
+
+
+def checkpoints(run):
+    return sorted(path.name for path in (run / "checkpoints").glob("*.safetensors"))
+
+
+def assert_same(run, other):
+    """Assert that two runs are the same but for the seconds."""
+    assert weights(run) == weights(other)
+    assert (run / "metrics.json").read_text() == (other / "metrics.json").read_text()
+    history, others = (
+        [line.rpartition(",")[0] for line in (each / "history.csv").read_text().splitlines()]
+        for each in (run, other)
+    )
+    assert history == others
+
+
+def test_one_worker_gives_what_the_plain_run_gives(two_nodes, plain, tmp_path, capsys):
+    run = tmp_path / "one"
+    arguments = [*SMALL, "--epochs", "2", "--seed", "3", "--workers", "1"]
+    on = ["--ray", two_nodes.address, "--run-dir", str(run)]
+    assert main.main(["run", *arguments, *on]) == 0
+    assert "epoch 2/2" in capsys.readouterr().err
+    assert_same(run, plain)
+
+    # What Ray's workers do, here: the run is at its end.
+    model, splits, *_ = training._prepared(run, "fashion-mnist", None).args
+    assert len(splits.training) == 540
+    assert model.count_params() > 0
+
+
+def test_a_lost_worker_and_a_lost_node_change_nothing_in_training(two_nodes, tmp_path):
+    from tests.scale.two_nodes import processes_named  # noqa: PLC0415  # an extra
+
+    arguments = ["run", *SMALL, "--epochs", "16", "--batch-size", "128",
+                 "--workers", "2", "--ray", two_nodes.address, "--run-dir"]  # fmt: skip
+    calm, troubled = tmp_path / "calm", tmp_path / "troubled"
+    assert main.main([*arguments, str(calm)]) == 0
+    code = beside(*arguments, troubled)
+    until(lambda: len(checkpoints(troubled)) == 2)
+    os.kill(processes_named("ray::RayTrainWorker")[0], signal.SIGKILL)
+    first = checkpoints(troubled)[-1]
+    until(lambda: checkpoints(troubled)[-1] > first)
+    assert not (troubled / "metrics.json").exists()
+    two_nodes.replace_node()
+    assert code() == 0
+    assert_same(troubled, calm)
+
+
+def test_seeds_are_the_plain_runs_although_workers_and_a_node_are_lost(
+    two_nodes, plain, tmp_path, capsys
+):
+    from tests.scale.two_nodes import processes_named  # noqa: PLC0415  # an extra
+
+    runs = tmp_path / "seeds"
+    arguments = [*SMALL, "--epochs", "2", "--seeds", "2", "--seed", "3"]
+    code = beside("run", *arguments, "--ray", two_nodes.address, "--run-dir", runs)
+    until(lambda: checkpoints(runs / "seed-3"))
+    for pid in processes_named("ray::run_in_worker"):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: any((runs / f"seed-{seed}" / "history.csv").exists() for seed in (3, 4)))
+    two_nodes.replace_node()
+    assert code() == 0
+    printed = capsys.readouterr().out
+    assert_same(runs / "seed-3", plain)
+    record = json.loads((runs / "seeds.json").read_text())
+    assert record["status"] == "complete"
+    accuracies = record["results"]["measures"]["accuracy"]["values"]
+    for seed, accuracy in zip((3, 4), accuracies, strict=True):
+        metrics = json.loads((runs / f"seed-{seed}" / "metrics.json").read_text())
+        assert accuracy == metrics["accuracy"]["value"]
+        assert f"seed {seed:<13} {accuracy:.4f}" in printed
+
+
+# -- tune -------------------------------------------------------------------------------------
+
+
+def log(folder, what):
+    """The entries of a kind in the log of trials."""
+    lines = (folder / "log").read_text().splitlines() if (folder / "log").exists() else []
+    return [entry for entry in map(json.loads, lines) if entry[0] == what]
+
+
+@pytest.fixture
+def _trials_travel():
+    """Workers need not find the file of the trials."""
+    from ray import cloudpickle  # noqa: PLC0415  # an extra
+
+    cloudpickle.register_pickle_by_value(trials)
+    yield
+    cloudpickle.unregister_pickle_by_value(trials)
+
+
+@pytest.mark.usefixtures("_trials_travel")
+def test_a_search_loses_nothing(two_nodes, tmp_path, capsys):
+    def search():
+        with connected(two_nodes.address) as cluster:
+            clock = Counting(tmp_path, 7)
+            on_ray.search(cluster, seed=3, clock=clock, trials=MadeUp(tmp_path, seconds=0.3))
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    until((tmp_path / "state-0").exists)  # within the first trial
+    _, killed, _, parameters, pid = log(tmp_path, "begin")[0]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: len(log(tmp_path, "end")) >= 2)
+    two_nodes.replace_node()
+    thread.join()
+    study = tuning.open_study(tmp_path)
+    assert all(trial.state.is_finished() for trial in study.get_trials())
+    ended = [number for _, number, *_ in log(tmp_path, "end")]
+    assert sorted(ended) == list(range(7))  # no finished trial is repeated
+    first, again, *_ = [entry for entry in log(tmp_path, "begin") if entry[1] == killed]
+    assert (first[2], again[2] > 0) == (0, True)  # it goes on where it was
+    assert again[3] == parameters
+    assert study.trials[0].params == dict(tuning.DEFAULT)
+    assert study.trials[POOR].state.name == "PRUNED"
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    lines = printed.err.splitlines()
+    assert all(line.startswith("trial ") for line in lines)
+    assert sorted(int(line.split()[1][:-1]) for line in lines) == list(range(7))
+
+
+def test_real_images_reach_a_worker_that_measures(two_nodes):
+    settings = Settings(budget=300.0, limit=200)
+    dataset = loading.load("fashion-mnist", **settings.of_data)
+    images = tuning.trial_images(dataset, settings, source="fashion-mnist", data_dir=None)
+    with connected(two_nodes.address) as cluster:
+        plan = on_ray.plan(cluster, images, settings)
+    assert plan.passes > 0
+
+
+# -- files for clusters -----------------------------------------------------------------------
+
+
+def test_the_cluster_file_of_the_docs_is_one_that_ray_takes():
+    from ray.autoscaler._private.util import prepare_config, validate_config  # noqa: PLC0415
+
+    page = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text(encoding="utf-8")
+    first, *_ = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    cluster = yaml.safe_load(first)
+    validate_config(prepare_config(cluster))
+    assert cluster["available_node_types"]["head"]["resources"] == {"CPU": 0}
