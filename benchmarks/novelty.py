@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from apparel.data import loading, stratify
+from apparel.data import loading
+from apparel.data.splits import stratified_split
 from apparel.evaluation import intervals
 from apparel.models import novelty
 
@@ -76,7 +77,7 @@ def main() -> None:
         "numpy": np.__version__,
     }
     for seed in SEEDS:
-        training, validation = stratify.stratified_split(dataset.train_labels, share=0.1, seed=seed)
+        training, validation = stratified_split(dataset.train_labels, share=0.1, seed=seed)
         started = time.perf_counter()
         learnt = novelty.fit(unit, training, validation, seed=seed)
         seconds = time.perf_counter() - started

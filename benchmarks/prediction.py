@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from apparel.core import backend
-from apparel.data.sources.fashion_mnist_part import load_part
+from apparel.data.sources.fashion_mnist import load_part
 from apparel.predict.predictor import Predictor
 from benchmarks.read_folder import write_images
 from benchmarks.record import FOLDER, measure

@@ -24,7 +24,7 @@ from PIL import Image
 
 from apparel.core.errors import DataUnavailableError
 from apparel.data import loading
-from apparel.data.decoded import decode_files
+from apparel.data.image_files import decode_files
 
 N_IMAGES = 70_000
 

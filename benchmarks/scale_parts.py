@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from apparel.data.inputs import finding
+from apparel.data.inputs import shards
 from apparel.scale.cluster import HERE, connected
 from apparel.scale.predict import predict_at_scale
 from benchmarks.record import FOLDER, measure, save
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="an .onnx file, or a run directory")
     parser.add_argument("--parts", type=int, default=3000)
     asked = parser.parse_args()
-    finding.FILES = 1
+    shards.FILES = 1
     draw = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as temporary, connected(HERE):
         folder = Path(temporary, "images")

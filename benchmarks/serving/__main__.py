@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from apparel.data.sources.fashion_mnist_part import load_part
+from apparel.data.sources.fashion_mnist import load_part
 from benchmarks.record import FOLDER, measure
 from benchmarks.serving import hostile, load, requests
 from benchmarks.serving.server import Server, serving

@@ -28,11 +28,10 @@ import numpy as np
 from PIL import Image
 
 from apparel.core.errors import DataUnavailableError
-from apparel.data.decoded import decode_files
+from apparel.data.image_files import decode_files
 from apparel.data.sources.fashion_mnist import FILES, keras_cache, keras_home, load_images
-from apparel.data.sources.keras_cache import LOGGER, ensure_cached
-from apparel.data.sources.known_files import KnownFile
-from apparel.data.sources.places import folder_source
+from apparel.data.sources.keras_cache import LOGGER, KnownFile, ensure_cached
+from apparel.data.sources.mirrors import folder_mirror
 
 # Bytes at the beginning and the end, which have headers and checksums: half of the flips go there.
 EDGE = 64
@@ -111,7 +110,7 @@ def _in_the_cache(scratch: Path, folder: Path, file: KnownFile, damaged: bytes) 
     """A damaged file in the cache is replaced, and nothing wrong stays."""
     cache = _emptied(scratch / "cache")
     (cache / file.name).write_bytes(damaged)
-    ensure_cached(cache, [file], [folder_source("right", folder)], title="", remedy="")
+    ensure_cached(cache, [file], [folder_mirror("right", folder)], title="", remedy="")
     return _state(cache, file, damaged, right=(folder / file.name).read_bytes())
 
 
@@ -119,14 +118,14 @@ def _in_a_source(scratch: Path, folder: Path, file: KnownFile, damaged: bytes) -
     """A damaged file in a source does not enter the cache, whether or not there is another."""
     cache, source = _emptied(scratch / "cache"), _emptied(scratch / "source")
     (source / file.name).write_bytes(damaged)
-    places = [folder_source("damaged", source)]
+    places = [folder_mirror("damaged", source)]
     try:
         ensure_cached(cache, [file], places, title="", remedy="")
         outcome = _state(cache, file, damaged, right=(folder / file.name).read_bytes())
     except DataUnavailableError as error:
         outcome = "caught" if error.exit_code == 5 and not any(cache.iterdir()) else "half a file"  # noqa: PLR2004  # as the README says
     if outcome == "caught":
-        places.append(folder_source("right", folder))
+        places.append(folder_mirror("right", folder))
         ensure_cached(cache, [file], places, title="", remedy="")
         return _state(cache, file, damaged, right=(folder / file.name).read_bytes())
     return outcome

@@ -38,21 +38,20 @@ from apparel.core.records import (
 from apparel.core.settings import Plan, Recipe, Settings, options
 from apparel.core.validation import whole_number
 from apparel.data import loading
-from apparel.data.arrays import from_arrays
+from apparel.data.arrays import (
+    as_unit_images,
+    encode_labels,
+    from_arrays,
+    image_shape,
+    is_prepared,
+    one_hot,
+    without_grey_axis,
+)
 from apparel.data.image_table import splits_table
 from apparel.data.loading import Source
 from apparel.data.quality import screening
 from apparel.data.sources import fashion_mnist
-from apparel.data.splits import (
-    as_unit_images,
-    encode_labels,
-    image_shape,
-    is_prepared,
-    one_hot,
-    prepare,
-    split,
-    without_grey_axis,
-)
+from apparel.data.splits import prepare, split
 from apparel.evaluation import calibration, metrics
 from apparel.explain import findings as findings_module
 from apparel.explain import glossary, saliency

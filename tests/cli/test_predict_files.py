@@ -14,7 +14,7 @@ from PIL import Image
 from apparel.cli import predict as command
 from apparel.core.errors import DataError
 from apparel.data.sources import fashion_mnist
-from apparel.data.sources.fashion_mnist_part import load_part
+from apparel.data.sources.fashion_mnist import load_part
 from tests import made_model
 from tests.made_model import MadeModel
 

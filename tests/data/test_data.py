@@ -9,7 +9,7 @@ import pytest
 from apparel.core.errors import DataError, UsageError
 from apparel.core.records import Dataset
 from apparel.data import arrays, loading
-from apparel.data.limit import limit_images
+from apparel.data.selection import limit_images
 from apparel.data.sources import fashion_mnist
 
 NAMES = ("a", "b", "c")

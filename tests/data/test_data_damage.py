@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from benchmarks.torture import data_damage
 
-from apparel.data.sources import known_files
-from apparel.data.sources.known_files import KnownFile
+from apparel.data.sources import keras_cache
+from apparel.data.sources.keras_cache import KnownFile
 from tests.data.test_idx import idx
 
 RANDOM = np.random.default_rng(0)
@@ -51,6 +51,6 @@ def test_no_flip_or_cut_of_the_decoded_images_gives_other_pixels() -> None:
 
 
 def test_the_search_sees_a_cache_that_believes_everything(tmp_path, files, monkeypatch) -> None:
-    monkeypatch.setattr(known_files, "_check_content", lambda *_: None)
+    monkeypatch.setattr(keras_cache, "_check_content", lambda *_: None)
     found = data_damage.known_files(tmp_path, files, flips=20, cuts=5)
     assert len(found.wrong) > 15

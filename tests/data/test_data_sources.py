@@ -19,9 +19,9 @@ import pytest
 
 from apparel.core import backend
 from apparel.core.errors import ApparelError, DataUnavailableError
-from apparel.data.sources import apt, fashion_mnist, keras_cache
-from apparel.data.sources.known_files import KnownFile
-from apparel.data.sources.places import Source, SourceError, folder_source, keras_source, tempfile
+from apparel.data.sources import fashion_mnist, keras_cache, mirrors
+from apparel.data.sources.keras_cache import KnownFile
+from apparel.data.sources.mirrors import Mirror, MirrorError, folder_mirror, keras_mirror, tempfile
 
 CONTENT = {"one.gz": b"first " * 500, "two.gz": bytes(range(256)) * 4}
 FILES = tuple(
@@ -40,7 +40,7 @@ def put(folder: Path, **changed: bytes | None) -> Path:
     return folder
 
 
-def fill(home: Path, *places: Source, files: Sequence[KnownFile] = FILES) -> None:
+def fill(home: Path, *places: Mirror, files: Sequence[KnownFile] = FILES) -> None:
     keras_cache.ensure_cached(home, files, places, title="The set", remedy="  do this")
 
 
@@ -49,24 +49,24 @@ def held(folder: Path) -> dict[str, bytes]:
     return {path.name: gzip.decompress(path.read_bytes()) for path in folder.iterdir()}
 
 
-def named(folder: Path) -> Source:
-    return folder_source("the folder", folder)
+def named(folder: Path) -> Mirror:
+    return folder_mirror("the folder", folder)
 
 
 def never(_wanted: Sequence[str]) -> Iterator[Path]:
     raise AssertionError("this source should not have been opened")
 
 
-def failing(error: BaseException) -> Source:
+def failing(error: BaseException) -> Mirror:
     @contextmanager
     def fail(_wanted: Sequence[str]) -> Iterator[Path]:
         raise error
         yield
 
-    return Source("the failing source", fail)
+    return Mirror("the failing source", fail)
 
 
-UNTOUCHED = Source("untouched", never)
+UNTOUCHED = Mirror("untouched", never)
 BOMB = gzip.compress(bytes(5_000_000))
 FAULTS = {
     "cut": (gzip.compress(CONTENT["one.gz"])[:-12], "is cut short"),
@@ -167,7 +167,7 @@ def test_the_message_lists_every_source(tmp_path: Path) -> None:
             home,
             named(tmp_path / "nowhere"),
             named(put(tmp_path / "a", one=None, two=b"x")),
-            failing(SourceError("no\n network")),
+            failing(MirrorError("no\n network")),
             failing(OSError(errno.EIO, "disk on fire")),
         )
     assert caught.value.exit_code == 5
@@ -290,7 +290,7 @@ def test_the_keras_download(
 ) -> None:
     keras = FakeKeras(serve)
     monkeypatch.setattr(backend, "load_keras", lambda: keras)
-    fill(tmp_path / "cache", keras_source("https://host.invalid/"), UNTOUCHED)
+    fill(tmp_path / "cache", keras_mirror("https://host.invalid/"), UNTOUCHED)
     assert held(tmp_path / "cache") == CONTENT
     assert keras.timeout == 30
     assert socket.getdefaulttimeout() is None
@@ -298,7 +298,7 @@ def test_the_keras_download(
     assert out == ""
     assert "Downloading https://host.invalid/one.gz\n" in err
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    fill(tmp_path / "second", keras_source("https://host.invalid/"))
+    fill(tmp_path / "second", keras_mirror("https://host.invalid/"))
     out, err = capsys.readouterr()
     assert out == ""
     assert "bar of https://host.invalid/one.gz\n" in err
@@ -313,10 +313,10 @@ def test_the_keras_download_fails(
 
     monkeypatch.setattr(backend, "load_keras", lambda: FakeKeras(fail))
     monkeypatch.setattr(tempfile, "tempdir", str(put(tmp_path / "t", one=None, two=None)))
-    fill(tmp_path / "c", keras_source("https://host.invalid/"), named(put(tmp_path / "a")))
+    fill(tmp_path / "c", keras_mirror("https://host.invalid/"), named(put(tmp_path / "a")))
     assert held(tmp_path / "c") == CONTENT
     with pytest.raises(DataUnavailableError, match=f"Keras's download: {error}"):
-        fill(tmp_path / "d", keras_source("https://host.invalid/"))
+        fill(tmp_path / "d", keras_mirror("https://host.invalid/"))
     assert socket.getdefaulttimeout() is None
     assert list((tmp_path / "t").iterdir()) == []
 
@@ -331,7 +331,7 @@ def test_a_bug_or_interrupt_in_the_download_passes(
     monkeypatch.setattr(backend, "load_keras", lambda: FakeKeras(fail))
     monkeypatch.setattr(tempfile, "tempdir", str(put(tmp_path / "t", one=None, two=None)))
     with pytest.raises(type(error)):
-        fill(tmp_path / "c", keras_source("https://host.invalid/"))
+        fill(tmp_path / "c", keras_mirror("https://host.invalid/"))
     assert list((tmp_path / "t").iterdir()) == []
 
 
@@ -375,7 +375,7 @@ def fake_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 NO_LISTS = "[ -e {folder}/updated ] || {{ echo 'E: Unable to locate package'; exit 100; }}"
-PACKAGE = apt.apt_source("some-data", "usr/data")
+PACKAGE = mirrors.apt_mirror("some-data", "usr/data")
 
 
 def test_apt(tmp_path: Path, fake_apt, capfd: pytest.CaptureFixture[str]) -> None:
@@ -411,7 +411,7 @@ def test_apt_fails(tmp_path: Path, fake_apt) -> None:
 
 def test_apt_hangs(tmp_path: Path, fake_apt, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_apt("exec sleep 60")
-    monkeypatch.setattr(apt, "DOWNLOAD_SECONDS", 0.2)
+    monkeypatch.setattr(mirrors, "DOWNLOAD_SECONDS", 0.2)
     with pytest.raises(DataUnavailableError, match="apt-get took longer than 0 seconds"):
         fill(tmp_path / "cache", PACKAGE)
 
@@ -430,7 +430,7 @@ def test_apt_is_interrupted(tmp_path: Path, fake_apt, monkeypatch: pytest.Monkey
         started.append(process)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(apt, "_follow", interrupt)
+    monkeypatch.setattr(mirrors, "_follow", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fill(tmp_path / "cache", PACKAGE)
     assert started[0].returncode == -9
@@ -444,7 +444,7 @@ def test_no_apt_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def names(home: Path, data_dir: str | None = None) -> list[str]:
-    found = fashion_mnist.find_sources(home, home / fashion_mnist.CACHE_SUBFOLDER, data_dir)
+    found = fashion_mnist.find_mirrors(home, home / fashion_mnist.CACHE_SUBFOLDER, data_dir)
     return [source.name.partition(" (")[0] for source in found]
 
 
@@ -462,9 +462,9 @@ def test_the_order_of_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("APPAREL_DATA_DIR", str(tmp_path / "b"))
     assert names(tmp_path) == ["the folder you named", *REST]
     home = tmp_path / fashion_mnist.CACHE_SUBFOLDER
-    found = fashion_mnist.find_sources(tmp_path, home, tmp_path / "a")
+    found = fashion_mnist.find_mirrors(tmp_path, home, tmp_path / "a")
     assert found[0].name == f"the folder you named ({tmp_path / 'a'})"
-    found = fashion_mnist.find_sources(tmp_path, tmp_path / "elsewhere", None)
+    found = fashion_mnist.find_mirrors(tmp_path, tmp_path / "elsewhere", None)
     assert found[0].name == f"Keras's home, read-only ({home})"
 
 
@@ -505,7 +505,7 @@ def test_load_fills_the_cache_of_keras(tmp_path: Path, monkeypatch: pytest.Monke
 def test_load_reports_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keras = backend.load_keras()
     monkeypatch.setattr(keras.src.backend.config, "_KERAS_DIR", str(tmp_path))
-    monkeypatch.setattr(fashion_mnist, "find_sources", lambda *_: ())
+    monkeypatch.setattr(fashion_mnist, "find_mirrors", lambda *_: ())
     monkeypatch.setattr(fashion_mnist.shutil, "which", lambda _: "/usr/bin/apt-get")
     with pytest.raises(DataUnavailableError) as caught:
         fashion_mnist.load_fashion_mnist()
@@ -530,7 +530,7 @@ def small_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         for name, content in contents.items()
     )
     monkeypatch.setattr(fashion_mnist, "FILES", known)
-    monkeypatch.setattr(fashion_mnist, "find_sources", lambda *_: [named(tmp_path)])
+    monkeypatch.setattr(fashion_mnist, "find_mirrors", lambda *_: [named(tmp_path)])
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
     return arrays

@@ -19,12 +19,11 @@ from PIL import Image
 
 from apparel.core.errors import ApparelError
 from apparel.data import decode as decode_module
-from apparel.data import decoding
+from apparel.data import image_files
 from apparel.data.decode import decode, opening, processes, read, tasks
-from apparel.data.decoded import decode_encoded, decode_files
-from apparel.data.npy import ImageWriter
+from apparel.data.image_files import decode_encoded, decode_files
+from apparel.data.pixel_cache import ImageWriter
 
-REPOSITORY = Path(__file__).parents[2]
 RANDOM = np.random.default_rng(0)
 
 
@@ -62,7 +61,7 @@ def cache(tmp_path):
 @pytest.fixture
 def in_processes(monkeypatch):
     """Read few files like many."""
-    monkeypatch.setattr(decoding, "FEWEST_FOR_PROCESSES", 0)
+    monkeypatch.setattr(image_files, "FEWEST_FOR_PROCESSES", 0)
     monkeypatch.setattr(tasks, "MOST_FILES_AT_ONCE", 3)
 
 
@@ -95,7 +94,7 @@ def look(folder, cache, paths, image_size=None):
 
 
 def test_many_files_are_read_in_their_order_by_several_processes(folder, cache, capsys):
-    images = noise(decoding.FEWEST_FOR_PROCESSES + 123, 6, 5)
+    images = noise(image_files.FEWEST_FOR_PROCESSES + 123, 6, 5)
     found = look(folder, cache, save(folder, images))
     np.testing.assert_array_equal(found.pixels, images[..., np.newaxis])
     np.testing.assert_array_equal(found.positions, np.arange(len(images)))
@@ -261,7 +260,7 @@ def test_a_broken_first_file_costs_no_second_reading(folder, cache, monkeypatch)
         modes.append(task.mode)
         return tasks.read_task(task)
 
-    monkeypatch.setattr(decoding, "read_task", noted)
+    monkeypatch.setattr(image_files, "read_task", noted)
     assert look(folder, cache, paths).pixels.shape == (5, 20, 30, 1)
     assert modes == ["alike"]
 
@@ -308,7 +307,7 @@ def known(folder, cache):
 def test_what_is_in_the_cache_is_not_decoded_again(folder, cache, known, monkeypatch, capsys):
     paths, first = known
     capsys.readouterr()
-    monkeypatch.setattr(decoding, "read_task", never)
+    monkeypatch.setattr(image_files, "read_task", never)
     same(first, look(folder, cache, paths))
     same(first, look(str(folder), cache, [os.fsencode(path) for path in paths], None))
     assert capsys.readouterr() == ("", "")
@@ -317,7 +316,7 @@ def test_what_is_in_the_cache_is_not_decoded_again(folder, cache, known, monkeyp
 def test_a_moved_folder_is_known_again(folder, cache, known, monkeypatch):
     paths, first = known
     moved = folder.rename(folder.with_name("moved"))
-    monkeypatch.setattr(decoding, "read_task", never)
+    monkeypatch.setattr(image_files, "read_task", never)
     same(first, look(moved, cache, [moved / path.name for path in paths]))
 
 
@@ -365,7 +364,7 @@ def test_whatever_may_change_the_result_is_noticed(folder, cache, known, change,
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 31)
     elif change == "missing":
         paths[1].unlink()
-    monkeypatch.setattr(decoding, "read_task", never)
+    monkeypatch.setattr(image_files, "read_task", never)
     with pytest.raises(AssertionError, match="from the cache"):
         look(folder, cache, paths, image_size)
 
@@ -496,7 +495,7 @@ def test_what_is_damaged_is_removed_even_if_nothing_replaces_it(
     (path,) = (cache / kind).iterdir()
     path.unlink()
     path.touch()
-    monkeypatch.setattr(decoding, "read_task", never)
+    monkeypatch.setattr(image_files, "read_task", never)
     with pytest.raises(AssertionError, match="from the cache"):
         look(folder, cache, paths)
     assert not path.exists()
@@ -560,7 +559,7 @@ def test_a_full_disk_is_explained_and_leaves_nothing(folder, cache, monkeypatch)
 
 @pytest.mark.parametrize(("bytes_at_once", "fewest"), [(1, 500), (200, 0), (1 << 22, 500)])
 def test_encoded_images_are_read_like_files(folder, cache, bytes_at_once, fewest, monkeypatch):
-    monkeypatch.setattr(decoding, "FEWEST_FOR_PROCESSES", fewest)
+    monkeypatch.setattr(image_files, "FEWEST_FOR_PROCESSES", fewest)
     monkeypatch.setattr(tasks, "MOST_BYTES_AT_ONCE", bytes_at_once)
     paths = save(folder, [*noise(4, 6, 5), *noise(4, 9, 7, 3)])
     paths[3].write_bytes(b"no image")
@@ -591,14 +590,14 @@ SCRIPT = """
 import hashlib, signal, sys, time
 from pathlib import Path
 from apparel.data import decode as decode_module
-from apparel.data import decoding
-from apparel.data.decoded import decode_files
-from apparel.decode import tasks
-from tests import test_decoded
+from apparel.data import image_files
+from apparel.data.image_files import decode_files
+from apparel.data.decode import tasks
+from tests.data import test_decoded
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests' parent ignores it
-decoding.FEWEST_FOR_PROCESSES, tasks.MOST_FILES_AT_ONCE = 0, 3
+image_files.FEWEST_FOR_PROCESSES, tasks.MOST_FILES_AT_ONCE = 0, 3
 if len(sys.argv) > 3:
-    decoding.read_task = getattr(test_decoded, sys.argv[3])
+    image_files.read_task = getattr(test_decoded, sys.argv[3])
     tasks.MOST_FILES_AT_ONCE = 300
 folder = Path(sys.argv[1])
 found = decode_files(
@@ -618,7 +617,7 @@ def start(folder, cache):
         programs.append(
             subprocess.Popen(
                 [sys.executable, script, folder, cache, *how],
-                env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -696,7 +695,7 @@ def test_a_file_that_kills_its_process_is_named_and_the_others_read(
     paths = save(folder, images)
     for k in (4, 5, 17):
         paths[k] = paths[k].rename(folder / f"killer{k}.png")
-    monkeypatch.setattr(decoding, "read_task", read_or_die)
+    monkeypatch.setattr(image_files, "read_task", read_or_die)
     found = look(folder, cache, paths)
     good = np.delete(np.arange(20), [4, 5, 17])
     np.testing.assert_array_equal(found.positions, good)
@@ -704,7 +703,7 @@ def test_a_file_that_kills_its_process_is_named_and_the_others_read(
     assert list(found.problems) == [4, 5, 17]
     for k, why in found.problems.items():
         assert why.startswith(f"killer{k}.png kills the process that reads it")
-    monkeypatch.setattr(decoding, "read_task", never)
+    monkeypatch.setattr(image_files, "read_task", never)
     same(found, look(folder, cache, paths))
 
 
@@ -713,7 +712,7 @@ def test_a_machine_on_which_processes_die_is_not_blamed_on_files(
 ):
     paths = [path.rename(folder / f"killer{path.name}") for path in save(folder, noise(9, 6, 5))]
     monkeypatch.setattr(processes, "MOST_CRASHES", 2)
-    monkeypatch.setattr(decoding, "read_task", read_or_die)
+    monkeypatch.setattr(image_files, "read_task", read_or_die)
     with pytest.raises(ApparelError, match="More than 2 files killed") as caught:
         look(folder, cache, paths)
     assert f"The last one: {paths[2].name} kills" in str(caught.value)
@@ -721,7 +720,7 @@ def test_a_machine_on_which_processes_die_is_not_blamed_on_files(
 
 
 def test_a_mistake_of_ours_is_not_taken_for_a_broken_file(folder, cache, in_processes, monkeypatch):
-    monkeypatch.setattr(decoding, "read_task", never)
+    monkeypatch.setattr(image_files, "read_task", never)
     with pytest.raises(AssertionError, match="from the cache"):
         look(folder, cache, save(folder, noise(9, 6, 5)))
     assert list((cache / "images").iterdir()) == []

@@ -87,7 +87,7 @@ BROKEN = {
     "short": (idx(TRAIN)[:-1], "should hold 240 bytes after its header, but holds 239"),
     "long": (idx(TRAIN) + b"x", "should hold 240 bytes after its header, but holds more"),
     "none": (idx(TRAIN[:0]), r"holds no images: its shape is \(0, 5, 4\)"),
-    "huge": (struct.pack(">4I", 0x803, 2**31, 2**20, 2**20), "has .* bytes, but promises"),
+    "huge": (struct.pack(">4I", 0x803, 2**31, 2**20, 2**20), "has .* bytes, but claims"),
 }
 
 

@@ -6,19 +6,16 @@ from apparel.core.errors import DataError
 from apparel.core.image_array import StoredImages
 from apparel.core.records import Dataset
 from apparel.core.settings import Settings
-from apparel.data.splits import (
+from apparel.data.arrays import (
     as_unit_images,
-    balancing_weights,
     encode_labels,
     image_shape,
     is_prepared,
     one_hot,
-    prepare,
     scale_pixels,
-    split,
     without_grey_axis,
 )
-from apparel.data.stratify import stratified_split
+from apparel.data.splits import balancing_weights, prepare, split, stratified_split
 
 SHAPE = (2, 3, 1)
 PIXELS = np.array([0, 51, 102, 153, 204, 255] * 2, np.uint8)
@@ -109,11 +106,11 @@ def filled(value, dtype=np.float32):
     ("images", "message"),
     [
         (filled(np.nan), "from nan to nan"),
-        (filled(np.inf), "to inf, but must lie in 0 to 1"),
-        (filled(1.5), "from 0.0 to 1.5, but must lie in 0 to 1"),
+        (filled(np.inf), "to inf, but pixels must lie in 0 to 1"),
+        (filled(1.5), "from 0.0 to 1.5, but pixels must lie in 0 to 1"),
         (filled(-0.1), "must lie in 0 to 1"),
-        (filled(300, np.int64), "from 0 to 300, but must lie in 0 to 255"),
-        (filled(-1, np.int64), "from -1 to 0, but must lie in 0 to 255"),
+        (filled(300, np.int64), "from 0 to 300, but pixels must lie in 0 to 255"),
+        (filled(-1, np.int64), "from -1 to 0, but pixels must lie in 0 to 255"),
         (filled(255.0), "X / 255"),
         (filled("x", object), "must hold numbers, but holds object"),
         (filled("x", "U1"), "must hold numbers, but holds <U1"),

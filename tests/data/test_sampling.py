@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apparel.data.stratify import stratified_split
+from apparel.data.splits import stratified_split
 
 
 def test_every_class_gives_the_same_share():

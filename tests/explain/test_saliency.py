@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from apparel.cli import gather
-from apparel.data import loading, splits
+from apparel.data import arrays, loading
 from apparel.explain import saliency
 from apparel.models import architectures
 from apparel.runs.run_directory import RunDirectory
@@ -104,7 +104,7 @@ def test_maps_change_when_the_weights_are_randomised(finished_run):
     """The sanity check of J. Adebayo et al., 2018, arXiv 1810.03292."""
     trained = gather.load_model(RunDirectory.open(finished_run[0]))
     random = architectures.create("cnn", n_classes=10, img_shape=(28, 28, 1), seed=7)
-    images = splits.scale_pixels(loading.load(limit=1000).test_images[:20])
+    images = arrays.scale_pixels(loading.load(limit=1000).test_images[:20])
     classes = np.asarray(trained(images)).argmax(axis=1)
     of_trained, again, of_random = (
         saliency.explain_images(model, architectures.logits_model(model), images, classes)

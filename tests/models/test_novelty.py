@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from apparel.core.errors import DataError
 from apparel.core.records import Novelty
 from apparel.data import loading
-from apparel.data.stratify import stratified_split
+from apparel.data.splits import stratified_split
 from apparel.models import novelty
 from apparel.models.novelty import fit, score
 

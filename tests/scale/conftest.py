@@ -2,7 +2,7 @@
 
 import pytest
 
-from apparel.data.inputs import finding
+from apparel.data.inputs import shards
 from tests.scale.fake_ray import FakeRay
 from tests.scale.images import encoded, made_model, write_table
 
@@ -39,5 +39,5 @@ def model(tmp_path_factory):
 @pytest.fixture
 def table(tmp_path, monkeypatch):
     """The path of a table of 60 images, which make five shards."""
-    monkeypatch.setattr(finding, "FILES", 12)
+    monkeypatch.setattr(shards, "FILES", 12)
     return write_table(tmp_path / "t.parquet", encoded(N_IMAGES), group_rows=4)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from apparel.core.errors import ApparelError, UsageError
-from apparel.data.inputs import find_parts
-from apparel.data.parquet.rows import RowsHere
+from apparel.data.inputs.shards import find_shards
+from apparel.data.parquet.reader import ParquetReader
 from apparel.scale import job as job_module
 from apparel.scale.job import JOB, RECORDS, JobFolder, record_name
 from tests.scale.images import encoded, write_table
@@ -58,7 +58,7 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path):
 
 def plan(*paths, **changed):
     options = {"suffix": ".csv", "model": b"m", "runtime": "r", "raw": False} | changed
-    return job_module.plan(find_parts([str(p) for p in paths], RowsHere()), **options)
+    return job_module.plan(find_shards([str(p) for p in paths], ParquetReader()), **options)
 
 
 def test_a_job_is_known_by_all_that_its_answers_depend_on(tmp_path, table):

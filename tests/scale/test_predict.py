@@ -114,14 +114,14 @@ def test_a_shard_that_cannot_be_done_ends_the_job(
     fake_ray, model, table, tmp_path, capsys, monkeypatch
 ):
     output = tmp_path / "o.csv"
-    find = predict.find_parts
+    find = predict.find_shards
 
     def changed(*arguments):
         found = find(*arguments)
         write_table(table, [b"x"] * 20, group_rows=4)  # after the job was planned
         return found
 
-    monkeypatch.setattr(predict, "find_parts", changed)
+    monkeypatch.setattr(predict, "find_shards", changed)
     assert run(model, table, "--output", output) == 3
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"apparel: {table} ")
     assert not (output / SUCCESS).exists()

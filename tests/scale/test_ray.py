@@ -20,7 +20,7 @@ from apparel.cli import main
 from apparel.core.atomic_files import PARTIAL
 from apparel.core.settings import Settings
 from apparel.data import loading
-from apparel.data.inputs import finding
+from apparel.data.inputs import shards
 from apparel.scale import predict, training
 from apparel.scale import tuning as on_ray
 from apparel.scale.cluster import connected
@@ -70,7 +70,7 @@ def beside(*arguments):
 def test_predicting_loses_nothing(two_nodes, model, tmp_path, monkeypatch, capsys):
     from tests.scale.two_nodes import processes_named  # noqa: PLC0415  # an extra
 
-    monkeypatch.setattr(finding, "FILES", 300)
+    monkeypatch.setattr(shards, "FILES", 300)
     source = write_table(tmp_path / "t.parquet", encoded(600) * 20, group_rows=300)
     output = tmp_path / "o.parquet"
     code = beside("predict", model, source, "--output", output, "--ray", two_nodes.address)
@@ -93,14 +93,14 @@ def test_predicting_loses_nothing(two_nodes, model, tmp_path, monkeypatch, capsy
 
 
 def test_an_error_of_a_worker_ends_the_job(two_nodes, model, table, tmp_path, capsys, monkeypatch):
-    find = predict.find_parts
+    find = predict.find_shards
 
     def changed(*arguments):
         found = find(*arguments)
         write_table(table, [b"x"] * 20, group_rows=4)  # after the job was planned
         return found
 
-    monkeypatch.setattr(predict, "find_parts", changed)
+    monkeypatch.setattr(predict, "find_shards", changed)
     call = model, table, "--output", tmp_path / "o.csv", "--ray", two_nodes.address
     assert main.main(["predict", *map(str, call)]) == 3
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"apparel: {table} ")

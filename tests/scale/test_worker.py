@@ -8,8 +8,8 @@ from multiprocessing import parent_process
 import pytest
 
 from apparel.core.errors import ApparelError
-from apparel.data.inputs import find_parts
-from apparel.data.parquet.rows import RowsHere
+from apparel.data.inputs.shards import find_shards
+from apparel.data.parquet.reader import ParquetReader
 from apparel.predict import reading
 from apparel.predict.model_file import read_model
 from apparel.predict.predictor import Predictor
@@ -47,7 +47,7 @@ def work(model_file, folder):
 
 @pytest.fixture
 def shards(table):
-    return find_parts([str(table)], RowsHere())
+    return find_shards([str(table)], ParquetReader())
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])

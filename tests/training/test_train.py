@@ -14,7 +14,8 @@ from apparel.core.recipes import recipe_of
 from apparel.core.records import History, Splits
 from apparel.core.settings import Plan, Settings
 from apparel.data import loading
-from apparel.data.splits import prepare, scale_pixels
+from apparel.data.arrays import scale_pixels
+from apparel.data.splits import prepare
 from apparel.models import architectures
 from apparel.training import fit, progress_bar, setup
 from apparel.training.augmentation import TrainingBatches

@@ -11,9 +11,10 @@ from apparel.core.errors import ApparelError, DataError, ModelFileError
 from apparel.data import decode, fashion_photo, loading
 from apparel.data.assembly import assemble
 from apparel.data.decode.tasks import Task, read_task
-from apparel.data.decoded import decode_files
-from apparel.data.inputs import image_sources
-from apparel.data.parquet.file import ParquetTable
+from apparel.data.image_files import decode_files
+from apparel.data.inputs import shards
+from apparel.data.inputs.shards import row_shards
+from apparel.data.parquet.reader import ParquetReader
 from apparel.data.sources.idx import find_idx, read_idx
 from apparel.predict import reading
 from benchmarks.torture.fuzzing import corpus, mutators, structured
@@ -74,10 +75,10 @@ def _load(path: Path) -> None:
 
 
 def _parquet(path: Path) -> None:
-    table = ParquetTable(path)
-    rows = table.facts().group_rows
-    for group in range(min(len(rows), 50)):
-        table.images(group)
+    reader = ParquetReader()
+    list(reader.labels(path))
+    for shard in list(row_shards(str(path), reader.footer(str(path))))[:50]:
+        list(reader.images(shard))
 
 
 def _image(path: Path) -> None:
@@ -110,7 +111,7 @@ def _models() -> corpus.Files:
 def _names(path: Path) -> None:
     folder = path.parent
     lines = path.read_bytes().replace(b"..", b".").split(b"\n")[:20]
-    found = image_sources.find_images([os.fsdecode(os.fsencode(folder) + b"/" + k) for k in lines])
+    found = shards.find_images([os.fsdecode(os.fsencode(folder) + b"/" + k) for k in lines])
     some = found[:50]
     for chunk in reading.read_chunks(some, (28, 28, 1), as_photo=len(found) % 2 == 0):
         if len(chunk.positions) + len(chunk.problems) == 0:
@@ -205,7 +206,7 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target(
         name="npz",
-        modules=("apparel.data.sources.npz", "apparel.data.pixels"),
+        modules=("apparel.data.sources.npz", "apparel.data.arrays"),
         seeds=corpus.npz,
         read=_load,
         mutators=(
@@ -224,7 +225,7 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target(
         name="parquet",
-        modules=("apparel.data.parquet.file",),
+        modules=("apparel.data.parquet.reader",),
         seeds=corpus.parquet,
         read=_parquet,
     ),
@@ -254,7 +255,7 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target(
         name="names",
-        modules=("apparel.data.inputs.image_sources", "apparel.predict.reading"),
+        modules=("apparel.data.inputs.shards", "apparel.predict.reading"),
         seeds=corpus.names,
         beside=corpus.pictures,
         read=_names,
@@ -263,7 +264,7 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target(
         name="cache",
-        modules=("apparel.data.pixel_cache", "apparel.data.npy", "apparel.data.decoded"),
+        modules=("apparel.data.pixel_cache", "apparel.data.image_files"),
         seeds=_cache_files,
         beside=corpus.pictures,
         read=_cached,

@@ -7,7 +7,7 @@ from typing import Any
 from apparel.core.errors import ApparelError, ModelFileError
 from apparel.core.records import Dataset, Evaluation, Evidence, Report, source_name
 from apparel.core.settings import Recipe, Settings, run_command
-from apparel.data import splits
+from apparel.data import arrays
 from apparel.evaluation import metrics
 from apparel.explain import findings, saliency
 from apparel.models import architectures, keras_inference
@@ -77,7 +77,7 @@ def load_report(directory: RunDirectory, data_dir: Path | None) -> Report:
     evaluation = _evaluation(directory)
     probabilities, labels = evaluation.probabilities, evaluation.true
     history = files.read_history(directory.path, record)
-    images = splits.scale_pixels(dataset.test_images)
+    images = arrays.scale_pixels(dataset.test_images)
     worst = evaluation.worst_mistakes(N_MISTAKES)
     counts = record["dataset"]["images_per_class"]
     evidence = Evidence(

@@ -11,8 +11,8 @@ from apparel.core.atomic_files import check_writable
 from apparel.core.errors import DataError
 from apparel.core.records import Answer, FailedImage, Prediction
 from apparel.core.validation import checked_share, whole_number
-from apparel.data.inputs import find_parts, images_of
-from apparel.data.parquet.apart import RowsApart
+from apparel.data.inputs.shards import find_shards, images_of
+from apparel.data.parquet.process import ParquetProcess
 from apparel.predict import writers
 from apparel.predict.explanation_images import ExplanationFiles
 from apparel.predict.predictor import Predictor, load
@@ -39,7 +39,7 @@ def predict_files(
 
     Args:
         model: an `.onnx` file, or a run directory.
-        paths: as `image_parts.find_parts` takes them, or a part of Fashion-MNIST as in
+        paths: as `shards.find_shards` takes them, or a part of Fashion-MNIST as in
             `data.part`.
         raw: take photos as they are, resized as a whole.
         exact: compute in float32, even where bfloat16 is faster.
@@ -72,7 +72,7 @@ def predict_files(
     notes = text.PredictionNotes()
     sure_from = (predictor.threshold or 0) if threshold is None else threshold
     names, tells = predictor.class_names, predictor.tells_novelty
-    with RowsApart() as rows:
+    with ParquetProcess() as rows:
         groups = [
             _of_fashion_mnist(list(group), predictor, data_dir)
             if is_named
@@ -105,7 +105,7 @@ def _is_part(path: str) -> bool:
 
 
 def _of_sources(
-    paths: Sequence[str], predictor: Predictor, rows: RowsApart, *, raw: bool
+    paths: Sequence[str], predictor: Predictor, rows: ParquetProcess, *, raw: bool
 ) -> Iterator[list[Answer]]:
     """Classify files, and rows of tables, in the parts that a cluster would work on.
 
@@ -113,7 +113,7 @@ def _of_sources(
         DataError: as in `predict_files`.
         DataUnavailableError: as in `predict_files`.
     """
-    parts = find_parts(paths, rows)
+    parts = find_shards(paths, rows)
     return predictor.predict_parts((images_of(part, rows) for part in parts), raw=raw)
 
 
@@ -126,7 +126,7 @@ def _of_fashion_mnist(
         DataError: there is no such part, or the model takes images of another shape.
         DataUnavailableError: the data set cannot be had.
     """
-    from apparel.data.sources.fashion_mnist_part import load_part  # noqa: PLC0415  # for these images only
+    from apparel.data.sources.fashion_mnist import load_part  # noqa: PLC0415  # for these images only
 
     loaded = [load_part(name, data_dir) for name in names]
     if (shape := loaded[0][1].shape[1:]) != predictor.img_shape:

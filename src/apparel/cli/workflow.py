@@ -263,7 +263,7 @@ def evaluate_run(
         OSError: the run directory cannot be written, where looks at the test images are counted.
     """
     from apparel.cli import gather  # noqa: PLC0415  # seconds
-    from apparel.data import splits  # noqa: PLC0415  # seconds
+    from apparel.data import arrays  # noqa: PLC0415  # seconds
     from apparel.data.sources import fashion_mnist  # noqa: PLC0415  # seconds
     from apparel.evaluation import metrics  # noqa: PLC0415  # seconds
     from apparel.models import keras_inference  # noqa: PLC0415  # seconds
@@ -271,7 +271,7 @@ def evaluate_run(
     directory = RunDirectory.open(path)
     record = directory.settings()
     model, dataset = gather.load_run(directory, source=source, data_dir=data_dir)
-    images = splits.scale_pixels(dataset.test_images)
+    images = arrays.scale_pixels(dataset.test_images)
     probabilities = keras_inference.predict_probabilities(model, images)
     recipe = Recipe(**record["recipe"])
     averaged = keras_inference.predict_averaged(model, images, probabilities, recipe)
@@ -308,7 +308,7 @@ def stress_run(path: Path, *, data_dir: Path | None = None) -> "Robustness":
         OSError: the run directory cannot be written.
     """
     from apparel.cli import gather  # noqa: PLC0415  # seconds
-    from apparel.data import splits  # noqa: PLC0415  # seconds
+    from apparel.data import arrays  # noqa: PLC0415  # seconds
     from apparel.evaluation.robustness import measure_robustness  # noqa: PLC0415  # seconds
     from apparel.models import architectures, keras_inference  # noqa: PLC0415  # seconds
     from apparel.reporting import plots  # noqa: PLC0415  # seconds
@@ -318,7 +318,7 @@ def stress_run(path: Path, *, data_dir: Path | None = None) -> "Robustness":
     robustness = measure_robustness(
         lambda images: keras_inference.predict_probabilities(model, images),
         architectures.logits_model(model),
-        splits.scale_pixels(dataset.test_images),
+        arrays.scale_pixels(dataset.test_images),
         dataset.test_labels,
         seed=directory.settings()["settings"]["seed"],
     )

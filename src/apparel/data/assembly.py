@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from apparel.core.errors import DataError
 from apparel.core.image_array import ImageArray, StoredImages, digests, first_equal, take
 from apparel.core.records import Dataset, Files
-from apparel.data.arrays import make_dataset
-from apparel.data.stratify import stratified_split
+from apparel.data.arrays import as_labels, as_pixels, make_dataset
+from apparel.data.splits import stratified_split
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 
@@ -81,6 +81,32 @@ def join(
     )
 
 
+def labelled_arrays(
+    images: NDArray[Any], labels: NDArray[Any], file: str, split: str
+) -> LabelledImages:
+    """Bring images and labels in arrays into one form.
+
+    Args:
+        images: as `as_pixels` takes them.
+        labels: as `as_labels` takes them.
+        file: prefix of the names of arrays in messages.
+        split: suffix of these names, after x_ and y_.
+
+    Raises:
+        DataError: they are not of that form, or do not fit together.
+    """
+    pixels = as_pixels(images, f"{file}x_{split}")
+    n, height, width, _ = pixels.shape
+    return LabelledImages(
+        images=pixels,
+        labels=as_labels(labels, f"{file}y_{split}", n_images=n),
+        splits=None,
+        names=[f"{file}x_{split}#{i}" for i in range(n)],
+        unreadable={},
+        sizes={(height, width): n},
+    )
+
+
 def assemble(
     found: LabelledImages, *, source: str, test_split: float, seed: int, keep_order: bool = False
 ) -> Dataset:
@@ -121,7 +147,7 @@ def assemble(
         labels[order[test]],
         class_names=names,
         source=source,
-        digests_of=(marks[order[~test]], marks[order[test]]),
+        known_digests=(marks[order[~test]], marks[order[test]]),
         validation=(
             np.flatnonzero(splits[~test] == "validation")
             if (splits == "validation").any()

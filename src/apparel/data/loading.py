@@ -11,12 +11,12 @@ import numpy as np
 from apparel.core.errors import DataError, UsageError
 from apparel.core.messages import printable
 from apparel.core.records import ARRAYS, Dataset
-from apparel.data.assembly import LabelledImages, Split, assemble, join
-from apparel.data.limit import limit_images
+from apparel.data.assembly import LabelledImages, Split, assemble, join, labelled_arrays
+from apparel.data.selection import limit_images
 from apparel.data.sources.fashion_mnist import load_fashion_mnist
 from apparel.data.sources.folder import read_folder
 from apparel.data.sources.idx import find_idx, read_idx
-from apparel.data.sources.npz import labelled_arrays, read_npz
+from apparel.data.sources.npz import read_npz
 from apparel.data.sources.table import find_tables, read_table, read_tables
 
 # A name, a path, or arrays.

@@ -1,22 +1,26 @@
-"""Keep decoded images, by the names, sizes and times of the files they are from.
+"""A cache of decoded images, by the names, sizes and times of the files they are from.
 
-    listings/<hash of names, sizes and times>.json    what became of each file
-    images/<hash of pixels and shape>.npy             the pixels, for whatever listing has them
+    listings/<hash of names, sizes and times>.json    the result of each file
+    images/<hash of pixels and shape>.npy             the pixels, shared by listings
 
-So a folder that was copied, or that another table lists, shares the pixels of the first.
+So a folder that was copied, or that another table lists, shares the pixels of the first. Pixels are
+written as they come and mapped into memory when read, in the format .npy, version 1.0:
+https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
 
 import hashlib
 import json
 import logging
+import mmap
 import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import PIL
@@ -27,25 +31,31 @@ from apparel.core.atomic_files import write_text
 from apparel.core.errors import ApparelError
 from apparel.data.decode import RULE_VERSION
 from apparel.data.decode.cost import LIMITS
-from apparel.data.npy import DamagedFileError, ImageWriter, Shape, open_images
 
 LOGGER = logging.getLogger("apparel")
-# To be raised when the files of the cache change, or what decides on the size of images.
+# To be raised when the files of the cache change, or the rule for the size of images.
 FORMAT_VERSION = 1
-# What images are called: the hash is the name of a file, and must not lead to another folder.
+HEADER_BYTES = 128  # a multiple of 64, as the format asks for, in which any shape has room
+BLOCK_BYTES = 1 << 20
+# The name of a file of images, which must not lead to another folder.
 _HASH = re.compile("[0-9a-f]{64}")
 
 _T = TypeVar("_T")
+Shape: TypeAlias = tuple[int, int, int, int]
+
+
+class DamagedFileError(Exception):
+    """A file does not hold what it should; the message goes on after its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """What became of files.
+    """The result of reading files.
 
     Attributes:
         images: hash of the pixels of those that could be read, and of their shape.
         shape: of these pixels.
-        sizes: their height and width as they were found.
+        sizes: their original height and width.
         problems: position of each other file: why.
     """
 
@@ -58,12 +68,12 @@ class Listing:
 def fingerprint(
     paths: Sequence[str], names: Sequence[str], image_size: tuple[int, int] | None
 ) -> str:
-    """Hash all that decides on what files decode to, short of their content.
+    """Hash everything that determines the decoded pixels, short of the content of files.
 
     Args:
         paths: of the files.
         names: of the files, which stay when all are moved together.
-        image_size: height and width that are asked for.
+        image_size: height and width that were asked for.
     """
     limits = (Image.MAX_IMAGE_PIXELS, *LIMITS)
     rule = [FORMAT_VERSION, RULE_VERSION, PIL.__version__, limits, image_size]
@@ -72,10 +82,128 @@ def fingerprint(
         try:
             status = os.stat(path)  # noqa: PTH116  # a Path takes longer to make than to look up
             facts = f"\0{status.st_size} {status.st_mtime_ns} {status.st_mode}\0"
-        except (OSError, ValueError):  # which one is told where it is read
+        except (OSError, ValueError):  # the reader names the file
             facts = "\0\0"
         digest.update((name + facts).encode(errors="surrogatepass"))
     return digest.hexdigest()
+
+
+class ImageWriter:
+    """Writes images, with one channel until the first coloured ones come.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._n_images = 0
+        self._begin(channels=1)
+
+    def append(self, images: NDArray[np.uint8]) -> None:
+        """Write images after the earlier ones.
+
+        Args:
+            images: shape (n, h, w, c), one channel where all are grey, else three; of the height
+                and width of the earlier ones.
+
+        Raises:
+            OSError: the disk is full, or broken.
+        """
+        if images.shape[-1] > self._channels:
+            self._add_colour()
+        self._write(np.repeat(images, self._channels // images.shape[-1], axis=-1))
+        self._n_images += len(images)
+
+    def finish(self, size: tuple[int, int]) -> tuple[str, Shape]:
+        """Complete the file.
+
+        Args:
+            size: height and width of the images, also where there are none.
+
+        Returns:
+            SHA-256 of the pixels and their shape, and the shape.
+
+        Raises:
+            OSError: the disk is full, or broken.
+        """
+        shape = (self._n_images, *size, self._channels)
+        header = _header(shape)
+        self._digest.update(header)
+        self._file.seek(0)
+        self._file.write(header)
+        self._file.close()
+        return self._digest.hexdigest(), shape
+
+    def close(self) -> None:
+        """Leave the file as it is."""
+        self._file.close()
+
+    def _begin(self, channels: int) -> None:
+        self._channels = channels
+        self._digest = hashlib.sha256()
+        self.path = self._folder / f"{channels}.npy"
+        self._file = self.path.open("x+b")
+        self._file.write(bytes(HEADER_BYTES))
+
+    def _write(self, images: NDArray[np.uint8]) -> None:
+        self._digest.update(images.data)
+        self._file.write(images.data)
+
+    def _add_colour(self) -> None:
+        """Rewrite the earlier images with three equal channels."""
+        grey, grey_path = self._file, self.path
+        self._begin(channels=3)
+        grey.seek(HEADER_BYTES)
+        while block := grey.read(BLOCK_BYTES):
+            self._write(np.repeat(np.frombuffer(block, np.uint8), 3))
+        grey.close()
+        grey_path.unlink()
+
+
+def open_images(path: Path, shape: Shape, *, sha256: str | None = None) -> NDArray[np.uint8]:
+    """Map images into memory; those that are not used take none.
+
+    Args:
+        path: a file that `ImageWriter` wrote.
+        shape: expected shape.
+        sha256: expected hash; None to skip the comparison.
+
+    Returns:
+        Read-only, of that shape.
+
+    Raises:
+        DamagedFileError: it has another size, shape or content.
+        OSError: it cannot be read.
+    """
+    n_bytes = HEADER_BYTES + int(np.prod(shape, dtype=np.int64))
+    with path.open("rb", buffering=0) as file:
+        found = os.fstat(file.fileno()).st_size
+        if found != n_bytes:
+            raise DamagedFileError(f"has {found:,} bytes, but expected were {n_bytes:,}")
+        if sha256 is not None and _content_hash(file, shape) != sha256:
+            raise DamagedFileError("has another content than its name says")
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return np.ndarray(shape, np.uint8, buffer=mapped, offset=HEADER_BYTES)
+
+
+def _content_hash(file: FileIO, shape: Shape) -> str:
+    """Hash pixels and shape of the very file that is mapped, in bounded memory."""
+    digest, block = hashlib.sha256(), memoryview(bytearray(BLOCK_BYTES))
+    if file.read(HEADER_BYTES) != _header(shape):
+        raise DamagedFileError(f"has another shape than {shape}")
+    while n_read := file.readinto(block):
+        digest.update(block[:n_read])
+    digest.update(_header(shape))
+    return digest.hexdigest()
+
+
+def _header(shape: Shape) -> bytes:
+    """Make the header of the file."""
+    magic = b"\x93NUMPY\x01\x00"
+    text = repr({"descr": "|u1", "fortran_order": False, "shape": shape}).encode()
+    n_bytes = HEADER_BYTES - len(magic) - 2
+    return magic + n_bytes.to_bytes(2, "little") + text.ljust(n_bytes - 1) + b"\n"
 
 
 class PixelCache:
@@ -85,13 +213,13 @@ class PixelCache:
         self._folder = folder
 
     def find(self, key: str) -> tuple[Listing, NDArray[np.uint8]] | None:
-        """Get what is stored under a key; what is damaged is removed.
+        """Look up a key; damaged files are removed.
 
         Args:
             key: by `fingerprint`.
 
         Returns:
-            The listing and its pixels, or None where there are none.
+            The listing and its pixels; None where the cache has none.
 
         Raises:
             ApparelError: a damaged file cannot be removed.
@@ -111,7 +239,7 @@ class PixelCache:
         Raises:
             ApparelError: it cannot be written.
         """
-        content = _content(listing)
+        content = vars(listing)
         with self.explained():
             write_text(
                 self._listing_path(key),
@@ -120,7 +248,7 @@ class PixelCache:
 
     @contextmanager
     def new_images(self) -> Iterator[ImageWriter]:
-        """Begin a file of images, which is deleted unless it is put into the cache.
+        """Begin a file of images, which is deleted unless `put_images` keeps it.
 
         Raises:
             ApparelError: it cannot be written.
@@ -138,7 +266,7 @@ class PixelCache:
     def put_images(
         self, writer: ImageWriter, size: tuple[int, int]
     ) -> tuple[str, NDArray[np.uint8]]:
-        """Finish a file of images and keep it.
+        """Complete a file of images and keep it.
 
         Returns:
             Hash of the pixels and shape, and the pixels.
@@ -153,7 +281,7 @@ class PixelCache:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Say of the system's errors what they are about.
+        """Explain errors of the operating system.
 
         Raises:
             ApparelError: in place of an OSError.
@@ -173,7 +301,7 @@ class PixelCache:
             return read(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except OSError as error:  # a bad sector, for example: what is written next takes its place
+        except OSError as error:  # a bad sector, for example: the next write replaces it
             LOGGER.warning("%s cannot be read (%s). It is made anew.", path, error.strerror)
             return None
         except DamagedFileError as damage:
@@ -189,18 +317,7 @@ class PixelCache:
         return self._folder / "images" / f"{sha256}.npy"
 
 
-def _content(listing: Listing) -> dict[str, object]:
-    """A listing in plain types."""
-    return {
-        "images": listing.images,
-        "shape": listing.shape,
-        "sizes": listing.sizes,
-        "problems": {str(position): why for position, why in listing.problems.items()},
-    }
-
-
 def _hash(content: object) -> str:
-    """Hash plain types."""
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

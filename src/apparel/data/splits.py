@@ -1,19 +1,15 @@
-"""Dataset → Splits: scaled pixels, one-hot labels, and a held-out validation part."""
+"""Dataset → Splits: scaled pixels, one-hot labels, and validation images that are held out."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from apparel.core.errors import DataError
-from apparel.core.image_array import ImageArray, StoredImages, changed
-from apparel.core.records import Dataset, Splits
+from apparel.core.image_array import ImageArray
+from apparel.core.records import IMBALANCE, Dataset, Splits
 from apparel.core.settings import Settings
-from apparel.data.stratify import is_imbalanced, stratified_split
-
-MAX_PIXEL = 255
+from apparel.data.arrays import one_hot, scale_pixels
 
 
 def prepare(dataset: Dataset, settings: Settings) -> Splits:
@@ -111,115 +107,60 @@ def balancing_weights(counts: NDArray[Any]) -> NDArray[np.float32] | None:
     return weights
 
 
-def scale_pixels(images: ImageArray) -> ImageArray:
-    """Map pixels from 0-255 to float32 in [0, 1], in any shape."""
-    return changed(images, _scaled)
-
-
-def _scaled(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    return pixels.astype(np.float32) / np.float32(MAX_PIXEL)
-
-
-def one_hot(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
-    """Turn labels of shape (n,) into rows of shape (n, n_classes) with a single 1."""
-    rows = np.zeros((len(labels), n_classes), np.float32)
-    rows[np.arange(len(labels)), labels] = 1
-    return rows
-
-
-def without_grey_axis(images: ImageArray) -> ImageArray:
-    """Lay grey images in memory out as Keras's data sets do: (n, h, w, 1) becomes (n, h, w)."""
-    if isinstance(images, StoredImages) or images.shape[-1] != 1:
-        return images
-    return images[..., 0]
-
-
-def is_prepared(images: ImageArray, labels: NDArray[Any]) -> bool:
-    """Whether images are scaled and labels one-hot, as `prepare` leaves them."""
-    one_hot_rows = labels.ndim == 2 and labels.shape[1] > 1  # noqa: PLR2004  # n, k
-    return one_hot_rows and images.ndim == 4 and images.dtype == np.float32  # noqa: PLR2004  # n, h, w, c
-
-
-def image_shape(X: ArrayLike, img_shape: tuple[int, int, int]) -> tuple[int, int, int]:  # noqa: N803  # scikit-learn's name
-    """Give the shape of one image in a user's array.
+def is_imbalanced(counts: NDArray[Any]) -> bool:
+    """Whether a class has more than `IMBALANCE` times the images of another.
 
     Args:
-        X: shape (n, h, w), (n, h, w, c), or (n, h·w·c), which does not tell.
-        img_shape: what a flat array holds: height, width and channels.
+        counts: shape (k,), images of each class; classes without images do not count.
     """
-    shape = np.shape(X)
-    match len(shape):
-        case 3:
-            return shape[1], shape[2], 1
-        case 4:
-            return shape[1], shape[2], shape[3]
-        case _:
-            return img_shape
+    present = counts[counts > 0]
+    return len(present) > 0 and bool(present.max() > IMBALANCE * present.min())
 
 
-def encode_labels(y: ArrayLike, *, n_images: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Number a user's labels.
+def stratified_split(
+    labels: NDArray[np.int64],
+    *,
+    share: float,
+    seed: int,
+    groups: NDArray[np.int64] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Hold out the same share of every class.
+
+    A class of two images or more gives at least one and keeps at least one.
+    scikit-learn's own split refuses classes as small as that.
 
     Args:
-        y: shape (n,), labels of any kind.
-        n_images: how many labels there must be.
+        labels: shape (n,), the class of each image.
+        share: in (0, 1).
+        seed: of the choice.
+        groups: shape (n,), a number for each image; images of a class with the same number stay
+            together. Then a class may give more than its share.
 
     Returns:
-        The sorted classes, shape (k,), and each label's position in them, shape (n,).
-
-    Raises:
-        DataError: there is not one label an image, there are fewer than two classes, or labels of
-            kinds that have no common order.
+        The sorted indices that stay and the sorted indices that are held out.
     """
-    labels = np.asarray(y)
-    if labels.shape != (n_images,):
-        raise DataError(
-            f"y must hold one label an image, shape ({n_images},), but has shape {labels.shape}."
-        )
-    try:
-        classes, positions = np.unique(labels, return_inverse=True)
-    except TypeError as error:
-        raise DataError(
-            f"y holds labels that cannot be put in order: {error}. Give labels of one kind."
-        ) from error
-    if len(classes) == 1:
-        raise DataError(
-            f"y holds a single class, {classes.tolist()[0]!r}. Give images of at least two classes."
-        )
-    return classes, positions.astype(np.int64)
+    random = np.random.default_rng(seed)
+    held_out = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = min(max(round(share * len(members)), 1), len(members) - 1)
+        drawn = random.permutation(members)
+        held_out.append(drawn[:count] if groups is None else _whole(drawn, groups[drawn], count))
+    validation = np.sort(np.concatenate(held_out))
+    return np.setdiff1d(np.arange(len(labels)), validation), validation
 
 
-def as_unit_images(X: ArrayLike, img_shape: tuple[int, int, int]) -> NDArray[np.float32]:  # noqa: N803  # scikit-learn's name
-    """Bring a user's array of images into the shape and range that a model takes.
+def _whole(drawn: NDArray[np.int64], groups: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Choose whole groups, as they were drawn, of at least `count` members; the last one stays.
 
-    Args:
-        X: shape (n, h, w), (n, h, w, c) or (n, h·w·c). Whole numbers count as pixels of
-            0-255, floating-point numbers as shares of 0-1.
-        img_shape: height, width and channels of one image.
-
-    Returns:
-        Float32, shape (n, *img_shape), in [0, 1].
-
-    Raises:
-        DataError: the shape does not fit, or a value lies outside its range.
+    Where there is but one, it is divided.
     """
-    values = np.asarray(X)
-    given = values.shape[1:]
-    fits = given in {tuple(img_shape), (math.prod(img_shape),)} or (*given, 1) == tuple(img_shape)
-    if not (fits and len(values)):
-        raise DataError(
-            f"X must hold at least one image of shape {tuple(img_shape)}, but has shape "
-            f"{values.shape}. Give X as (n, h, w), (n, h, w, c) or (n, h*w*c)."
-        )
-    whole = np.issubdtype(values.dtype, np.integer)
-    if not (whole or np.issubdtype(values.dtype, np.floating)):
-        raise DataError(f"X must hold numbers, but holds {values.dtype}. Convert it first.")
-    top = MAX_PIXEL if whole else 1
-    low, high = values.min(), values.max()
-    if not (low >= 0 and high <= top):  # also true for NaN
-        raise DataError(
-            f"X holds {values.dtype} from {low} to {high}, but must lie in 0 to {top}. Give "
-            "pixels as whole numbers of 0 to 255 (X.astype('uint8')) or floats of 0 to 1 (X / 255)."
-        )
-    images = values.reshape(len(values), *img_shape)
-    return _scaled(images) if whole else images.astype(np.float32)
+    _, first, group, size = np.unique(
+        groups, return_index=True, return_inverse=True, return_counts=True
+    )
+    if len(first) == 1:
+        return drawn[:count]
+    order = np.argsort(first)
+    members_before = np.cumsum(size[order]) - size[order]
+    chosen = order[members_before < count][: len(order) - 1]
+    return drawn[np.isin(group.reshape(-1), chosen)]

@@ -13,7 +13,7 @@ from apparel.core.image_array import ImageArray, changed, take
 from apparel.core.records import Prediction, Splits
 from apparel.core.settings import Recipe
 from apparel.core.validation import whole_number
-from apparel.data.stratify import stratified_split
+from apparel.data.splits import stratified_split
 from apparel.models.batches import batched
 
 # Large enough to keep two cores busy, small enough for 24 x 24 x 64 float32 maps in memory. Fewer

@@ -14,7 +14,8 @@ from typing import Any
 from apparel._version import __version__
 from apparel.core.atomic_files import drop_partial, is_partial, write_text
 from apparel.core.errors import UsageError
-from apparel.data.inputs import FilePart, Part, filesystem, is_url, stored_errors
+from apparel.data.inputs.shards import FileShard, Shard
+from apparel.data.storage import filesystem, is_url, stored_errors
 from apparel.runs.folder import locked
 
 # Readers of data sets skip names that begin with an underscore.
@@ -132,7 +133,7 @@ class Job:
         identity: everything that the answers depend on, by what messages call it.
     """
 
-    shards: Sequence[Part]
+    shards: Sequence[Shard]
     suffix: str
     identity: Mapping[str, str]
 
@@ -193,7 +194,7 @@ class Job:
         return f"another {' and another '.join(different)}"
 
 
-def plan(shards: Sequence[Part], *, suffix: str, model: bytes, runtime: str, raw: bool) -> Job:
+def plan(shards: Sequence[Shard], *, suffix: str, model: bytes, runtime: str, raw: bool) -> Job:
     """Plan a job.
 
     Args:
@@ -225,11 +226,11 @@ def record_name(number: int) -> str:
     return f"{RECORDS}/part-{number:05}.json"
 
 
-def _digest(shards: Iterable[Part]) -> str:
+def _digest(shards: Iterable[Shard]) -> str:
     """Hash what is known of the images without reading them: names, sizes, tables."""
     digest = hashlib.sha256()
     for shard in shards:
-        if isinstance(shard, FilePart):
+        if isinstance(shard, FileShard):
             known: object = [shard.names, [_size(shard, i) for i in range(shard.n_images)]]
         else:
             known = [shard.place, shard.digest, shard.first_row, shard.n_images]
@@ -237,7 +238,7 @@ def _digest(shards: Iterable[Part]) -> str:
     return digest.hexdigest()
 
 
-def _size(shard: FilePart, i: int) -> int:
+def _size(shard: FileShard, i: int) -> int:
     """Look up the bytes of a file; -1 where they are unknown, or it is missing."""
     place = shard.places[i]
     if shard.sizes[i] >= 0 or isinstance(place, bytes) or is_url(place):
@@ -248,9 +249,9 @@ def _size(shard: FilePart, i: int) -> int:
         return -1
 
 
-def _absolute(shard: Part) -> Part:
+def _absolute(shard: Shard) -> Shard:
     """Make paths absolute, for a process that works in another folder."""
-    if isinstance(shard, FilePart):
+    if isinstance(shard, FileShard):
         return replace(shard, places=tuple(map(_absolute_place, shard.places)))
     return replace(shard, place=_absolute_place(shard.place))
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TextIO
 
 from apparel.core.errors import UsageError
-from apparel.data.inputs import find_parts, is_url
-from apparel.data.parquet.apart import RowsApart
+from apparel.data.inputs.shards import find_shards
+from apparel.data.parquet.process import ParquetProcess
+from apparel.data.storage import is_url
 from apparel.predict.model_file import read_model
 from apparel.predict.predictor import Predictor
 from apparel.predict.writers import check_suffix
@@ -52,7 +53,7 @@ def predict_at_scale(
 
     Args:
         model: an `.onnx` file, or a run directory.
-        paths: sources of images, as `inputs.find_parts` takes them.
+        paths: sources of images, as `shards.find_shards` takes them.
         address: address of the cluster, as `cluster.connected` takes it.
         output: the folder, a path that all nodes share or a URL; its ending names the format:
             .csv, .jsonl or .parquet.
@@ -84,8 +85,8 @@ def predict_at_scale(
     folder = JobFolder(output)
     file = read_model(model)
     runtime = Predictor(file, exact=exact).runtime
-    with RowsApart() as rows:
-        shards = find_parts(paths, rows)
+    with ParquetProcess() as rows:
+        shards = find_shards(paths, rows)
     suffix = Path(output).suffix
     job = plan(shards, suffix=suffix, model=file.content, runtime=runtime, raw=raw)
     job.check(folder)

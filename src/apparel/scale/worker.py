@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 from apparel.core.errors import ApparelError
-from apparel.data.inputs import Part, images_of, shown
-from apparel.data.parquet.rows import RowsHere
+from apparel.data.inputs.shards import Shard, describe, images_of
+from apparel.data.parquet.reader import ParquetReader
 from apparel.predict.model_file import ModelFile
 from apparel.predict.predictor import Predictor
 from apparel.predict.writers import writing
@@ -70,7 +70,7 @@ def open_predictor(work: Work) -> Predictor:
     return predictor
 
 
-def answer_shard(work: Work, number: int, shard: Part) -> Record:
+def answer_shard(work: Work, number: int, shard: Shard) -> Record:
     """Classify the images of a shard and write the answers, unless that was done before.
 
     If a process died at work on the shard, each image file is now decoded in a process of its own,
@@ -97,7 +97,7 @@ def answer_shard(work: Work, number: int, shard: Part) -> Record:
     tries = 1 + (known["tries"] if known.get("session") == work.session else 0)
     if tries > MOST_TRIES:
         raise ApparelError(
-            f"{name} ended the process that worked on it {MOST_TRIES} times: {shown(shard)}. "
+            f"{name} ended the process that worked on it {MOST_TRIES} times: {describe(shard)}. "
             "Perhaps there is too little memory, or a table is damaged. Leave these images out, or "
             "give the nodes more memory."
         )
@@ -109,7 +109,7 @@ def answer_shard(work: Work, number: int, shard: Part) -> Record:
     folder.write(record, json.dumps(begun))
     begin = time.perf_counter()
     notes = text.PredictionNotes()
-    images = images_of(shard, RowsHere())
+    images = images_of(shard, ParquetReader())
     names, tells = predictor.class_names, predictor.tells_novelty
     with folder.target(name) as path, writing(path, names, has_novelty=tells) as write:
         for answers in predictor.predict_parts(

@@ -17,7 +17,7 @@ from apparel.core.image_array import take
 from apparel.core.recipes import recipe_of
 from apparel.core.records import Dataset, Splits
 from apparel.core.settings import Settings
-from apparel.data.splits import one_hot, scale_pixels
+from apparel.data.arrays import one_hot, scale_pixels
 from apparel.models import architectures, keras_inference
 from apparel.training import fit
 

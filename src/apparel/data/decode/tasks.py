@@ -55,7 +55,7 @@ class Chunk(NamedTuple):
         pixels: uint8, shape (n, h, w, c), one channel where all images are grey; None where only
             headers were read, or the images are not alike.
         problems: position of a file that could not be read: why.
-        passing: whether a problem may be gone next time, though the file stays the same.
+        transient: whether a problem may be gone next time, though the file stays the same.
         crashed: whether the file killed its process.
         steps: what was done to each image that was read, where photos are brought into a form.
     """
@@ -64,7 +64,7 @@ class Chunk(NamedTuple):
     sizes: Sequence[tuple[int, int]]
     pixels: NDArray[np.uint8] | None
     problems: dict[int, str]
-    passing: bool = False
+    transient: bool = False
     crashed: bool = False
     steps: Sequence[tuple[str, ...]] = ()
 
@@ -73,7 +73,7 @@ def read_task(task: Task) -> Chunk:
     """Read the files of a task."""
     positions, sizes, pixels = [], [], []
     problems: dict[int, str] = {}
-    size, whole, passing = task.size, task.mode != "headers", False
+    size, whole, transient = task.size, task.mode != "headers", False
     for position, source, name in zip(task.positions, task.sources, task.names, strict=True):
         if stop.is_set():
             break
@@ -92,11 +92,11 @@ def read_task(task: Task) -> Chunk:
         except BadImageError as error:
             problems[position] = str(error)
             cause = error.__cause__
-            passing |= getattr(cause, "errno", None) in PASSING or isinstance(cause, MemoryError)
+            transient |= getattr(cause, "errno", None) in PASSING or isinstance(cause, MemoryError)
         else:
             positions.append(position)
             sizes.append(seen)
-    return Chunk(positions, sizes, stacked(pixels) if whole else None, problems, passing)
+    return Chunk(positions, sizes, stacked(pixels) if whole else None, problems, transient)
 
 
 def stacked(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:

@@ -1,139 +1,226 @@
-"""Sources as people name them → parts of a job."""
+"""Paths, patterns, tables and URLs as users give them → the images that they stand for."""
 
+import csv
+import glob
 import os
+import posixpath
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 from apparel.core.errors import DataError
-from apparel.data.inputs import image_sources, path_table, storage
-from apparel.data.inputs.image_sources import IMAGE_SUFFIXES
-from apparel.data.inputs.parts import FilePart, Footer, Part, ReadsRows, RowPart
+from apparel.core.messages import listed, printable
+from apparel.data import storage
+from apparel.data.decode import Source
+from apparel.data.decode.opening import MAX_FILE_BYTES
 
+IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 PARQUET, TABLE = ".parquet", ".csv"
-# Files of a part: seconds of work, so that little is done again after a failure.
-FILES = 4096
-# A group of rows is left whole up to so many; a larger one becomes some parts, but not many, as
-# each has to read over those before it.
-LARGE_GROUP, LARGEST_ROWS, MOST_PIECES = 1 << 17, 1 << 16, 8
+STANDARD_INPUT = "-"
+# Letters of a pattern, as many as a path may have: comparing with longer ones takes seconds.
+LONGEST_PATTERN = 4096
+COLUMN = "path"
 
-# What an image is called, where it is, and how many bytes it has or -1.
-_Found = tuple[str, str | bytes, int]
+# The name of an image in messages and tables, and the image.
+NamedSource: TypeAlias = tuple[str, Source]
 
 
-def find_parts(paths: Sequence[str], rows: ReadsRows) -> list[Part]:
-    """List the images that paths name, in parts.
+class FoundImage(NamedTuple):
+    """An image file.
+
+    Attributes:
+        name: in messages and tables.
+        place: its path or URL, or the content of the file.
+        n_bytes: of the file; -1 where no listing tells.
+    """
+
+    name: str
+    place: str | bytes
+    n_bytes: int = -1
+
+
+class FoundTable(NamedTuple):
+    """A Parquet file of encoded images.
+
+    Attributes:
+        place: its path or URL.
+    """
+
+    place: str
+
+
+def find_sources(paths: Sequence[str]) -> Iterator[FoundImage | FoundTable]:
+    """List the images that paths name.
 
     Args:
-        paths: as `image_sources.find_images` takes them; Parquet files of encoded images, folders
-            of these, or patterns; CSV files with a column `path`; or URLs of any of these.
-        rows: reads Parquet files.
+        paths: as `find_images` takes them; Parquet files of encoded images, folders of these, or
+            patterns; CSV files with a column `path`; or URLs of any of these.
 
-    Returns:
-        Parts with at least an image each, in the order named: of image files up to `FILES`; of a
-        Parquet file whole groups of rows, unless they are large.
+    Yields:
+        Image files and Parquet files, in the order named.
 
     Raises:
         DataError: a path does not exist, names no image, or a table is damaged.
         DataUnavailableError: a storage refuses.
         ApparelError: a package is not installed.
     """
-    parts: list[Part] = []
-    files: list[_Found] = []
-    for entry in _entries(paths):
-        if isinstance(entry, str):
-            parts += _file_parts(files)
-            files = []
-            parts += row_parts(entry, rows.footer(entry))
-        else:
-            files.append(entry)
-    return [*parts, *_file_parts(files)]
-
-
-def row_parts(place: str, footer: Footer) -> Iterator[RowPart]:
-    """Divide the rows of a Parquet file.
-
-    Small groups of rows are joined, large ones divided.
-    """
-    row = 0
-    for groups, n_rows in _joined(footer.group_rows):
-        pieces = min(-(-n_rows // LARGEST_ROWS), MOST_PIECES) if n_rows > LARGE_GROUP else 1
-        for begin, end in pairwise(n_rows * k // pieces for k in range(pieces + 1)):
-            yield RowPart(
-                place=place,
-                digest=footer.digest,
-                groups=groups,
-                skipped=begin,
-                first_row=row + begin,
-                n_images=end - begin,
-            )
-        row += n_rows
-
-
-def _joined(group_rows: Sequence[int]) -> Iterator[tuple[tuple[int, int], int]]:
-    """Groups that have up to `FILES` rows together, or one that has more; and their rows."""
-    first = n_rows = 0
-    for group, n in enumerate(group_rows):
-        if n_rows and n_rows + n > FILES:
-            yield (first, group), n_rows
-            first, n_rows = group, 0
-        n_rows += n
-    if n_rows:
-        yield (first, len(group_rows)), n_rows
-
-
-def _entries(paths: Sequence[str]) -> Iterator[_Found | str]:
-    """Images, and the places of Parquet files."""
     for path in paths:
-        for name, place, size in _stored(path) if storage.is_url(path) else _local(path):
-            suffix = _suffix(place) if isinstance(place, str) else ""
+        for found in _stored(path) if storage.is_url(path) else _local(path):
+            suffix = _suffix(found.place) if isinstance(found.place, str) else ""
             if suffix == TABLE:
-                yield from ((listed, where, -1) for listed, where in path_table.listed(str(place)))
+                yield from _listed(str(found.place))
             elif suffix == PARQUET:
-                yield str(place)
+                yield FoundTable(str(found.place))
             else:
-                yield name, place, size
+                yield found
 
 
-def _stored(url: str) -> Iterable[_Found]:
-    """Files in object storage.
+def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[NamedSource]:
+    """List the image files that paths on this machine name.
+
+    Args:
+        paths: files; folders, for the images inside them; patterns with `*`, `?` or `[`, where no
+            file has that name; or "-" for an image on standard input, which is read at once.
+
+    Returns:
+        Images in the order named, those of a folder or a pattern sorted by name.
+
+    Raises:
+        DataError: a path does not exist, a folder holds no image, or nothing fits a pattern.
+    """
+    found: list[NamedSource] = []
+    for path in paths:
+        name = os.fspath(path)
+        if name == STANDARD_INPUT:
+            # One byte more than an image may have: then it is refused, and memory stays bounded.
+            found.append((name, sys.stdin.buffer.read(MAX_FILE_BYTES + 1)))
+        elif os.path.isdir(name):  # noqa: PTH112  # a Path raises on impossible names
+            found += _inside(Path(name))
+        elif os.path.isfile(name):  # noqa: PTH113  # as above
+            found.append((name, name))
+        else:
+            found += _matching(name)
+    return found
+
+
+def _inside(folder: Path) -> list[NamedSource]:
+    """List the images in a folder, known by their names.
+
+    Raises:
+        DataError: there is none, or the folder cannot be read.
+    """
+    name = printable(os.fspath(folder))
+    try:
+        inside = sorted(
+            os.fspath(path)
+            for path in folder.iterdir()
+            if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "." and path.is_file()
+        )
+    except OSError as error:
+        raise DataError(
+            f"the folder {name} cannot be read ({error.strerror}). Give one that you may read."
+        ) from error
+    if not inside:
+        raise DataError(
+            f"the folder {name} holds no image. Expected were files that end in "
+            f"{', '.join(IMAGE_SUFFIXES)}."
+        )
+    return [(path, path) for path in inside]
+
+
+def _matching(pattern: str) -> list[NamedSource]:
+    """List the files that match a pattern.
 
     Raises:
         DataError: there is none.
     """
-    found = storage.find(url, (*IMAGE_SUFFIXES, PARQUET))
-    images = [file for file in found if _suffix(file.url) != PARQUET]
-    if not found:
+    if not glob.has_magic(pattern):
         raise DataError(
-            f"the folder {url} holds no image. Expected were files that end in "
-            f"{', '.join((*IMAGE_SUFFIXES, PARQUET))}."
+            f"there is no file or folder {printable(pattern)}. Give the path of an image."
         )
-    return [(file.url, file.url, file.n_bytes) for file in images or found]
+    try:
+        found = [] if len(pattern) > LONGEST_PATTERN else glob.glob(pattern, recursive=True)  # noqa: PTH207  # a Path takes no absolute pattern
+    except (OSError, RecursionError, ValueError):  # no file can have such a name
+        found = []
+    names = sorted(name for name in found if os.path.isfile(name))  # noqa: PTH113  # as above
+    if not names:
+        raise DataError(
+            f"no file fits the pattern {printable(pattern)}. Give the path of an image."
+        )
+    return [(name, name) for name in names]
 
 
-def _local(path: str) -> Iterable[_Found]:
-    """Files on this machine; Parquet files of a folder where it has no images.
+def _local(path: str) -> Iterable[FoundImage]:
+    """List files on this machine; Parquet files of a folder that has no images.
 
     Raises:
         DataError: there is none.
     """
     try:
-        found = image_sources.find_images([path])
+        found = find_images([path])
     except DataError:
-        tables = sorted(Path(path).glob(f"[!.]*{PARQUET}")) if os.path.isdir(path) else []  # noqa: PTH112  # a Path throws at names that cannot be
+        tables = sorted(Path(path).glob(f"[!.]*{PARQUET}")) if os.path.isdir(path) else []  # noqa: PTH112  # as above
         if not tables:
             raise
         found = [(str(table), str(table)) for table in tables]
     return [
-        (name, source if isinstance(source, bytes) else os.fspath(source), -1)
+        FoundImage(name, source if isinstance(source, bytes) else os.fspath(source))
         for name, source in found
     ]
 
 
-def _file_parts(files: Sequence[_Found]) -> Iterator[FilePart]:
-    for start in range(0, len(files), FILES):
-        names, places, sizes = zip(*files[start : start + FILES], strict=True)
-        yield FilePart(names=names, places=places, sizes=sizes)
+def _stored(url: str) -> Iterable[FoundImage]:
+    """List files in object storage; Parquet files of a folder that has no images.
+
+    Raises:
+        DataError: there is none.
+    """
+    found = storage.find(url, (*IMAGE_SUFFIXES, PARQUET))
+    if not found:
+        raise DataError(
+            f"the folder {url} holds no image. Expected were files that end in "
+            f"{', '.join((*IMAGE_SUFFIXES, PARQUET))}."
+        )
+    images = [file for file in found if _suffix(file.url) != PARQUET]
+    return [FoundImage(file.url, file.url, file.n_bytes) for file in images or found]
+
+
+def _listed(place: str) -> Iterator[FoundImage]:
+    """Read the files that a CSV table lists.
+
+    Args:
+        place: path or URL of a CSV file in UTF-8 whose first line names the columns, one of them
+            `path`; paths are relative to the table.
+
+    Yields:
+        Files, each by its name in the table.
+
+    Raises:
+        DataError: it is no such table, or a row lacks its path.
+        DataUnavailableError: the storage refuses.
+    """
+    folder = place.rpartition("/")[0] if storage.is_url(place) else str(Path(place).parent)
+    with storage.csv_lines(place) as lines:
+        reader = csv.DictReader(lines)
+        if COLUMN not in (columns := reader.fieldnames or []):
+            raise DataError(
+                f"{place} should have the column {COLUMN}, but has: {listed(columns)}. Name it in "
+                "the first line."
+            )
+        for row in reader:
+            if not row[COLUMN]:
+                raise DataError(
+                    f"line {reader.line_num} of {place} lacks a path. Complete it or take it out."
+                )
+            yield FoundImage(row[COLUMN], _joined(folder, row[COLUMN]))
+
+
+def _joined(folder: str, path: str) -> str:
+    """Give the place of a file that a table in a folder lists."""
+    if storage.is_url(path):
+        return path
+    return posixpath.join(folder, path) if storage.is_url(folder) else str(Path(folder, path))
 
 
 def _suffix(place: str) -> str:

@@ -1,1 +1,1 @@
-"""Parquet tables of encoded images, read in a process of their own."""
+"""Parquet files of encoded images: `reader` reads them, `process` does so in a subprocess."""

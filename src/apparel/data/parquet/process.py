@@ -1,177 +1,204 @@
-"""A Parquet file, read in a process of its own.
+"""Parquet files, read in a subprocess.
 
-A file that crashes it, hangs it or wants too much memory is refused, and nothing else is lost.
-What the process answers is read as JSON and bytes, and never unpickled: it may be no longer ours.
+A file that crashes or hangs it, or makes it exceed its memory, is refused, and nothing else is
+lost. The answers of the subprocess are JSON and bytes and never unpickled: a hostile file may have
+taken it over.
 """
 
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from multiprocessing import connection, get_context
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from apparel.core.errors import ApparelError, DataError
-from apparel.data.decode.pixels import STDERR
-from apparel.data.decode.processes import fresh_start
-from apparel.data.parquet.file import Facts, ParquetTable, lacking
+from apparel.core.errors import ApparelError, DataError, DataUnavailableError
+from apparel.data.inputs.shards import Footer, RowShard
 
-# Beyond what the process takes when it has just begun: room for a small table, and for all copies
-# that a large one needs.
-SPARE_BYTES, BYTES_A_BYTE = 96 << 20, 8
-# An answer is waited for: so long, and longer for large files.
-SECONDS, BYTES_A_SECOND = 10.0, 5_000_000
-# Loading pyarrow from a slow disk.
-START_SECONDS = 120.0
-# The place of a process's data among the numbers that Linux tells of its memory.
-_DATA = 5
+if TYPE_CHECKING:  # most images are in no table
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
+
+# To wait for an answer, with the start of the process.
+SECONDS = 120.0
+# Memory for a file, beyond that in use before: room for a small one, and for copies of pages.
+SPARE_BYTES, BYTES_A_BYTE, MOST_BYTES = 96 << 20, 8, 1 << 30
+_CONTENT_FOLLOWS, _END = b"null", b"[]"
 
 
-class ParquetReader:
-    """Asks the process.
+class ParquetProcess:
+    """Asks a subprocess, which starts with the first question and ends with the block."""
 
-    Attributes:
-        facts: of the table.
-    """
+    def __init__(self) -> None:
+        self._process: BaseProcess | None = None
+        self._pipe: Connection | None = None
 
-    def __init__(self, path: Path, pipe: connection.Connection) -> None:
-        """Wait for the process to open the file.
+    def __enter__(self) -> "ParquetProcess":
+        return self
 
-        Args:
-            path: of the file.
-            pipe: to the process.
+    def __exit__(self, *_error: object) -> None:
+        self._end()
 
-        Raises:
-            DataError: it is no table of images, or reading it ends the process.
-            ApparelError: pyarrow is not installed.
-        """
-        self._path, self._pipe = path, pipe
-        self._seconds = SECONDS + path.stat().st_size / BYTES_A_SECOND
-        self._answer(START_SECONDS)
-        told = json.loads(self._answer(self._seconds))
-        self.facts = Facts(*told)
+    def footer(self, place: str) -> Footer:
+        """See `RowReader`."""
+        (answer,) = self._ask("footer", place)
+        group_rows, digest = json.loads(answer)
+        return Footer([int(n) for n in group_rows], str(digest))
 
-    def images(self, group: int) -> list[bytes]:
-        """Read the encoded images of a group of rows.
+    def labels(self, path: Path) -> Iterator[list[str]]:
+        """See `ParquetReader`."""
+        for answer in self._ask("labels", str(path)):
+            yield [str(label) for label in json.loads(answer)]
 
-        Raises:
-            DataError: the group is damaged, or reading it ends the process.
-        """
-        with suppress(OSError):  # of a process that has ended; the answer tells
-            self._pipe.send_bytes(str(group).encode())
-        sizes = json.loads(self._answer(self._seconds))
-        content = memoryview(self._answer(self._seconds))
-        found, at = [], 0
-        for size in sizes:
-            found.append(bytes(content[at : at + size]))
-            at += size
-        return found
+    def images(self, shard: RowShard) -> Iterator[list[bytes]]:
+        """See `RowReader`."""
+        answers = self._ask("images", shard.place, *shard.groups, shard.skipped, shard.n_images)
+        for sizes in answers:
+            content, at, found = memoryview(next(answers)), 0, []
+            for size in json.loads(sizes):
+                found.append(bytes(content[at : at + size]))
+                at += size
+            yield found
 
-    def _answer(self, seconds: float) -> bytes:
-        """Wait for an answer.
+    def _ask(self, kind: str, place: str, *numbers: int) -> Iterator[bytes]:
+        """Ask one question at a time, and give the answers.
 
         Raises:
-            DataError: the process says so, or gives none.
-            ApparelError: pyarrow is not installed.
+            ApparelError: of any kind, as the subprocess says; DataError where it says nothing.
         """
+        pipe = self._started()
+        finished = False
         try:
-            if not self._pipe.poll(seconds):
-                raise self._refused(f"takes longer than {seconds:.0f} seconds to read")
-            kind, answer = self._pipe.recv_bytes(), self._pipe.recv_bytes()
+            pipe.send_bytes(json.dumps([kind, place, *numbers]).encode())
+            while True:
+                if not pipe.poll(SECONDS):
+                    raise _refused(place, f"takes longer than {SECONDS:.0f} seconds to read")
+                problem = json.loads(pipe.recv_bytes())
+                if problem is not None:
+                    finished = problem == []
+                    if finished:
+                        return
+                    raise _as_error(*problem)
+                yield pipe.recv_bytes()
         except (EOFError, OSError) as error:
-            raise self._refused("kills the process that reads it") from error
-        if kind == _BAD:
-            raise DataError(answer.decode())
-        if kind == _LACKS:
-            raise ApparelError(answer.decode())
-        return answer
+            if isinstance(error, ApparelError):
+                raise
+            raise _refused(place, "kills the process that reads it") from error
+        finally:
+            if not finished:
+                self._end()
 
-    def _refused(self, why: str) -> DataError:
-        return DataError(
-            f"{self._path} {why}: expected was a Parquet file of encoded images and labels, but it "
-            "is damaged. Write it again."
-        )
+    def _started(self) -> "Connection":
+        if self._pipe is None:
+            from multiprocessing import get_context  # noqa: PLC0415  # for tables only
 
+            from apparel.data.decode.processes import fresh_start  # noqa: PLC0415  # as above
 
-@contextmanager
-def reading(path: Path) -> Iterator[ParquetReader]:
-    """Read a file in a process that ends with the block.
+            context = get_context("spawn")
+            self._pipe, theirs = context.Pipe()
+            self._process = context.Process(target=serve, args=(theirs,), daemon=True)
+            with fresh_start():
+                self._process.start()
+            theirs.close()
+        return self._pipe
 
-    Yields:
-        What asks the process.
-
-    Raises:
-        DataError: it is no table of images, or reading it ends the process.
-        ApparelError: pyarrow is not installed.
-    """
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, str(path)), daemon=True)
-    with fresh_start():
-        process.start()
-    theirs.close()
-    try:
-        yield ParquetReader(path, ours)
-    finally:
-        ours.close()
-        process.kill()
-        process.join()
+    def _end(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+        self._pipe = self._process = None
 
 
-_GOOD, _BAD, _LACKS = b"g", b"b", b"l"
+def _refused(place: str, why: str) -> DataError:
+    return DataError(
+        f"{place} {why}: expected was a Parquet file of encoded images, but it is damaged. Write "
+        "it again."
+    )
 
 
-def _serve(pipe: connection.Connection, name: str) -> None:
-    """Answer until nobody asks any more."""
-    path = Path(name)
-    with suppress(EOFError, OSError):
-        try:
-            import pyarrow as pa  # noqa: PLC0415  # an extra
-            from pyarrow import parquet  # noqa: F401, PLC0415  # so that it is not read under the limit
-        except ImportError:
-            _send(pipe, _LACKS, lacking(path).encode())
-            return
-        _send(pipe, _GOOD, b"")
+def _as_error(kind: str, message: str) -> ApparelError:
+    """Make the error that the subprocess met."""
+    known: dict[str, type[ApparelError]] = {
+        error.__name__: error for error in (ApparelError, DataUnavailableError)
+    }
+    return known.get(kind, DataError)(message)
+
+
+def serve(pipe: "Connection") -> None:
+    """Answer questions in the subprocess until the pipe is closed."""
+    with suppress(ImportError):  # which the answer tells
+        import pyarrow as pa  # noqa: PLC0415  # an extra
+        from pyarrow import parquet  # noqa: F401, PLC0415  # before memory is limited
+
         pa.set_memory_pool(pa.system_memory_pool())  # others reserve gigabytes at once
         pa.set_cpu_count(1)  # the images are decoded by all processors; reading takes one
         pa.set_io_thread_count(1)
-        _limit_memory(SPARE_BYTES + BYTES_A_BYTE * path.stat().st_size)
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  # what C++ prints when it ends
-            os.dup2(nowhere.fileno(), STDERR)
-        try:
-            table = ParquetTable(path)
-            _send(pipe, _GOOD, json.dumps(table.facts()).encode())
-            while True:
-                images = table.images(int(pipe.recv_bytes()))
-                _send(pipe, _GOOD, json.dumps(_sizes(images)).encode())
-                _send(pipe, _GOOD, b"".join(images))
-        except DataError as error:
-            _send(pipe, _BAD, str(error).encode(errors="replace"))
-        except MemoryError:
-            _send(pipe, _BAD, f"{path} wants more memory than such a file needs.".encode())
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  # C++ prints a message when it ends
+        os.dup2(nowhere.fileno(), 2)
+    with suppress(EOFError, OSError):
+        while True:
+            question = json.loads(pipe.recv_bytes())
+            _limit_memory(question[1])
+            answer(pipe, question)
 
 
-def _sizes(images: Sequence[bytes]) -> list[int]:
-    return [len(image) for image in images]
+def answer(pipe: "Connection", question: Sequence[object]) -> None:
+    """Answer one question: each content follows `null`; `[]` or a problem ends the answer."""
+    end = _END
+    try:
+        for content in _contents(question):
+            pipe.send_bytes(_CONTENT_FOLLOWS)
+            pipe.send_bytes(content)
+    except ApparelError as error:
+        end = json.dumps([type(error).__name__, str(error)]).encode()
+    except MemoryError:
+        message = f"{question[1]} wants more memory than such a file needs. Write it again."
+        end = json.dumps(["DataError", message]).encode()
+    pipe.send_bytes(end)
 
 
-def _send(pipe: connection.Connection, kind: bytes, answer: bytes) -> None:
-    pipe.send_bytes(kind)
-    pipe.send_bytes(answer)
+def _contents(question: Sequence[object]) -> Iterator[bytes]:
+    from apparel.data.parquet.reader import ParquetReader  # noqa: PLC0415  # in the subprocess only
+
+    reader = ParquetReader()
+    match question:
+        case ["footer", str(place)]:
+            yield json.dumps(reader.footer(place)).encode()
+        case ["labels", str(place)]:
+            for labels in reader.labels(Path(place)):
+                yield json.dumps(labels).encode()
+        case ["images", str(place), int(first), int(behind), int(skipped), int(n_images)]:
+            shard = RowShard(
+                place=place,
+                digest="",
+                groups=(first, behind),
+                skipped=skipped,
+                first_row=0,
+                n_images=n_images,
+            )
+            for images in reader.images(shard):
+                yield json.dumps([len(image) for image in images]).encode()
+                yield b"".join(images)
 
 
-def _limit_memory(n_bytes: int) -> None:
-    """Let this process take so much more memory, where the system can tell.
+def _limit_memory(place: str) -> None:
+    """Bound the memory that this process may take for a file, where the system can.
 
-    What counts is memory that can be written to: threads reserve far more than they use.
+    Writable memory counts: threads reserve far more than they use.
     """
     try:
         import resource  # noqa: PLC0415  # not on Windows
 
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[_DATA])
+        data_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
     except (ImportError, OSError):
         return
-    limit = pages * resource.getpagesize() + n_bytes
+    try:
+        size = BYTES_A_BYTE * os.path.getsize(place)  # noqa: PTH202  # may be a URL
+    except (OSError, ValueError):
+        size = MOST_BYTES
+    limit = data_pages * resource.getpagesize() + SPARE_BYTES + min(size, MOST_BYTES)
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard == resource.RLIM_INFINITY or limit < hard:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))

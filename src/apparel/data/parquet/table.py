@@ -1,32 +1,31 @@
 """Parquet tables of encoded images and their labels, as Hugging Face's data sets have them."""
 
-import importlib.util
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
 import numpy as np
 
-from apparel.core.errors import ApparelError
 from apparel.data.assembly import LabelledImages
-from apparel.data.decoded import decode_encoded
-from apparel.data.parquet.file import lacking
+from apparel.data.image_files import decode_encoded, labelled
+from apparel.data.inputs.shards import Footer, RowReader, RowShard
+from apparel.data.parquet.process import ParquetProcess
 
 
 class EncodedImages(Sequence[bytes]):
     """The encoded images of a table, read a group of rows at a time."""
 
-    def __init__(self, group_rows: Sequence[int], read: Callable[[int], list[bytes]]) -> None:
-        """Say how to read them.
+    def __init__(self, place: str, footer: Footer, rows: RowReader) -> None:
+        """Remember how to read them.
 
         Args:
-            group_rows: how many rows each group has.
-            read: gives the images of a group.
+            place: path of the file.
+            footer: of the file.
+            rows: reads Parquet files.
         """
-        self._read = read
-        self._starts = np.concatenate([[0], np.cumsum(group_rows)]).astype(np.int64)
-        self._group, self._rows = -1, list[bytes]()
+        self._place, self._footer, self._reader = place, footer, rows
+        self._starts = np.concatenate([[0], np.cumsum(footer.group_rows)]).astype(np.int64)
+        self._group, self._images = -1, list[bytes]()
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -40,12 +39,23 @@ class EncodedImages(Sequence[bytes]):
             return [self[i] for i in range(*index.indices(len(self)))]
         group = int(np.searchsorted(self._starts, index, side="right")) - 1
         if group != self._group:
-            self._rows = self._read(group)
+            self._images = self._read(group)
             self._group = group
-        return self._rows[index - int(self._starts[group])]
+        return self._images[index - int(self._starts[group])]
 
     def __iter__(self) -> Iterator[bytes]:
         return (self[i] for i in range(len(self)))
+
+    def _read(self, group: int) -> list[bytes]:
+        shard = RowShard(
+            place=self._place,
+            digest=self._footer.digest,
+            groups=(group, group + 1),
+            skipped=0,
+            first_row=int(self._starts[group]),
+            n_images=self._footer.group_rows[group],
+        )
+        return [image for some in self._reader.images(shard) for image in some]
 
 
 def read_parquet(path: Path, *, image_size: int | None, cache: Path) -> LabelledImages:
@@ -53,32 +63,17 @@ def read_parquet(path: Path, *, image_size: int | None, cache: Path) -> Labelled
 
     Args:
         path: of the file.
-        image_size: height and width of the images; None for what fits them.
-        cache: where decoded images are kept.
+        image_size: height and width of the images; None for the size that fits them.
+        cache: folder of decoded images.
 
     Raises:
         DataError: it is no such table.
         ApparelError: pyarrow is not installed, or the cache cannot be written.
     """
-    if importlib.util.find_spec("pyarrow") is None:
-        raise ApparelError(lacking(path))
-    from apparel.data.parquet.process import reading  # noqa: PLC0415  # for these tables only
-
-    with reading(path) as table:
-        labels, group_rows = table.facts
-        rows = [f"{path.name}#{i}" for i in range(len(labels))]
-        found = decode_encoded(
-            EncodedImages(group_rows, table.images),
-            rows,
-            stored_in=path,
-            image_size=image_size,
-            cache=cache,
-        )
-    return LabelledImages(
-        images=found.pixels,
-        labels=[labels[i] for i in found.positions],
-        splits=None,
-        names=[rows[i] for i in found.positions],
-        unreadable={rows[i]: why for i, why in found.problems.items()},
-        sizes=Counter(map(tuple, found.sizes.tolist())),
-    )
+    known: dict[str, str] = {}  # a label that many rows have is kept once
+    with ParquetProcess() as rows:
+        labels = [known.setdefault(label, label) for some in rows.labels(path) for label in some]
+        images = EncodedImages(str(path), rows.footer(str(path)), rows)
+        names = [f"{path.name}#{i}" for i in range(len(images))]
+        found = decode_encoded(images, names, stored_in=path, image_size=image_size, cache=cache)
+    return labelled(found, names, labels, splits=None)

@@ -32,6 +32,9 @@ FENCE = 1.5
 SIDE = 14
 # Keep the quotients finite where an image is nearly black or plain: 18 and 9 grey levels.
 LEAST_BRIGHTNESS, LEAST_CONTRAST = 0.07, 0.035
+# A square distance is the difference of sums that are far larger. Below this share of them it is a
+# rounding error, which depends on how the processor multiplies matrices.
+ROUNDING = 4e-6
 
 
 def find_unusual(images: ImageArray) -> Unusual:
@@ -92,7 +95,9 @@ def _distance_to_neighbours(
     step = max((1 << 24) // len(others), 1)
     for start in range(0, len(vectors), step):
         some = vectors[start : start + step]
-        apart = squares - 2 * some @ others.T + np.square(some).sum(axis=1, keepdims=True)
+        sums = squares + np.square(some).sum(axis=1, keepdims=True)
+        apart = sums - 2 * some @ others.T
+        apart[apart < ROUNDING * sums] = 0
         found[start : start + step] = np.partition(apart, k, axis=1)[:, k]
     # Equal images are no distance apart, which has no logarithm.
     return np.asarray(np.sqrt(np.maximum(found, 0) / vectors.shape[1]) + np.float32(1e-4))

@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import shutil
 import tempfile
 import zlib
@@ -15,15 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apparel.core import backend
-from apparel.core.errors import DataUnavailableError
+from apparel.core.errors import DataError, DataUnavailableError
 from apparel.core.records import Dataset
 from apparel.data.arrays import from_arrays
 from apparel.data.assembly import Split
-from apparel.data.sources.apt import apt_source
 from apparel.data.sources.idx import idx_sha256, read_idx_file
-from apparel.data.sources.keras_cache import LOGGER, ensure_cached
-from apparel.data.sources.known_files import KnownFile
-from apparel.data.sources.places import Source, folder_source, keras_source
+from apparel.data.sources.keras_cache import LOGGER, KnownFile, ensure_cached
+from apparel.data.sources.mirrors import Mirror, apt_mirror, folder_mirror, keras_mirror
 
 Arrays: TypeAlias = Sequence[NDArray[np.uint8]]
 
@@ -69,9 +68,10 @@ CACHE_SUBFOLDER = Path("datasets", "fashion-mnist")
 DATA_DIR_VARIABLE = "APPAREL_DATA_DIR"
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-# Files that change between the check and the reading are fetched once more, and no oftener: then
-# the disk or the memory is broken.
+# Files that change between the check and the reading are fetched once more; a second change means
+# that the disk or the memory is broken.
 ATTEMPTS = 2
+_PART = re.compile(r"fashion-mnist:(train|test)(?:\[(\d{0,9}):(\d{0,9})\])?")
 # Where keras.datasets.fashion_mnist.load_data() downloads from.
 KERAS_ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 
@@ -87,7 +87,7 @@ def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Datase
         60,000 training images, shape (60000, 28, 28, 1), and 10,000 test images.
 
     Raises:
-        DataUnavailableError: no source has the files; the message says why, for each.
+        DataUnavailableError: no mirror has the files; the message says why, for each.
         ApparelError: Keras's cache cannot be written, for example because the disk is full.
     """
     keras = backend.load_keras()
@@ -117,7 +117,7 @@ def load_images(split: Split, data_dir: str | os.PathLike[str] | None = None) ->
         Shape (60000, 28, 28, 1) or (10000, 28, 28, 1), 0 to 255.
 
     Raises:
-        DataUnavailableError: no source has the file; the message says why, for each.
+        DataUnavailableError: no mirror has the file; the message says why, for each.
         ApparelError: Keras's cache cannot be written, for example because the disk is full.
     """
     file = FILES[0 if split == "train" else 2]
@@ -127,27 +127,63 @@ def load_images(split: Split, data_dir: str | os.PathLike[str] | None = None) ->
     return images[..., np.newaxis]
 
 
+def load_part(
+    name: str, data_dir: str | os.PathLike[str] | None = None
+) -> tuple[list[str], NDArray[np.uint8]]:
+    """Load images of Fashion-MNIST that follow each other.
+
+    Args:
+        name: "fashion-mnist:test" or "fashion-mnist:train" or, with positions as Python slices a
+            list, for example "fashion-mnist:test[0:100]".
+        data_dir: a folder that may hold the data set's files.
+
+    Returns:
+        Their names, n; and the images, shape (n, 28, 28, 1), 0 to 255.
+
+    Raises:
+        DataError: there is no such part, or no image in it.
+        DataUnavailableError: the data set cannot be had.
+    """
+    match = _PART.fullmatch(name)
+    if match is None:
+        raise DataError(
+            f"{name} names no part of Fashion-MNIST. Expected is fashion-mnist:test, "
+            "fashion-mnist:train, or a part of them such as fashion-mnist:test[0:100]."
+        )
+    split: Split = "train" if match[1] == "train" else "test"
+    start, stop = (int(number) if number else None for number in match.groups()[1:])
+    images = load_images(split, data_dir)
+    chosen = range(len(images))[start:stop]
+    if not chosen:
+        raise DataError(
+            f"{name} holds no image: Fashion-MNIST has {len(images):,} images in {split}, counted "
+            f"from 0. Name some, for example fashion-mnist:{split}[0:100]."
+        )
+    names = [f"fashion-mnist:{split}[{position}]" for position in chosen]
+    return names, images[chosen.start : chosen.stop]
+
+
 def _load_known(
     home: Path,
     files: Sequence[KnownFile],
     read: Callable[[Path], Arrays],
     data_dir: str | os.PathLike[str] | None,
 ) -> Arrays:
-    """Fill the cache, read arrays from it, and believe them only if they are the known ones.
+    """Fill the cache, read arrays from it, and check them against the known content.
 
     Args:
         home: Keras's home.
-        files: what is read.
-        read: takes the folder and gives what each of the files holds.
+        files: to be read.
+        read: takes the folder and gives the content of each file.
         data_dir: as for `load_fashion_mnist`.
 
     Raises:
-        DataUnavailableError: no source has the files, or they change whenever they are read.
+        DataUnavailableError: no mirror has the files, or they change whenever they are read.
     """
     cache = keras_cache(home)
-    places = find_sources(home, cache, data_dir)
+    mirrors = find_mirrors(home, cache, data_dir)
     for _ in range(ATTEMPTS):
-        ensure_cached(cache, files, places, title="Fashion-MNIST", remedy=_remedy())
+        ensure_cached(cache, files, mirrors, title="Fashion-MNIST", remedy=_remedy())
         try:
             arrays = read(cache)
         except (EOFError, OSError, ValueError, zlib.error) as error:
@@ -170,7 +206,7 @@ def _load_known(
 
 
 def _by_keras(keras: Any) -> Arrays:
-    """What Keras makes of its cache, in the order of `FILES`.
+    """Read the cache by Keras, in the order of `FILES`.
 
     Raises:
         OSError: a file is gone, and Keras cannot download it.
@@ -180,14 +216,14 @@ def _by_keras(keras: Any) -> Arrays:
             keras.datasets.fashion_mnist.load_data()
         )
     except Exception as error:
-        if type(error) is not Exception:  # the one that Keras makes of urllib's
+        if type(error) is not Exception:  # as Keras wraps the errors of urllib
             raise
         raise OSError(str(error)) from error
     return train_images, train_labels, test_images, test_labels
 
 
 def keras_home() -> Path:
-    """Tell where Keras keeps its files, by its own rule, without loading it."""
+    """Find Keras's home by its own rule, without loading it."""
     named = os.environ.get("KERAS_HOME")
     return Path(named).expanduser() if named else Path("~", ".keras").expanduser()
 
@@ -208,32 +244,29 @@ def keras_cache(home: Path) -> Path:
     return home / CACHE_SUBFOLDER
 
 
-def find_sources(
+def find_mirrors(
     home: Path, cache: Path, data_dir: str | os.PathLike[str] | None
-) -> tuple[Source, ...]:
-    """List where the files may be had, in the order in which they are tried.
+) -> tuple[Mirror, ...]:
+    """List mirrors of the files, in the order in which they are tried.
 
     Args:
         home: Keras's home.
         cache: the folder to fill.
         data_dir: the folder that the user named, or None.
-
-    Returns:
-        The sources.
     """
-    sources = []
+    mirrors = []
     if home / CACHE_SUBFOLDER != cache:
-        sources.append(folder_source("Keras's home, read-only", home / CACHE_SUBFOLDER))
+        mirrors.append(folder_mirror("Keras's home, read-only", home / CACHE_SUBFOLDER))
     named = data_dir or os.environ.get(DATA_DIR_VARIABLE)
     if named:
         folder = Path(named).expanduser()
         _warn_of_lacking_files(folder)
-        sources.append(folder_source("the folder you named", folder))
+        mirrors.append(folder_mirror("the folder you named", folder))
     return (
-        *sources,
-        folder_source(f"the folder of the package {DEBIAN_PACKAGE}", DEBIAN_FOLDER),
-        keras_source(KERAS_ORIGIN),
-        apt_source(DEBIAN_PACKAGE, os.fspath(DEBIAN_FOLDER.relative_to("/"))),
+        *mirrors,
+        folder_mirror(f"the folder of the package {DEBIAN_PACKAGE}", DEBIAN_FOLDER),
+        keras_mirror(KERAS_ORIGIN),
+        apt_mirror(DEBIAN_PACKAGE, os.fspath(DEBIAN_FOLDER.relative_to("/"))),
     )
 
 
@@ -247,7 +280,7 @@ def _warn_of_lacking_files(folder: Path) -> None:
 
 
 def _remedy() -> str:
-    """What the user can do if no source has the files, one action a line."""
+    """List the remedies if no mirror has the files, one action a line."""
     apt = f"  sudo apt-get update && sudo apt-get install {DEBIAN_PACKAGE}\n"
     return (
         f"{apt if shutil.which('apt-get') else ''}"
@@ -257,5 +290,5 @@ def _remedy() -> str:
 
 
 def highest_credible_accuracy(class_names: Sequence[str]) -> float:
-    """The accuracy above which to look for a mistake; 1 for other classes than Fashion-MNIST's."""
+    """Give the accuracy above which to suspect a mistake; 1 for classes of other data sets."""
     return HIGHEST_CREDIBLE_ACCURACY if tuple(class_names) == FASHION_MNIST_LABELS else 1.0

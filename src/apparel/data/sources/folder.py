@@ -40,8 +40,8 @@ def read_folder(folder: Path, *, image_size: int | None, cache: Path) -> Labelle
     Args:
         folder: with a folder for each class, or with `train`, `test` and, if there are any,
             `val`, `valid` or `validation`, each with a folder for each class.
-        image_size: height and width; None for what fits the images.
-        cache: where decoded images are kept.
+        image_size: height and width; None for the size that fits the images.
+        cache: folder of decoded images.
 
     Raises:
         DataError: there is no image, or the folders are not of that kind.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from apparel.core.errors import DataError
 from apparel.data.assembly import LabelledImages, Split, join
-from apparel.data.bounds import check_growth
+from apparel.data.unpacked_size import check_unpacked_size
 
 Kind: TypeAlias = Literal["images", "labels"]
 
@@ -69,7 +69,7 @@ def read_idx(folder: Path, files: dict[tuple[Split, Kind], Path]) -> LabelledIma
 
     Args:
         folder: where the files are.
-        files: what `find_idx` found.
+        files: from `find_idx`.
 
     Raises:
         DataError: a file is broken, or two do not fit together.
@@ -127,7 +127,7 @@ def read_idx_file(path: Path, kind: Kind) -> NDArray[np.uint8]:
             if 0 in shape:
                 raise DataError(f"{path} holds no {kind}: its shape is {tuple(shape)}.")
             size = math.prod(shape)
-            check_growth(path, size, n_images=shape[0] if kind == "images" else 0)
+            check_unpacked_size(path, size, n_images=shape[0] if kind == "images" else 0)
             content = _read_exactly(file, size, path)
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}). Get it once more.") from error
@@ -150,12 +150,12 @@ def idx_sha256(array: NDArray[np.uint8]) -> str:
 
 
 def _magic(n_dimensions: int) -> int:
-    """The number with which a file of bytes begins."""
+    """Give the magic number of a file of bytes."""
     return _UNSIGNED_BYTES << 8 | n_dimensions
 
 
 def _read_exactly(file: BinaryIO | gzip.GzipFile, size: int, path: Path) -> bytearray:
-    """Read what the header promises, and never more than the file has.
+    """Read the bytes that the header claims, and never more than the file has.
 
     Raises:
         DataError: the file has less or more.

@@ -1,21 +1,109 @@
-"""Fill Keras's cache with files whose content is known, from the first source that has them."""
+"""Fill Keras's cache with files of known content, from the first mirror that has them."""
 
 import errno
+import gzip
+import hashlib
+import io
 import logging
 import sys
+import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from apparel.core.atomic_files import atomic_path
 from apparel.core.errors import ApparelError, DataUnavailableError
-from apparel.data.sources.known_files import FileFaultError, FileMissingError, KnownFile, read_known
-from apparel.data.sources.places import Source, SourceError
+from apparel.data.sources.mirrors import Mirror, MirrorError
 
 LOGGER = logging.getLogger("apparel")
+CHUNK = 1 << 20
+# Compression can enlarge data slightly: headers, and 5 bytes a 16 KB block at worst.
+COMPRESSED_MARGIN = 1 << 16
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """A gzip file with known content.
+
+    Attributes:
+        name: the file name.
+        size: bytes of the decompressed content.
+        sha256: of the decompressed content. Compressed bytes differ from source to source.
+    """
+
+    name: str
+    size: int
+    sha256: str
+
+
+class FileFaultError(Exception):
+    """A file has the wrong content; the message continues a sentence that names it."""
+
+
+class FileMissingError(FileFaultError):
+    """There is no such file."""
+
+
+def read_known(folder: Path, expected: KnownFile) -> bytes:
+    """Read a gzip file and check its content.
+
+    Args:
+        folder: where the file should be.
+        expected: its name and content.
+
+    Returns:
+        The bytes of the file, still compressed.
+
+    Raises:
+        FileMissingError: there is no such file.
+        FileFaultError: it cannot be read, is cut, or holds something else.
+    """
+    path = folder / expected.name
+    limit = expected.size + COMPRESSED_MARGIN
+    try:
+        if not path.exists():
+            raise FileMissingError("is missing")
+        # Opening a pipe or device could wait for ever.
+        if not path.is_file():
+            raise FileFaultError("is not a file")
+        with path.open("rb") as stream:
+            compressed = stream.read(limit + 1)
+    except OSError as error:
+        raise FileFaultError(f"cannot be read ({error.strerror})") from error
+    if len(compressed) > limit:
+        raise FileFaultError(f"is larger than its content of {expected.size} bytes can be")
+    _check_content(compressed, expected)
+    return compressed
+
+
+def _check_content(compressed: bytes, expected: KnownFile) -> None:
+    """Decompress in chunks, never much beyond the expected size, and compare the hash.
+
+    Raises:
+        FileFaultError: the bytes are no gzip file, are cut, or hold something else.
+    """
+    digest, size = hashlib.sha256(), 0
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(compressed)) as content:
+            while chunk := content.read(CHUNK):
+                size += len(chunk)
+                if size > expected.size:
+                    raise FileFaultError(f"holds more than the expected {expected.size} bytes")
+                digest.update(chunk)
+    except EOFError as error:
+        raise FileFaultError(f"is cut short after {len(compressed)} bytes") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise FileFaultError(f"is no intact gzip file ({error})") from error
+    if size < expected.size:
+        raise FileFaultError(f"holds {size} bytes, expected {expected.size}")
+    if digest.hexdigest() != expected.sha256:
+        raise FileFaultError(
+            f"holds the wrong content (SHA-256 {digest.hexdigest()}, expected {expected.sha256})"
+        )
 
 
 def ensure_cached(
-    cache: Path, files: Sequence[KnownFile], sources: Sequence[Source], *, title: str, remedy: str
+    cache: Path, files: Sequence[KnownFile], mirrors: Sequence[Mirror], *, title: str, remedy: str
 ) -> None:
     """Make sure that the cache holds the right files.
 
@@ -24,33 +112,32 @@ def ensure_cached(
     Args:
         cache: the folder to fill.
         files: what it has to hold.
-        sources: where to get what it lacks, in this order.
+        mirrors: of the missing files, in the order to try them.
         title: the name of the data set, for people.
-        remedy: what the user can do if no source has the files, one action a line.
+        remedy: what the user can do if no mirror has the files, one action a line.
 
     Raises:
-        DataUnavailableError: no source has the files; the message says why, for each.
+        DataUnavailableError: no mirror has the files; the message says why, for each.
         ApparelError: the cache cannot be written, for example because the disk is full.
     """
     wanted, faults = _clean(cache, files)
     tried = [f"Keras's cache ({cache}): {'; '.join(faults)}"]
-    for source in sources:
+    for mirror in mirrors:
         if not wanted:
             break
-        wanted, faults = _take(source, cache, wanted)
+        wanted, faults = _take(mirror, cache, wanted)
         if faults:
-            tried.append(f"{source.name}: {'; '.join(faults)}")
+            tried.append(f"{mirror.name}: {'; '.join(faults)}")
     # Another process may have had more luck meanwhile.
     if wanted and _clean(cache, wanted)[0]:
+        lines = "".join(f"\n  - {line}" for line in tried)
         raise DataUnavailableError(
-            "\n".join(
-                (f"{title} could not be had. Tried:", *_indented(tried), "What helps:", remedy)
-            )
+            f"{title} could not be had. Tried:{lines}\nWhat helps:\n{remedy}"
         )
 
 
 def _clean(cache: Path, files: Sequence[KnownFile]) -> tuple[list[KnownFile], list[str]]:
-    """Remove wrong files from the cache; return what it lacks, and why."""
+    """Remove wrong files from the cache; return the missing ones, and why."""
     wanted, faults = [], []
     for file in files:
         path = cache / file.name
@@ -69,7 +156,7 @@ def _clean(cache: Path, files: Sequence[KnownFile]) -> tuple[list[KnownFile], li
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:
-    """What tells a file from the one that replaces it, or None where there is none."""
+    """Identify a file among those that replace it; None where there is none."""
     try:
         status = path.lstat()
     except OSError:
@@ -93,12 +180,12 @@ def _remove(path: Path) -> None:
 
 
 def _take(
-    source: Source, cache: Path, wanted: Sequence[KnownFile]
+    mirror: Mirror, cache: Path, wanted: Sequence[KnownFile]
 ) -> tuple[list[KnownFile], list[str]]:
-    """Copy the right files of a source into the cache; return what is still lacking, and why."""
+    """Copy the right files of a mirror into the cache; return the files still missing, and why."""
     left, faults = [], []
     try:
-        with source.open([file.name for file in wanted]) as folder:
+        with mirror.open([file.name for file in wanted]) as folder:
             for file in wanted:
                 try:
                     content = read_known(folder, file)
@@ -109,10 +196,10 @@ def _take(
                         LOGGER.warning("%s %s. It is not used.", folder / file.name, fault)
                 else:
                     _store(cache / file.name, content)
-    except (SourceError, OSError) as error:
+    except (MirrorError, OSError) as error:
         left, faults = list(wanted), [" ".join(str(error).split())]
     if len(left) < len(wanted):
-        print(f"Taken from {source.name}: {len(wanted) - len(left)} files.", file=sys.stderr)
+        print(f"Taken from {mirror.name}: {len(wanted) - len(left)} files.", file=sys.stderr)
     return left, faults
 
 
@@ -135,8 +222,3 @@ def _store(target: Path, content: bytes) -> None:
             f"{target} cannot be written ({error.strerror or error}). "
             "Set KERAS_HOME to a folder that you may write to."
         ) from error
-
-
-def _indented(lines: Sequence[str]) -> list[str]:
-    """Set lines apart as a list."""
-    return [f"  - {line}" for line in lines]

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from apparel.core.errors import DataError
 from apparel.core.messages import reason
-from apparel.data.assembly import LabelledImages, Split, join
-from apparel.data.bounds import check_growth
-from apparel.data.pixels import as_labels, as_pixels
+from apparel.data.assembly import LabelledImages, Split, join, labelled_arrays
+from apparel.data.unpacked_size import check_unpacked_size
 
 _SPLITS: tuple[Split, ...] = ("train", "test")
 # Others unpack to anything, and NumPy writes none of them.
@@ -50,7 +49,7 @@ def read_npz(path: Path) -> LabelledImages:
     try:
         with zipfile.ZipFile(path) as archive:
             headers = {name: _checked_header(archive, name) for name in names}
-            check_growth(
+            check_unpacked_size(
                 path,
                 sum(_promised(header) for header in headers.values()),
                 n_images=sum(headers[f"x_{split}"].shape[0] for split in _SPLITS),
@@ -68,32 +67,6 @@ def read_npz(path: Path) -> LabelledImages:
         for split in _SPLITS
     ]
     return join(parts, splits=_SPLITS, source=str(path))
-
-
-def labelled_arrays(
-    images: NDArray[Any], labels: NDArray[Any], file: str, split: str
-) -> LabelledImages:
-    """Bring images and labels in arrays into one form.
-
-    Args:
-        images: as `as_pixels` takes them.
-        labels: as `as_labels` takes them.
-        file: what goes before the name of an array, for people.
-        split: what goes after x_ and y_ in it.
-
-    Raises:
-        DataError: they are not of that form, or do not fit together.
-    """
-    pixels = as_pixels(images, f"{file}x_{split}")
-    n, height, width, _ = pixels.shape
-    return LabelledImages(
-        images=pixels,
-        labels=as_labels(labels, f"{file}y_{split}", n_images=n),
-        splits=None,
-        names=[f"{file}x_{split}#{i}" for i in range(n)],
-        unreadable={},
-        sizes={(height, width): n},
-    )
 
 
 def _checked_header(archive: zipfile.ZipFile, name: str) -> _Header:

@@ -4,22 +4,20 @@ import csv
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from apparel.core import messages
 from apparel.core.errors import DataError
+from apparel.core.messages import listed, reason, shown
 from apparel.data.assembly import LabelledImages, Split, join
 from apparel.data.image_files import read_files
 from apparel.data.parquet.table import read_parquet
 from apparel.data.sources.folder import SPLITS
+from apparel.data.storage import csv_lines
 
 _PIXEL = re.compile(r"\D*\d+(x\d+)?", re.IGNORECASE)  # pixel1, px_1, 1x1
-# Letters of a line: a million pixels have room. A file of one line would fill the memory.
-LONGEST_LINE = 1 << 22
 SUFFIXES = (".csv", ".parquet")
 
 
@@ -30,63 +28,24 @@ def read_table(path: Path, *, image_size: int | None, cache: Path) -> LabelledIm
         path: of a Parquet file, or of a CSV file in UTF-8 whose first line names the columns:
             `path` and `label`, and perhaps `split`, with paths relative to the table; or `label`
             first, then a column for each pixel, row by row.
-        image_size: height and width of images in files; None for what fits them.
-        cache: where decoded images are kept.
+        image_size: height and width of images in files; None for the size that fits them.
+        cache: folder of decoded images.
 
     Raises:
         DataError: it is no such table.
     """
     if path.suffix == ".parquet":
         return read_parquet(path, image_size=image_size, cache=cache)
-    columns = _columns(path)
+    with csv_lines(str(path)) as lines:
+        columns = next(csv.reader(lines), [])
     if {"path", "label"} <= set(columns):
         return _read_paths(path, image_size=image_size, cache=cache)
     if columns[:1] == ["label"] and len(columns) > 1 and all(map(_PIXEL.fullmatch, columns[1:])):
         return _read_pixels(path, columns)
     raise DataError(
         f"{path} should have the columns path and label (and perhaps split), or label and then a "
-        f"column for each pixel, but has: {messages.listed(columns)}. Name them in the first line."
+        f"column for each pixel, but has: {listed(columns)}. Name them in the first line."
     )
-
-
-@contextmanager
-def _lines(path: Path) -> Iterator[Iterator[str]]:
-    """Give the lines of a table.
-
-    Yields:
-        The lines, with their ends.
-
-    Raises:
-        DataError: the file cannot be read, is not in UTF-8, or has a line that is too long.
-    """
-
-    def bounded() -> Iterator[str]:
-        while line := file.readline(LONGEST_LINE + 1):
-            if len(line) > LONGEST_LINE:
-                raise DataError(
-                    f"{path} has a line of more than {LONGEST_LINE:,} letters, which no table of "
-                    "images has. Write it with a line for each image."
-                )
-            yield line
-
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield bounded()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            f"{path} cannot be read as a table in UTF-8 ({messages.reason(error)}). Save it "
-            "in UTF-8."
-        ) from error
-
-
-def _columns(path: Path) -> list[str]:
-    """The names in the first line.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    with _lines(path) as lines:
-        return next(csv.reader(lines), [])
 
 
 def _read_paths(path: Path, *, image_size: int | None, cache: Path) -> LabelledImages:
@@ -97,7 +56,7 @@ def _read_paths(path: Path, *, image_size: int | None, cache: Path) -> LabelledI
     """
     names, labels, splits = [], [], []
     same: dict[str, str] = {}  # a label that many rows have is kept once
-    with _lines(path) as lines:
+    with csv_lines(str(path)) as lines:
         reader = csv.DictReader(lines)
         for row in reader:
             if not row["path"] or not row["label"]:
@@ -133,7 +92,7 @@ def _checked_splits(path: Path, splits: Sequence[str]) -> list[Split] | None:
     unknown = sorted(name for name in given if name.lower() not in SPLITS)
     if unknown:
         raise DataError(
-            f"{path} has {messages.shown(unknown[0] or 'nothing')} in its column split; "
+            f"{path} has {shown(unknown[0] or 'nothing')} in its column split; "
             "expected were train, validation (or val, valid) and test, in every row or in none. "
             "Correct it."
         )
@@ -156,7 +115,7 @@ def _read_pixels(path: Path, columns: Sequence[str]) -> LabelledImages:
         )
     row = [("label", object), ("pixels", np.uint8, (n_pixels,))]
     try:
-        with warnings.catch_warnings(), _lines(path) as lines:
+        with warnings.catch_warnings(), csv_lines(str(path)) as lines:
             warnings.simplefilter("ignore")  # of an empty table, which is told below
             read = np.loadtxt(
                 lines, row, delimiter=",", skiprows=1, comments=None, quotechar='"', ndmin=1
@@ -164,7 +123,7 @@ def _read_pixels(path: Path, columns: Sequence[str]) -> LabelledImages:
     except DataError:
         raise
     except (ValueError, OverflowError) as error:
-        why = messages.reason(str(error).partition("\n")[0])
+        why = reason(str(error).partition("\n")[0])
         raise DataError(
             f"{path} should hold a label and {n_pixels:,} whole numbers of 0 to 255 in each line, "
             f"but {why}. Correct the line."
@@ -206,10 +165,10 @@ def read_tables(
     """Read the tables of a set.
 
     Args:
-        folder: where they are.
-        tables: what `find_tables` found.
-        image_size: height and width of images in files; None for what fits them.
-        cache: where decoded images are kept.
+        folder: of the tables.
+        tables: from `find_tables`.
+        image_size: height and width of images in files; None for the size that fits them.
+        cache: folder of decoded images.
 
     Raises:
         DataError: a table is broken, or two do not fit together.

@@ -14,7 +14,8 @@ from apparel.core.recipes import recipe_of
 from apparel.core.records import Dataset, History, Splits
 from apparel.core.settings import Plan, Settings
 from apparel.core.signals import Terminated, signals_held
-from apparel.data.splits import one_hot, scale_pixels, split
+from apparel.data.arrays import one_hot, scale_pixels
+from apparel.data.splits import split
 from apparel.models import architectures
 from apparel.runs import files
 from apparel.runs.provenance import Begun

@@ -1,18 +1,23 @@
-"""Files in object storage, or wherever else fsspec reaches: by URL."""
+"""Files on this machine and, by URL, in object storage or wherever else fsspec reaches."""
 
+import csv
+import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from apparel.core.errors import ApparelError, DataError, DataUnavailableError
 from apparel.core.messages import printable, reason
 
-# Of one letter is a drive of Windows.
+# A single letter is a drive of Windows.
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 _MAGIC = re.compile(r"[*?\[]")
 # Of a Parquet file, whose pages are read one after the other.
 _BLOCK_BYTES = 1 << 23
+# Letters of a line of a table: a million pixels have room. A file of one line would fill memory.
+LONGEST_LINE = 1 << 22
 
 
 class StoredFile(NamedTuple):
@@ -20,7 +25,7 @@ class StoredFile(NamedTuple):
 
     Attributes:
         url: of the file.
-        n_bytes: that it has; -1 where nobody knows.
+        n_bytes: of the file; -1 where the listing does not tell.
     """
 
     url: str
@@ -28,12 +33,12 @@ class StoredFile(NamedTuple):
 
 
 def is_url(place: str) -> bool:
-    """Whether a place is in object storage and not on this machine."""
+    """Tell whether a place is in object storage and not on this machine."""
     return _URL.match(place) is not None
 
 
 def filesystem(url: str) -> tuple[Any, str]:
-    """What reads and writes there, as fsspec has it, and the path within.
+    """Give fsspec's file system of a URL, and the path within.
 
     Raises:
         ApparelError: a package for it is not installed.
@@ -43,8 +48,8 @@ def filesystem(url: str) -> tuple[Any, str]:
         import fsspec  # noqa: PLC0415  # for these places only
     except ImportError as error:
         raise ApparelError(
-            f"{printable(url)} can be read with the package fsspec alone, which is not installed. "
-            "Install it with: pip install fsspec"
+            f"reading {printable(url)} requires fsspec, which is not installed. Install it with: "
+            "pip install fsspec"
         ) from error
     try:
         found: tuple[Any, str] = fsspec.core.url_to_fs(url)
@@ -84,10 +89,10 @@ def find(url: str, suffixes: Sequence[str]) -> list[StoredFile]:
 
     Args:
         url: of a file; of a folder, for the files in it; or a pattern.
-        suffixes: of what is taken from a folder.
+        suffixes: of files that are taken from a folder.
 
     Returns:
-        Files, sorted; nothing where a folder has none.
+        Files, sorted; empty where a folder has none.
 
     Raises:
         DataError: there is no such file or folder, or nothing fits the pattern.
@@ -123,7 +128,7 @@ def fetch(urls: Sequence[str]) -> list[bytes | None]:
         urls: of files in one storage.
 
     Returns:
-        What is in each; None where there is no such file.
+        The content of each; None where there is no such file.
 
     Raises:
         DataUnavailableError: the storage refuses.
@@ -147,8 +152,46 @@ def open_stored(url: str) -> BinaryIO:
     return opened
 
 
+@contextmanager
+def csv_lines(place: str) -> Iterator[Iterator[str]]:
+    """Open a CSV table in UTF-8.
+
+    Args:
+        place: its path or URL.
+
+    Yields:
+        The lines, with their ends.
+
+    Raises:
+        DataError: the file cannot be read, is not in UTF-8, or has a line that is too long.
+        DataUnavailableError: the storage refuses.
+    """
+
+    def bounded(text: io.TextIOWrapper) -> Iterator[str]:
+        while line := text.readline(LONGEST_LINE + 1):
+            if len(line) > LONGEST_LINE:
+                raise DataError(
+                    f"{place} has a line of more than {LONGEST_LINE:,} letters, which no table of "
+                    "images has. Write it with a line for each image."
+                )
+            yield line
+
+    try:
+        with (
+            open_stored(place) if is_url(place) else Path(place).open("rb") as file,
+            io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text,
+        ):
+            yield bounded(text)
+    except ApparelError:
+        raise
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"{place} cannot be read as a table in UTF-8 ({reason(error)}). Save it in UTF-8."
+        ) from error
+
+
 def _content(url: str, found: bytes | Exception) -> bytes | None:
-    """What was read.
+    """Give the content that was read.
 
     Raises:
         DataUnavailableError: the storage refused.
@@ -162,7 +205,7 @@ def _content(url: str, found: bytes | Exception) -> bytes | None:
 
 
 def _base(entry: dict[str, Any]) -> str:
-    """The last part of the name of an entry."""
+    """Give the last part of the name of an entry."""
     return str(entry["name"]).rstrip("/").rpartition("/")[2] or "."
 
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from apparel.core.errors import DataError
-from apparel.data.inputs import image_sources
-from apparel.data.inputs.image_sources import find_images
+from apparel.data.inputs import finding
+from apparel.data.inputs.finding import find_images
 
 
 def touch(folder, *names):
@@ -50,7 +50,7 @@ def test_a_pattern_that_nothing_fits_is_named(tmp_path):
 
 def test_a_dash_stands_for_standard_input(monkeypatch, tmp_path):
     stdin = SimpleNamespace(buffer=io.BytesIO(b"an image"))
-    monkeypatch.setattr(image_sources.sys, "stdin", stdin)
+    monkeypatch.setattr(finding.sys, "stdin", stdin)
     assert find_images(["-"]) == [("-", b"an image")]
 
 
@@ -91,7 +91,7 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
 
 
 def test_standard_input_without_an_end_does_not_fill_the_memory(monkeypatch):
-    monkeypatch.setattr(image_sources, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(finding, "MAX_FILE_BYTES", 1000)
     endless = io.BytesIO(b"x" * 5000)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(endless))
     ((name, content),) = find_images(["-"])
