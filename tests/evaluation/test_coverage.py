@@ -57,7 +57,9 @@ def test_the_intervals_of_all_metrics_hold_the_truth(rounds, monkeypatch):
         result = intervals(metrics.evaluate(probabilities[drawn], labels[drawn], NAMES))
         for name, value in truth.items():
             held[name] += result[name].low <= value.value <= result[name].high
-    low, high = bounds(rounds)
+    # With a fixed number of images of each class, precision varies less than Wilson's interval
+    # allows for, which therefore holds the truth in up to 97 %.
+    low, high = bounds(rounds)[0], bounds(rounds, 0.97)[1]
     assert {name: count for name, count in held.items() if not low <= count <= high} == {}
 
 

@@ -51,20 +51,20 @@ def evaluation(confusion, names=("Shirt", "Coat", "Bag", "Dress"), *, accuracy=N
     )
 
 
+def evidence(confusion, *names, accuracy=None, **known):
+    return Evidence(evaluation=evaluation(confusion, *names, accuracy=accuracy), **known)
+
+
 def history(loss, val_loss=None, accuracy=0.91, val_accuracy=0.9, **rest):
     n = len(loss)
-    measures = {"loss": tuple(loss), "accuracy": (accuracy,) * n} if n else {}
+    metrics = {"loss": tuple(loss), "accuracy": (accuracy,) * n} if n else {}
     if val_loss is not None:
-        measures |= {"val_loss": tuple(val_loss), "val_accuracy": (val_accuracy,) * n}
-    return History(history=measures, seconds=(1.0,) * n, dtype="float32", **rest)
+        metrics |= {"val_loss": tuple(val_loss), "val_accuracy": (val_accuracy,) * n}
+    return History(history=metrics, seconds=(1.0,) * n, dtype="float32", **rest)
 
 
 def falling(n):
     return [1 / (i + 1) for i in range(n)]
-
-
-def evidence(confusion, **known):
-    return Evidence(evaluation=evaluation(confusion), **known)
 
 
 def confidences(error, *bins):
@@ -80,7 +80,7 @@ def confidences(error, *bins):
     )
 
 
-def suspects(split, n_images, *mistakes, names=("Shirt", "Coat", "Bag")):
+def issues(split, n_images, *mistakes):
     """Labels that are probably wrong: how many were given one class and look like another."""
     given, suggested = (
         np.repeat([mistake[i] for mistake in mistakes], [m[0] for m in mistakes]).astype(np.int64)
@@ -89,7 +89,7 @@ def suspects(split, n_images, *mistakes, names=("Shirt", "Coat", "Bag")):
     return LabelIssues(
         split=split,
         n_images=n_images,
-        class_names=names,
+        class_names=("Shirt", "Coat", "Bag"),
         indices=np.arange(len(given)),
         given=given,
         suggested=suggested,

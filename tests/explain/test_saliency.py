@@ -1,4 +1,4 @@
-"""Maps of models whose reasons are known, and of a trained model beside a random one."""
+"""Saliency maps of models whose reasons are known, and of a trained model beside a random one."""
 
 import keras
 import numpy as np
@@ -56,7 +56,7 @@ def test_grad_cam_is_the_formula(images, sequential):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_where_everything_speaks_against_a_class_no_map_is_empty(images):
+def test_no_map_is_empty_where_everything_speaks_against_a_class(images):
     model = one_feature_model()
     kernel, bias = model.get_layer("decide").get_weights()
     model.get_layer("decide").set_weights([-np.abs(kernel) - 0.01, bias])
@@ -69,7 +69,7 @@ def test_where_everything_speaks_against_a_class_no_map_is_empty(images):
         np.testing.assert_array_equal(found.max(axis=(1, 2)), 1)
 
 
-def test_a_model_that_sees_nothing_gives_an_empty_map_without_a_warning(images):
+def test_a_blind_model_gives_an_empty_map_without_a_warning(images):
     model = one_feature_model()
     model.get_layer("see").set_weights([np.zeros((1, 1, 1, 1), np.float32)])
     logits, classes = architectures.logits_model(model), np.ones(3, np.int64)
@@ -85,8 +85,17 @@ def test_without_images_there_are_no_maps(images):
     assert found.grad_cam.shape == found.occlusion.shape == (0, 28, 28)
 
 
-@pytest.mark.parametrize("name", ["cnn", "fast", "best"])
-@pytest.mark.parametrize("shape", [(28, 28, 1), (9, 14, 3), (6, 6, 1)])
+SHAPES = ((28, 28, 1), (9, 14, 3), (6, 6, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        pytest.param(name, shape, marks=[] if k == which else pytest.mark.slow)
+        for k, name in enumerate(("cnn", "fast", "best"))
+        for which, shape in enumerate(SHAPES)
+    ],
+)
 def test_every_model_and_shape_has_maps(name, shape):
     model = architectures.create(name, n_classes=3, img_shape=shape, seed=0, width=None)
     pixels = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
@@ -100,11 +109,12 @@ def test_every_model_and_shape_has_maps(name, shape):
         np.testing.assert_array_equal(maps.max(axis=(1, 2)), 1)
 
 
+@pytest.mark.slow
 def test_maps_change_when_the_weights_are_randomised(finished_run):
     """The sanity check of J. Adebayo et al., 2018, arXiv 1810.03292."""
     trained = gather.load_model(RunDirectory.open(finished_run[0]))
     random = architectures.create("cnn", n_classes=10, img_shape=(28, 28, 1), seed=7)
-    images = arrays.scale_pixels(loading.load(limit=1000).test_images[:20])
+    images = arrays.scale_pixels(loading.load(limit=1000).test_images[:6])
     classes = np.asarray(trained(images)).argmax(axis=1)
     of_trained, again, of_random = (
         saliency.explain_images(model, architectures.logits_model(model), images, classes)
@@ -112,7 +122,7 @@ def test_maps_change_when_the_weights_are_randomised(finished_run):
     )
     for kind in ("grad_cam", "occlusion"):
         one, same, other = (
-            getattr(maps, kind).reshape(20, -1) for maps in (of_trained, again, of_random)
+            getattr(maps, kind).reshape(6, -1) for maps in (of_trained, again, of_random)
         )
         np.testing.assert_allclose(one, same, atol=1e-4)
         likeness = [abs(spearmanr(a, b).statistic) for a, b in zip(one, other, strict=True)]

@@ -1,7 +1,7 @@
-"""Which pixels a model needs to see for a class.
+"""Occlusion maps: the pixels that a model needs to see to predict a class.
 
-By how much the log-odds of the class fall where a square is covered (M. D. Zeiler and R. Fergus,
-"Visualizing and Understanding Convolutional Networks", 2013, arXiv 1311.2901).
+They show how far the log-odds of the class fall where a square is covered (M. D. Zeiler and R.
+Fergus, "Visualizing and Understanding Convolutional Networks", 2013, arXiv 1311.2901).
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-# Of the square that covers a part, and how far it moves, as shares of the image's side.
+# Side of the covering square, and its step, as shares of the image's side.
 SQUARE, STRIDE = 1 / 4, 1 / 14
 
 _Pixel = TypeVar("_Pixel", np.uint8, np.float32)
@@ -20,17 +20,17 @@ LogOdds: TypeAlias = "Callable[[NDArray[_Pixel], NDArray[np.int64]], NDArray[np.
 def occlusion_maps(
     log_odds: "LogOdds[_Pixel]", images: NDArray[_Pixel], classes: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Say which pixels a model needs to see for a class.
+    """Compute the pixels that a model needs to see to predict a class.
 
     Args:
-        log_odds: gives log(p / (1 - p)) of m images, shape (m, h, w, c), p the probability of the
-            class that is given for each, shape (m,).
-        images: shape (n, h, w, c); a covered part has the colour of the upper left pixel.
-        classes: shape (n,), the class to ask for in each image.
+        log_odds: a function of m images, shape (m, h, w, c), and a class for each, shape (m,), that
+            returns log(p / (1 - p)), p the probability of the class.
+        images: shape (n, h, w, c); covered pixels take the colour of the upper left one.
+        classes: shape (n,), the class to explain in each image.
 
     Returns:
-        Shape (n, h, w), each map 0 to 1. Where covering anything makes the model surer, the map
-        shows what does so least.
+        Shape (n, h, w), each map 0 to 1. Where covering any square raises the log-odds, the map
+        shows the squares that raise them least.
     """
     n, height, width, _ = images.shape
     corner = images[:, :1, :1]
@@ -39,20 +39,20 @@ def occlusion_maps(
     before = log_odds(images, classes)
     after = log_odds(covered, np.tile(classes, len(squares)))
     falls = before - after.reshape(len(squares), n)
-    # Each pixel: the mean over the squares that cover it.
+    # The value of a pixel is the mean over the squares that cover it.
     maps = np.tensordot(falls.T, squares.astype(np.float64), 1) / squares.sum(axis=0)
     return np.stack([scaled(positive(evidence)) for evidence in maps])
 
 
 def positive(evidence: NDArray[Any]) -> NDArray[np.float64]:
-    """What is positive in a map or, in a map without anything positive, what exceeds its least."""
+    """The positive part of a map or, where nothing is positive, its height above its minimum."""
     if evidence.max() <= 0:
         evidence = evidence - evidence.min()
     return np.asarray(np.maximum(evidence, 0), np.float64)
 
 
 def scaled(evidence: NDArray[np.float64]) -> NDArray[np.float32]:
-    """A map of at least 0 divided by its maximum; 0 where all is 0."""
+    """A non-negative map divided by its maximum; 0 where all is 0."""
     return (evidence / (evidence.max() or 1)).astype(np.float32)
 
 

@@ -1,7 +1,7 @@
-"""Which pixels speak for a class: Grad-CAM and occlusion.
+"""Saliency maps of a class: Grad-CAM and occlusion.
 
-Grad-CAM: the feature maps of a convolution, each weighted by the mean gradient of the class's logit
-with respect to it, summed, without what is negative (R. R. Selvaraju et al., "Grad-CAM: Visual
+Grad-CAM is the positive part of the weighted sum of a convolution's feature maps, each weighted by
+the mean gradient of the class's logit with respect to it (R. R. Selvaraju et al., "Grad-CAM: Visual
 Explanations from Deep Networks via Gradient-based Localization", 2017, arXiv 1610.02391).
 """
 
@@ -17,7 +17,8 @@ from apparel.core.records import Saliency
 from apparel.explain.occlusion import occlusion_maps, positive, scaled
 from apparel.models import gradients
 
-# The deepest maps say most of a class, but maps of 3 x 3 say nothing of where.
+# Deeper feature maps say more about the class, but maps of 3 x 3 say nothing about the place. This
+# is the smallest side used, as a share of the image's.
 LEAST_SIDE = 1 / 4
 BATCH_SIZE = 500
 
@@ -25,16 +26,16 @@ BATCH_SIZE = 500
 def explain_images(
     model: Any, logits_model: Any, images: NDArray[np.float32], classes: NDArray[np.int64]
 ) -> Saliency:
-    """Say which pixels speak for a class.
+    """Compute both kinds of saliency maps.
 
     Args:
         model: a functional or sequential `keras.Model` with a convolution.
         logits_model: the same model without its softmax.
         images: shape (n, h, w, c), in [0, 1].
-        classes: shape (n,), the class to ask for in each image.
+        classes: shape (n,), the class to explain in each image.
 
     Returns:
-        A map of each kind for each image; no map without images.
+        A map of each kind for each image; no maps without images.
     """
     if not len(images):
         nothing = np.zeros(images.shape[:3], np.float32)
@@ -48,20 +49,20 @@ def explain_images(
 def grad_cam(
     model: Any, logits_model: Any, images: NDArray[np.float32], classes: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Say where the features are that speak for a class.
+    """Compute where the features are that speak for a class.
 
     Args:
         model: a functional or sequential `keras.Model` with a convolution.
         logits_model: the same model without its softmax.
         images: shape (n, h, w, c), in [0, 1].
-        classes: shape (n,), the class to ask for in each image.
+        classes: shape (n,), the class to explain in each image.
 
     Returns:
         Shape (n, h, w), each map 0 to 1. Where everything speaks against the class, the map shows
-        what does so least.
+        the pixels that do so least.
     """
     keras = backend.load_keras()
-    to_features, to_logits = _parted(model, logits_model, _convolution(model))
+    to_features, to_logits = _split_model(model, logits_model, _convolution(model))
     wanted = keras.ops.one_hot(classes, logits_model.output_shape[-1])
     features = np.asarray(to_features.predict(images, batch_size=BATCH_SIZE, verbose=0))
 
@@ -74,7 +75,7 @@ def grad_cam(
 
 
 def _convolution(model: Any) -> Any:
-    """The last convolution whose maps still say where."""
+    """The last convolution whose feature maps are large enough to show places."""
     keras = backend.load_keras()
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     least = LEAST_SIDE * min(model.input_shape[1:3])
@@ -82,13 +83,13 @@ def _convolution(model: Any) -> Any:
     return (large or convolutions)[-1]
 
 
-def _parted(model: Any, logits_model: Any, convolution: Any) -> tuple[Any, Any]:
+def _split_model(model: Any, logits_model: Any, convolution: Any) -> tuple[Any, Any]:
     """The model up to a convolution, and from there to the logits."""
     keras = backend.load_keras()
     if not isinstance(model, keras.Sequential):
         to_features = keras.Model(model.inputs[0], convolution.output)
         return to_features, keras.Model(convolution.output, logits_model.output)
-    # One that was read from a file does not know its layers' outputs as its own.
+    # A Sequential model read from a file does not own its layers' outputs.
     end = model.layers.index(convolution) + 1
     to_features = keras.Sequential([keras.Input(model.input_shape[1:]), *model.layers[:end]])
     inputs = keras.Input(to_features.output_shape[1:])
@@ -98,12 +99,12 @@ def _parted(model: Any, logits_model: Any, convolution: Any) -> tuple[Any, Any]:
 def occlusion(
     logits_model: Any, images: NDArray[np.float32], classes: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Say which pixels a model needs to see for a class, as `occlusion_maps` does.
+    """Compute `occlusion_maps` for a Keras model.
 
     Args:
         logits_model: a `keras.Model` that gives logits.
         images: shape (n, h, w, c), in [0, 1].
-        classes: shape (n,), the class to ask for in each image.
+        classes: shape (n,), the class to explain in each image.
     """
     return occlusion_maps(lambda covered, of: _log_odds(logits_model, covered, of), images, classes)
 
@@ -118,6 +119,6 @@ def _log_odds(
 
 
 def _enlarged(evidence: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """A map with its pixels spread over an image, 0 to 1."""
+    """A map resized to an image and scaled to 0 to 1."""
     zoom = np.array(shape) / evidence.shape
     return scaled(ndimage.zoom(evidence, zoom, order=1, mode="nearest", grid_mode=True))

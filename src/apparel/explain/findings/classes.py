@@ -1,4 +1,4 @@
-"""Rules about the classes: which are hard for the model, and what they are taken for."""
+"""Rules about the classes: the hardest ones, and those most often confused."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,23 +7,24 @@ from apparel.core.records import Evaluation, Evidence, Finding
 from apparel.evaluation.intervals import wilson_interval
 from apparel.explain.findings.wording import count, listed, percent
 
-# The share of a class's images, of those given one of two names, that are given the right one:
-# half-way between guessing and telling them apart. Both classes must lie below it, for where only
-# one does, the model leans towards the other, and training may still mend that.
+# Of a class's images predicted as one of two classes, the share predicted correctly: half-way
+# between guessing and telling the two apart. Both classes must lie below it: where only one does,
+# the model is biased towards the other, and further training may mend that.
 BARELY_TOLD_APART = 0.75
-# Two classes are often confused if, were they the only ones, the accuracy would be below 95 %.
+# Two classes are often confused if the accuracy on their images alone, as a two-class problem,
+# would be below 95 %.
 OFTEN_CONFUSED = 0.05
-# Their confusions must also be so many times those of the average pair: where a model errs evenly,
-# some pair is always the first.
+# Their confusions must also be this many times those of the average pair: some pair is always the
+# first, even where errors are spread evenly.
 TIMES_THE_AVERAGE = 2
-# Classes that the images of the hardest one are taken for, before the rest is summed up.
+# Number of classes named that images of the hardest one are taken for; the rest is summed up.
 MOST_NEIGHBOURS = 3
 
 
 def hardest_class(evidence: Evidence) -> Finding | None:
-    """Name the class that is recognised clearly less often than the others, and its neighbours.
+    """Name the class with a clearly lower recall than the others, and its neighbours.
 
-    Weight: the share of the test images that are of this class and were missed.
+    Weight: the share of the test images that are missed images of this class.
     """
     evaluation = evidence.evaluation
     hardest = _hardest(evaluation)
@@ -49,11 +50,11 @@ def hardest_class(evidence: Evidence) -> Finding | None:
 
 
 def _hardest(evaluation: Evaluation) -> list[int]:
-    """Return the classes of the lowest recall that is clearly low, several if it is the same.
+    """The classes with the lowest recall, if it is clearly low; several if they are equal.
 
-    Clearly: the intervals of recall and accuracy do not meet. For the lowest of ten classes that
-    are equally hard, chance gives that in 1 test of 20 or less; a recall whose interval only lies
-    below the accuracy itself, in 1 of 5. The interval of a class without images ends at 1.
+    Clearly: the intervals of recall and accuracy do not overlap. For the lowest of ten classes that
+    are equally hard, chance does that in at most 1 test of 20, but puts the recall's interval below
+    the accuracy's value in 1 of 5. The interval of a class without images ends at 1.
     """
     accuracy = evaluation.metrics["accuracy"]
     recalls = {
@@ -65,7 +66,7 @@ def _hardest(evaluation: Evaluation) -> list[int]:
 
 
 def _missed(evaluation: Evaluation, labels: list[int]) -> NDArray[np.int64]:
-    """Return how often each class was taken for each other, shape (len(labels), k)."""
+    """Number of images of each label taken for each other class, shape (len(labels), k)."""
     missed = evaluation.confusion[labels]
     # Rows by a list of indices are a copy.
     missed[np.arange(len(labels)), labels] = 0
@@ -73,14 +74,14 @@ def _missed(evaluation: Evaluation, labels: list[int]) -> NDArray[np.int64]:
 
 
 def _neighbours(missed: NDArray[np.int64]) -> list[int]:
-    """Return the classes to be named of those that images were taken for, most frequent first."""
+    """The classes to be named that images were taken for, most frequent first."""
     takers = [int(i) for i in np.argsort(-missed, kind="stable") if missed[i]]
     # "1 other class" is shorter by its name.
     return takers if len(takers) <= MOST_NEIGHBOURS + 1 else takers[:MOST_NEIGHBOURS]
 
 
 def _taken_for(missed: NDArray[np.int64], names: tuple[str, ...]) -> str:
-    """Say what images, shape (k,), at least one, were taken for."""
+    """A sentence on the classes that missed images, shape (k,), at least one, were taken for."""
     total, neighbours = int(missed.sum()), _neighbours(missed)
     if len(neighbours) == 1:
         name = names[neighbours[0]]
@@ -93,9 +94,9 @@ def _taken_for(missed: NDArray[np.int64], names: tuple[str, ...]) -> str:
 
 
 def confused_pair(evidence: Evidence) -> Finding | None:
-    """Name the two classes most often taken for each other that `hardest_class` does not name.
+    """Name the two classes most often confused that `hardest_class` does not name.
 
-    Weight: the share of the test images that are of one and were taken for the other.
+    Weight: the share of the test images of either class that were taken for the other.
     """
     evaluation = evidence.evaluation
     pairs = _most_confused(evaluation)
@@ -122,7 +123,7 @@ def confused_pair(evidence: Evidence) -> Finding | None:
 
 
 def _most_confused(evaluation: Evaluation) -> list[tuple[int, int]]:
-    """Return the most confused pairs that the hardest class leaves, several if equally often.
+    """The most confused pairs without those of the hardest class; several if equally frequent.
 
     The more frequent direction comes first.
     """
@@ -139,7 +140,7 @@ def _most_confused(evaluation: Evaluation) -> list[tuple[int, int]]:
 
 
 def _stands_out(evaluation: Evaluation, one: int, other: int) -> bool:
-    """Whether two classes are confused often, and more often than others."""
+    """Whether two classes are confused often, and more often than other pairs."""
     counts, k = evaluation.confusion, len(evaluation.class_names)
     confused = int(counts[one, other] + counts[other, one])
     average = (counts.sum() - np.trace(counts)) / (k * (k - 1) / 2)
@@ -149,14 +150,13 @@ def _stands_out(evaluation: Evaluation, one: int, other: int) -> bool:
 
 
 def _tell_apart(evaluation: Evaluation, one: int, other: int) -> str:
-    """Advise on two classes of which some images were taken for the other."""
+    """Advice on two classes of which some images were taken for the other."""
     names = f"{evaluation.class_names[one]} and {evaluation.class_names[other]}"
     pair = evaluation.confusion[np.ix_((one, other), (one, other))]
     if (np.diag(pair) < BARELY_TOLD_APART * pair.sum(axis=1)).all():
         return (
             f"Merge {names} into one class if you can do without the difference: of their images "
-            f"that were given one of the two names, only {percent(np.trace(pair) / pair.sum())} "
-            "were given the right one."
+            f"predicted as one of the two, only {percent(np.trace(pair) / pair.sum())} are right."
         )
     return (
         f"Look at the images of {names} that were taken for each other: if you cannot tell them "

@@ -1,13 +1,13 @@
-"""Figures and names as words, so that every sentence writes them alike."""
+"""Numbers and names in words, the same in every sentence."""
 
 from collections.abc import Sequence
 
-# Of a list; a data set may have a thousand classes.
+# Names listed in full; a data set may have a thousand classes.
 MOST_NAMES = 5
 
 
 def percent(share: float) -> str:
-    """Write a share, 0 to 1; never '100.0 %' or '0.0 %' for what is not quite all or none."""
+    """Write a share, 0 to 1; '100.0 %' and '0.0 %' mean exactly all and none."""
     digits = 1
     while 0 < share < 1 and float(f"{100 * share:.{digits}f}") in {0.0, 100.0}:
         digits += 1

@@ -1,23 +1,23 @@
-"""Rules about the images and labels: too few, none at all, or wrongly labelled."""
+"""Rules about the images and labels: too few, none at all, or wrong labels."""
 
 import numpy as np
 
 from apparel.core.records import Evidence, Finding, LabelIssues
 from apparel.explain.findings.wording import count, listed, percent
 
-# Of the median class's training images. A choice: classes collected with some care differ by less,
-# and the recall must be lower as well.
+# Share of the median class's training images. Carefully collected classes differ by less, and the
+# recall must be lower as well.
 FAR_FEWER = 1 / 3
-# Labels that are probably wrong, of all. MNIST's test set has 0.15 %, ten well-known test sets
+# Share of labels that are probably wrong. MNIST's test set has 0.15 %, ten well-known test sets
 # have 3.3 % on average (C. Northcutt et al., "Pervasive Label Errors in Test Sets Destabilize
 # Machine Learning Benchmarks", 2021, arXiv 2103.14749).
-MANY_SUSPECTS = 0.01
+MANY_ISSUES = 0.01
 
 
 def imbalance(evidence: Evidence) -> Finding | None:
-    """Name the classes that have far fewer training images than others and are missed more often.
+    """Name the classes with far fewer training images and a lower recall than others.
 
-    Weight: the share of the test images that are of these classes and were missed.
+    Weight: the share of the test images that are missed images of these classes.
     """
     if evidence.images_per_class is None:
         return None
@@ -27,7 +27,7 @@ def imbalance(evidence: Evidence) -> Finding | None:
     support, right = evaluation.confusion.sum(axis=1), np.diag(evaluation.confusion)
     tested, recognised = int(support[is_rare].sum()), int(right[is_rare].sum())
     others = int(support[~is_rare].sum())
-    # With no image of either, there is nothing to compare.
+    # Without test images of either group, there is nothing to compare.
     if not (tested and others):
         return None
     share, others_share = recognised / tested, int(right[~is_rare].sum()) / others
@@ -51,7 +51,7 @@ def imbalance(evidence: Evidence) -> Finding | None:
 
 
 def untested_classes(evidence: Evidence) -> Finding | None:
-    """Name the classes that no test image belongs to.
+    """Name the classes without test images.
 
     Weight: their share of the classes, as if all were equally frequent in use.
     """
@@ -69,41 +69,40 @@ def untested_classes(evidence: Evidence) -> Finding | None:
 
 
 def suspicious_labels(evidence: Evidence) -> Finding | None:
-    """Say how many labels are probably wrong, and what that means for the accuracy.
+    """Report how many labels are probably wrong, and the limit this sets on the accuracy.
 
     Weight: the larger of the shares of the test labels and of the training labels.
     """
     # Wrong test labels concern every figure, so they come first.
-    suspects = sorted(
-        (found for found in evidence.label_issues if _share(found) >= MANY_SUSPECTS),
+    issues = sorted(
+        (found for found in evidence.label_issues if _share(found) >= MANY_ISSUES),
         key=lambda found: found.split != "test",
     )
-    if not suspects:
+    if not issues:
         return None
     return Finding(
         topic="suspicious_labels",
-        text=" ".join(_probably_wrong(found) for found in suspects),
-        advice=f"Look at suspects_{suspects[0].split}.csv first, which begins with the most "
-        "suspicious labels.",
-        weight=max(_share(found) for found in suspects),
+        text=" ".join(_probably_wrong(found) for found in issues),
+        advice=f"Check the labels in suspects_{issues[0].split}.csv, the most suspicious first.",
+        weight=max(_share(found) for found in issues),
     )
 
 
-def _share(suspects: LabelIssues) -> float:
-    return len(suspects.indices) / suspects.n_images
+def _share(issues: LabelIssues) -> float:
+    return len(issues.indices) / issues.n_images
 
 
-def _probably_wrong(suspects: LabelIssues) -> str:
-    """Say how many labels of a split are probably wrong, and which mistake is the commonest."""
-    number, names = len(suspects.indices), suspects.class_names
-    pairs = np.stack([suspects.given, suspects.suggested], axis=1)
+def _probably_wrong(issues: LabelIssues) -> str:
+    """A sentence on the number of probable errors in a split, and the most frequent kind."""
+    number, names = len(issues.indices), issues.class_names
+    pairs = np.stack([issues.given, issues.suggested], axis=1)
     kinds, times = np.unique(pairs, axis=0, return_counts=True)
     given, suggested = (names[i] for i in kinds[times.argmax()])
     text = (
-        f"Of {suspects.n_images:,} {suspects.split_name} labels, {number:,} "
-        f"({percent(_share(suspects))}) {'is' if number == 1 else 'are'} probably wrong, most "
+        f"Of {issues.n_images:,} {issues.split_name} labels, {number:,} "
+        f"({percent(_share(issues))}) {'is' if number == 1 else 'are'} probably wrong, most "
         f"often {given} for what looks like {suggested} ({count(int(times.max()), 'image')})"
     )
-    if suspects.split == "test":
-        text += f": accuracies above {percent(1 - _share(suspects))} say nothing more"
+    if issues.split == "test":
+        text += f": accuracies above {percent(1 - _share(issues))} mean little"
     return f"{text}."
