@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from apparel.core import backend, display
 from apparel.core.errors import DataError, StepOrderError, UsageError
 from apparel.core.image_array import ImageArray
-from apparel.core.model_formats import KERAS_FILE, SAVED_FILE, format_of
+from apparel.core.model_formats import FASHION_MNIST, KERAS_FILE, SAVED_FILE, format_of
 from apparel.core.recipes import recipe_of
 from apparel.core.records import (
     ARRAYS,
@@ -845,7 +845,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     def _is_fashion_mnist(self, splits: Splits) -> bool:
         """Say whether the images are those of Fashion-MNIST, none of them put in by hand."""
         return (
-            splits.manifest["source"] == metadata.FASHION_MNIST
+            splits.manifest["source"] == FASHION_MNIST
             and self.data_check is not None
             and splits.manifest.get("sha256") == self.data_check.sha256
             and self._loaded is not None

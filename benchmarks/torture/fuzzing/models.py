@@ -17,7 +17,6 @@ def onnx() -> Mapping[str, bytes]:
     return {
         "dense.onnx": _model((3, 4, 1), _dense(), {}),
         "conv.onnx": _model((5, 4, 3), _convolution(), {}),
-        "many.onnx": _model((4, 4, 1), _many(), _held_by_many()),
     }
 
 

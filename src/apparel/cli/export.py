@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from apparel.core.errors import UsageError
-from apparel.core.model_formats import SUFFIXES, default_name, format_of
+from apparel.core.model_formats import FASHION_MNIST, SUFFIXES, default_name, format_of
 from apparel.core.records import Exported
 from apparel.core.settings import Recipe, Settings
 from apparel.runs.run_directory import RunDirectory
@@ -65,7 +65,7 @@ def export_run(
         ),
         novelty=directory.novelty() if kind == "onnx" else None,
         calibration=keras_inference.calibration_images(splits) if int8 else None,
-        show_examples=record["dataset"]["source"] == metadata.FASHION_MNIST,
+        show_examples=record["dataset"]["source"] == FASHION_MNIST,
     )
     directory.write_export(exported)
     return exported

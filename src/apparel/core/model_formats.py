@@ -1,10 +1,16 @@
-"""The formats of model files."""
+"""The formats of model files, and what exporters and readers agree on."""
 
 import os
 from pathlib import Path
 
 from apparel.core.errors import UsageError
 
+# The input and the outputs of an exported model.
+IMAGES, PROBABILITIES, NOVELTY = "images", "probabilities", "novelty"
+# Of the facts that an exported file states; rises when an earlier reader would misread them.
+FACTS_FORMAT = 1
+# The data set whose images were made of photos, in known steps.
+FASHION_MNIST = "fashion-mnist"
 # What predicts and serves is told by this name in a run directory.
 ONNX_FILE = "model.onnx"
 KERAS_FILE = "model.keras"

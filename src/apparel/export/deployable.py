@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from apparel.core import backend
-from apparel.export.format import IMAGES, PROBABILITIES
+from apparel.core.model_formats import IMAGES, PROBABILITIES
 
 
 def deployable(model: Any) -> Any:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from apparel._version import __version__
 from apparel.core.errors import ApparelError, UsageError
-from apparel.core.model_formats import INT8_FORMATS, format_of
+from apparel.core.model_formats import INT8_FORMATS, NOVELTY, PROBABILITIES, format_of
 from apparel.core.records import Exported, Novelty, Precision
 from apparel.export.atomic_outputs import fingerprint, placed
 from apparel.export.comparison import (
@@ -24,7 +24,7 @@ from apparel.export.comparison import (
     images_at_once,
     run_in_parts,
 )
-from apparel.export.format import NOVELTY, PROBABILITIES, Format, Network
+from apparel.export.format import Format, Network
 from apparel.export.keras_format import KerasFormat, model_run
 from apparel.export.litert_format import LiteRTFormat
 from apparel.export.metadata import examples, file_facts

@@ -12,7 +12,6 @@ from apparel.core import backend
 from apparel.core.errors import ApparelError
 from apparel.core.records import Novelty
 
-IMAGES, PROBABILITIES, NOVELTY = "images", "probabilities", "novelty"
 # The name of the facts where a format keeps them under one.
 FACTS = "apparel"
 

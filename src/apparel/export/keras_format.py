@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apparel.core import backend
-from apparel.export.format import PROBABILITIES, Network, Run
+from apparel.core.model_formats import PROBABILITIES
+from apparel.export.format import Network, Run
 
 # Keras's 32 would keep two cores waiting.
 BATCH_SIZE = 256

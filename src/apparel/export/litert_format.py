@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apparel.core import backend
+from apparel.core.model_formats import IMAGES
 from apparel.export.deployable import deployable, write_by_keras
-from apparel.export.format import FACTS, IMAGES, Network, Run, missing_package, need_tensorflow
+from apparel.export.format import FACTS, Network, Run, missing_package, need_tensorflow
 
 IDENTIFIER = b"TFL3"
 PACKAGE = "ai-edge-litert"

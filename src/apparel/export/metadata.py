@@ -9,13 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from apparel.core.model_formats import FACTS_FORMAT, FASHION_MNIST
 from apparel.core.records import Evaluation, Exported, without_folders
 from apparel.core.settings import Recipe, Settings
-
-# The data set whose images were made of photos, in steps that are known.
-FASHION_MNIST = "fashion-mnist"
-# Of the facts themselves; it rises when a reader of an earlier form would misread them.
-FORMAT = 1
 
 
 def run_facts(
@@ -60,7 +56,7 @@ def file_facts(
         "colour_mode": "grey" if img_shape[-1] == 1 else "rgb",
         "precision": exported.precision,
         "needs": dict(exported.needs),
-        "apparel": {"version": exported.apparel, "format": FORMAT},
+        "apparel": {"version": exported.apparel, "format": FACTS_FORMAT},
         "verified": asdict(exported.comparison),
     }
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from apparel.core import backend
 from apparel.core.errors import ApparelError
 from apparel.core.inference_runtimes import load_onnxruntime
+from apparel.core.model_formats import IMAGES, NOVELTY, PROBABILITIES
 from apparel.export.deployable import deployable, write_by_keras
-from apparel.export.format import IMAGES, NOVELTY, PROBABILITIES, Network, Run
+from apparel.export.format import Network, Run
 from apparel.export.novelty_onnx import add_novelty
 from apparel.export.quantisation import quantized
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apparel.core.inference_runtimes import load_openvino
-from apparel.core.model_formats import OPENVINO_WEIGHTS
-from apparel.export.format import FACTS, IMAGES, Network, Run, missing_package
+from apparel.core.model_formats import IMAGES, OPENVINO_WEIGHTS
+from apparel.export.format import FACTS, Network, Run, missing_package
 from apparel.export.onnx_format import onnx_proto
 
 

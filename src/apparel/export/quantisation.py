@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from apparel.core import backend
 from apparel.core.errors import ApparelError
 from apparel.core.inference_runtimes import load_onnxruntime
-from apparel.export.format import IMAGES
+from apparel.core.model_formats import IMAGES
 
 # Images that the runtime is given at once.
 CALIBRATION_VALUES = 1 << 18

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from apparel.core.model_formats import IMAGES
 from apparel.export.deployable import deployable, write_by_keras
-from apparel.export.format import FACTS, IMAGES, Network, Run, need_tensorflow
+from apparel.export.format import FACTS, Network, Run, need_tensorflow
 
 # Where TensorFlow leaves room for the files of others.
 FACTS_FILE = Path("assets.extra", f"{FACTS}.json")

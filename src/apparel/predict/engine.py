@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from apparel.core import backend
 from apparel.core.errors import ModelFileError
 from apparel.core.inference_runtimes import load_onnxruntime, load_openvino
+from apparel.core.model_formats import IMAGES, PROBABILITIES
 from apparel.data.decode.tasks import n_processors
 
-PROBABILITIES, NOVELTY, IMAGES = "probabilities", "novelty", "images"
 # OpenVINO keeps what it makes for each size of batches, a megabyte or two: larger batches are
 # multiples of this.
 SIZE_STEP = 8

@@ -3,23 +3,22 @@
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from apparel.core.errors import DataError, ModelFileError
+from apparel.core.model_formats import NOVELTY, PROBABILITIES
 from apparel.core.records import Answer, FailedImage, Prediction
-from apparel.explain.occlusion import occlusion_maps
-from apparel.predict.batches import batches
-from apparel.predict.engine import NOVELTY, PROBABILITIES, open_engine
-from apparel.predict.facts import read_facts
+from apparel.predict.engine import open_engine
 from apparel.predict.model_file import ModelFile, read_model
-from apparel.predict.reading import NamedSource, read_chunks
+from apparel.predict.reading import NamedSource, read_batches
 
 # Images that are answered at once; fewer where they are large, with so many pixel values together.
 BATCH_SIZE, VALUES_AT_ONCE = 128, 1 << 20
+# How far from 1 the probabilities of an image may sum up: bfloat16 has eight bits of precision.
+SUM_TOLERANCE = 0.02
 
 
 def load(path: str | os.PathLike[str], *, exact: bool = False) -> "Predictor":
@@ -30,7 +29,7 @@ def load(path: str | os.PathLike[str], *, exact: bool = False) -> "Predictor":
         exact: compute in float32, even where bfloat16 is faster.
 
     Returns:
-        What classifies images. Several threads may use it at once.
+        A predictor that several threads may use at once.
 
     Raises:
         ModelFileError: the file is missing, broken, unsafe, or was not written by apparel.
@@ -45,12 +44,12 @@ class Predictor:
         path: of the file.
         facts: what the file says of itself.
         class_names: one name a class, k of them.
-        img_shape: height, width and channels of the images that it takes.
-        takes_photos: whether photos are brought into the form of its training images, which is
+        img_shape: height, width and channels of the input images.
+        takes_photos: whether photos are brought into the form of the training images, which is
             known for Fashion-MNIST.
         tells_novelty: whether it tells how unlike its training images an image is.
         threshold: the confidence below which its answer should not count, chosen on validation
-            images; 0 for none, None where nobody knows.
+            images; 0 for none, None where it is unknown.
         runtime: what computes, with its version and number format.
     """
 
@@ -62,7 +61,7 @@ class Predictor:
         n_threads: int | None = None,
         beside_server: bool = False,
     ) -> None:
-        """Open the file.
+        """Open the file, and try it on two images.
 
         Args:
             model: as in `load`, or what `read_model` gave.
@@ -75,23 +74,24 @@ class Predictor:
         """
         file = model if isinstance(model, ModelFile) else read_model(model)
         self.path = file.path
-        self.facts = read_facts(file.metadata, name=os.fspath(self.path))
+        self.facts = file.facts
         self.class_names = self.facts.class_names
         self.img_shape = self.facts.img_shape
         self.takes_photos = self.facts.takes_photos
         self.tells_novelty = self.facts.novelty_threshold is not None
         self.threshold = self.facts.threshold
-        step = min(max(VALUES_AT_ONCE // math.prod(self.img_shape), 1), BATCH_SIZE)
+        self._outputs = [PROBABILITIES, *([NOVELTY] if self.tells_novelty else [])]
+        self._step = min(max(VALUES_AT_ONCE // math.prod(self.img_shape), 1), BATCH_SIZE)
         self._engine = open_engine(
             file.content,
             name=os.fspath(self.path),
             exact=exact,
-            batch_size=step,
+            batch_size=self._step,
             n_threads=n_threads,
             beside_server=beside_server,
         )
-        self._step = step
         self.runtime = self._engine.name
+        self._try()
 
     def predict(self, images: ArrayLike) -> NDArray[Any]:
         """Give every image's most probable class.
@@ -121,8 +121,7 @@ class Predictor:
             DataError: the images have another type or shape.
             ModelFileError: the answers are no numbers.
         """
-        pixels = self._as_pixels(np.asarray(images))
-        return np.concatenate([part[0] for part in self._run(pixels, [PROBABILITIES])])
+        return self._run(self._as_pixels(np.asarray(images)), [PROBABILITIES])[0]
 
     def predict_images(
         self, paths: Sequence[str | os.PathLike[str]], *, raw: bool = False
@@ -143,27 +142,12 @@ class Predictor:
             DataError: a file is missing, broken, or no image.
         """
         found = []
-        sources = [(os.fspath(path), path) for path in paths]
-        for answers in self.predict_batches(sources, raw=raw):
+        for answers in self.predict_parts([[(os.fspath(path), path) for path in paths]], raw=raw):
             for answer in answers:
                 if isinstance(answer, FailedImage):
                     raise DataError(answer.problem)
                 found.append(answer)
         return found
-
-    def predict_batches(
-        self, sources: Iterable[NamedSource], *, raw: bool = False
-    ) -> Iterator[list[Answer]]:
-        """Classify any number of images, some at a time, whether or not all can be read.
-
-        Args:
-            sources: what each image is called, and its path or what is in its file.
-            raw: as in `predict_images`.
-
-        Yields:
-            The answers to some images, in order.
-        """
-        return self.predict_parts([sources], raw=raw)
 
     def predict_parts(
         self,
@@ -172,27 +156,31 @@ class Predictor:
         raw: bool = False,
         n_processes: int | None = None,
     ) -> Iterator[list[Answer]]:
-        """Classify images that are divided into parts, and each part as if it were alone.
+        """Classify any number of images, in parts, each of which is answered as if it were alone.
 
         Args:
-            parts: of images, as in `predict_batches`; taken only a little ahead.
+            parts: the name of each image, and its path or what is in its file; taken only a little
+                ahead.
             raw: as in `predict_images`.
-            n_processes: as in `reading.read_chunks`.
+            n_processes: as in `reading.read_batches`.
 
         Yields:
-            The answers to some images of one part, in order.
+            The answers to some images of one part, in order, also to those that cannot be read.
         """
-        read = partial(
-            read_chunks,
-            img_shape=self.img_shape,
-            as_photo=self.takes_photos and not raw,
-            n_processes=n_processes,
-        )
-        for batch in batches(parts, read, self._step):
-            pixels = [image.pixels for image in batch if image.pixels is not None]
-            names = [image.name for image in batch if image.pixels is not None]
-            steps = [image.steps for image in batch if image.pixels is not None]
-            found = iter(self.describe(np.stack(pixels), names, steps) if pixels else [])
+        as_photo = self.takes_photos and not raw
+        for batch in read_batches(
+            parts, self.img_shape, self._step, as_photo=as_photo, n_processes=n_processes
+        ):
+            read = [image for image in batch if image.pixels is not None]
+            found = iter(
+                self.describe(
+                    np.stack([image.pixels for image in read if image.pixels is not None]),
+                    [image.name for image in read],
+                    [image.steps for image in read],
+                )
+                if read
+                else []
+            )
             yield [
                 FailedImage(name=image.name, problem=image.problem)
                 if image.pixels is None
@@ -219,9 +207,7 @@ class Predictor:
         Raises:
             ModelFileError: the answers are no numbers.
         """
-        outputs = [PROBABILITIES, *([NOVELTY] if self.tells_novelty else [])]
-        parts = self._run(self._as_pixels(images), outputs)
-        rows, *scores = (np.concatenate(found) for found in zip(*parts, strict=True))
+        rows, *scores = self._run(self._as_pixels(images), self._outputs)
         limit = self.facts.novelty_threshold
         novelty = _in_multiples(scores[0], limit).tolist() if limit else [None] * len(names)
         return [
@@ -250,6 +236,8 @@ class Predictor:
         Raises:
             DataError: the images have another type or shape.
         """
+        from apparel.explain.occlusion import occlusion_maps  # noqa: PLC0415  # rarely asked for
+
         pixels = self._as_pixels(images)
         return occlusion_maps(self._log_odds, pixels, self.predict_proba(pixels).argmax(axis=1))
 
@@ -281,22 +269,42 @@ class Predictor:
             )
         return np.asarray(pixels, np.uint8)
 
-    def _run(
-        self, images: NDArray[np.uint8], outputs: list[str]
-    ) -> Iterator[list[NDArray[np.float32]]]:
-        """Give outputs of the model, some images at a time.
+    def _try(self) -> None:
+        """Answer two images: one with structure in all grey levels, and a black one.
 
         Raises:
-            ModelFileError: they are no numbers.
+            ModelFileError: the answers are no probabilities.
         """
-        for start in range(0, len(images), self._step):
-            found = self._engine.run(images[start : start + self._step], outputs)
-            if not all(np.isfinite(values).all() for values in found):
-                raise ModelFileError(
-                    f"{self.path} is damaged: its answers are no numbers. "
-                    "Write it again with: apparel export RUN --format onnx"
-                )
-            yield found
+        pattern = np.arange(math.prod(self.img_shape), dtype=np.uint32) * 37 % 256
+        images = np.stack([pattern, 0 * pattern]).astype(np.uint8).reshape(2, *self.img_shape)
+        (rows, *_) = self._run(images, self._outputs)
+        is_share = (rows >= 0).all() and (np.abs(rows.sum(axis=1) - 1) <= SUM_TOLERANCE).all()
+        if rows.shape != (2, len(self.class_names)) or not is_share:
+            raise self._damaged(f"its answers are no probabilities, such as {rows[0].tolist()[:4]}")
+
+    def _run(self, images: NDArray[np.uint8], outputs: list[str]) -> list[NDArray[np.float32]]:
+        """Give outputs of the model, each for all images.
+
+        Raises:
+            ModelFileError: they are no numbers, or the runtime fails.
+        """
+        try:
+            parts = [
+                self._engine.run(images[start : start + self._step], outputs)
+                for start in range(0, len(images), self._step)
+            ]
+        except Exception as error:  # the runtimes' errors share no base class
+            reason = str(error).partition("\n")[0]
+            raise self._damaged(f"{self.runtime} cannot run it ({reason})") from error
+        found = [np.concatenate(values) for values in zip(*parts, strict=True)]
+        if not all(np.isfinite(values).all() for values in found):
+            raise self._damaged("its answers are no numbers")
+        return found
+
+    def _damaged(self, why: str) -> ModelFileError:
+        return ModelFileError(
+            f"{self.path} is damaged: {why}. Write it again with: apparel export RUN --format onnx"
+        )
 
 
 def _in_multiples(scores: NDArray[np.float32], limit: float) -> NDArray[np.float32]:

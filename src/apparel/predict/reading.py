@@ -1,21 +1,43 @@
-"""Named images → pixels as a model takes them, some at a time, in several processes if many."""
+"""Named images → batches of pixels that a model answers, read in several processes if many.
+
+A runtime's answers may depend, in their last bits, on what else is in a batch. So a batch depends
+on the places of images in their part alone, and not on how they were read.
+"""
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apparel.core.errors import DataError
 from apparel.data import decode, fashion_photo
-from apparel.data.decode import tasks as reading
-from apparel.data.decode.tasks import FEWEST_FOR_PROCESSES, Chunk, Task, n_processors, stacked
+from apparel.data.decode import tasks
+from apparel.data.decode.tasks import Chunk, Task
 
 NamedSource = tuple[str, decode.Source]
 # Encoded images that take longer to decode than processes to start.
 LARGE_BYTES = 1 << 25
+
+
+class ReadImage(NamedTuple):
+    """What became of an image.
+
+    Attributes:
+        name: what it is called.
+        pixels: uint8, shape (h, w, c); None where it could not be read.
+        steps: what was done to it.
+        problem: why it could not be read.
+    """
+
+    name: str
+    pixels: NDArray[np.uint8] | None
+    steps: tuple[str, ...]
+    problem: str
 
 
 def read_image(
@@ -40,46 +62,61 @@ def read_image(
     return decode.read(source, img_shape, name=name), ()
 
 
-def read_chunks(
-    sources: Iterable[NamedSource],
+def read_batches(
+    parts: Iterable[Iterable[NamedSource]],
     img_shape: tuple[int, int, int],
+    size: int,
     *,
     as_photo: bool,
     n_processes: int | None = None,
-) -> Iterator[Chunk]:
-    """Read images, some at a time.
+) -> Iterator[list[ReadImage]]:
+    """Read images, and divide them into batches.
 
     Args:
-        sources: names and paths, or what is in the files; taken only a little ahead.
+        parts: of images, as names and paths, or what is in the files; taken only a little ahead.
+            No batch has images of two parts.
         img_shape: height, width and channels to bring them to.
+        size: images of a batch, the last one of each part apart.
         as_photo: as in `read_image`.
         n_processes: how many others read; 0 for none, None for all processors where that is faster.
 
     Yields:
-        In order: pixels of shape (m, *img_shape), the steps taken with each, and what was wrong
-        with those that could not be read.
+        The images of a batch, in order.
 
     Raises:
         ApparelError: far too many files killed the process that reads them.
     """
-    tasks = _tasks(sources, img_shape[:2])
-    read = partial(_read_task, img_shape=img_shape, as_photo=as_photo)
-    if n_processes is None:
-        first, are_many = _beginning(tasks)
-        tasks = chain(first, tasks)
-        n_processes = n_processors() if are_many else 0
-    if not n_processes:
-        yield from map(read, tasks)
-        return
-    from apparel.data.decode.processes import read_in_processes  # noqa: PLC0415  # for many only
+    ahead: deque[tuple[str, int]] = deque()  # of images that are being read: name, batch
 
-    yield from read_in_processes(tasks, read, n_processes)
+    def numbered() -> Iterator[NamedSource]:
+        number = 0
+        for part in parts:
+            for place, (name, source) in enumerate(part):
+                number += place % size == 0
+                ahead.append((name, number))
+                yield name, source
+
+    batch, current = list[ReadImage](), 1
+    for chunk in _read(_tasks(numbered(), img_shape[:2]), img_shape, as_photo, n_processes):
+        row_of = {position: row for row, position in enumerate(chunk.positions)}
+        for position in sorted((*chunk.positions, *chunk.problems)):
+            name, number = ahead.popleft()
+            if number != current:
+                yield batch
+                batch, current = [], number
+            row = row_of.get(position)
+            if row is None or chunk.pixels is None:
+                batch.append(ReadImage(name, None, (), chunk.problems[position]))
+            else:
+                batch.append(ReadImage(name, chunk.pixels[row], chunk.steps[row], ""))
+    if batch:
+        yield batch
 
 
 def _tasks(sources: Iterable[NamedSource], size: tuple[int, int]) -> Iterator[Task]:
     """Divide images into groups that are read at once."""
-    most_bytes = reading.MOST_BYTES_AT_ONCE
-    at_most = min(max(most_bytes // (size[0] * size[1] * 3), 1), reading.MOST_FILES_AT_ONCE)
+    most_bytes = tasks.MOST_BYTES_AT_ONCE
+    at_most = min(max(most_bytes // (size[0] * size[1] * 3), 1), tasks.MOST_FILES_AT_ONCE)
     positions, contents, names, n_bytes = list[int](), list[str | bytes](), list[str](), 0
     for position, (name, source) in enumerate(sources):
         content = source if isinstance(source, bytes) else os.fspath(source)
@@ -94,14 +131,33 @@ def _tasks(sources: Iterable[NamedSource], size: tuple[int, int]) -> Iterator[Ta
         yield Task(positions, contents, names, "fit", size)
 
 
-def _beginning(tasks: Iterator[Task]) -> tuple[list[Task], bool]:
+def _read(
+    waiting: Iterator[Task],
+    img_shape: tuple[int, int, int],
+    as_photo: bool,
+    n_processes: int | None,
+) -> Iterator[Chunk]:
+    """Read tasks in order, in other processes if there are many."""
+    read = partial(_read_task, img_shape=img_shape, as_photo=as_photo)
+    if n_processes is None:
+        first, are_many = _beginning(waiting)
+        waiting = chain(first, waiting)
+        n_processes = tasks.n_processors() if are_many else 0
+    if not n_processes:
+        return map(read, waiting)
+    from apparel.data.decode.processes import read_in_processes  # noqa: PLC0415  # for many only
+
+    return read_in_processes(waiting, read, n_processes)
+
+
+def _beginning(waiting: Iterator[Task]) -> tuple[list[Task], bool]:
     """Take the first tasks, until it is known whether there are many images."""
     taken, n_images, n_bytes = list[Task](), 0, 0
-    for task in tasks:
+    for task in waiting:
         taken.append(task)
         n_images += len(task.positions)
         n_bytes += sum(map(len, task.sources))
-        if n_images >= FEWEST_FOR_PROCESSES or n_bytes >= LARGE_BYTES:
+        if n_images >= tasks.FEWEST_FOR_PROCESSES or n_bytes >= LARGE_BYTES:
             return taken, True
     return taken, False
 
@@ -119,5 +175,5 @@ def _read_task(task: Task, *, img_shape: tuple[int, int, int], as_photo: bool) -
         positions.append(position)
         images.append(image)
         steps.append(taken)
-    pixels = np.stack(images) if images else stacked([])
+    pixels = np.stack(images) if images else None
     return Chunk(positions, [img_shape[:2]] * len(images), pixels, problems, steps=steps)

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from apparel._version import __version__
-from apparel.predict.engine import IMAGES, NOVELTY, PROBABILITIES
+from apparel.core.model_formats import IMAGES, NOVELTY, PROBABILITIES
 from apparel.predict.predictor import Predictor
 from apparel.serve.open_inference.api import VERSION
 

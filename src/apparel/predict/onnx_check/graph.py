@@ -1,123 +1,324 @@
-"""What a graph computes, followed by shapes alone: each tensor's size before anything runs.
+"""A graph, held against what apparel writes and against what its file says of itself.
 
-The shapes are computed for two numbers of images, both prime and larger than the sizes of common
-layers. A tensor may have the same shape for both, or a first size in proportion to them, and the
-same others; anything else is refused. As no rule turns more images into a smaller tensor, what is
-found holds for any number up to these.
-
-Each image has its place along the first size, and its answer depends on no other's. So what has
-that size is never put together, cut or summed along it, and nothing but sizes may be computed of
-the number of images.
+The shapes are followed through the graph before anything runs. Images go in and images come out:
+whatever depends on them has them along its first axis, so what is found holds for any number.
 
 The bounds are on the sum over all tensors that the nodes give, as if none were ever freed or
 shared. A runtime needs less, and what its kernels take besides: some times the largest tensor.
 """
 
 import math
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
 
 from apparel.core.messages import shown
-from apparel.predict.onnx_check import layers, shaping
-from apparel.predict.onnx_check.calls import Call
-from apparel.predict.onnx_check.operators import OPERATORS, Operator
-from apparel.predict.onnx_check.problems import MalformedError, ProblemError
-from apparel.predict.onnx_check.tensors import MAX_RANK, MAX_VALUES, NAMES, Tensor, constant
-from apparel.predict.onnx_check.wire import Message
+from apparel.predict.onnx_check.operators import (
+    FLOAT,
+    INT8,
+    INT32,
+    INT64,
+    MAX_KNOWN,
+    MAX_RANK,
+    N_IMAGES,
+    NAMES,
+    OPERATORS,
+    SIZES,
+    UINT8,
+    MisfitError,
+    Operator,
+    Tensor,
+)
+from apparel.predict.onnx_check.wire import MalformedError, Message, ProblemError, read_varint
 
+# From the first operator set whose shapes are as in today's to the last of ONNX 1.21, with which
+# ONNX Runtime 1.25 came, the oldest that apparel works with.
+MIN_OPSET, MAX_OPSET = 13, 26
+MIN_IR, MAX_IR = 7, 13
 DEFAULT_DOMAINS = {"", "ai.onnx"}
-BATCHES = (1009, 1013)
-# Bytes that all tensors together may take, for each pixel value of an image, and for a whole image
-# whatever its size. The models of apparel take 335 to 2,580 a pixel value, `best` as int8 the most.
-BYTES_PER_PIXEL, MIN_BYTES, MAX_BYTES = 1 << 13, 1 << 20, 1 << 32
-# Multiplications, likewise: up to 156,268.
-WORK_PER_PIXEL, MIN_WORK = 1 << 22, 1 << 28
-# Bytes that are the same for any number of images, for each byte of the file: int8 weights become
-# float32. And multiplications, if a constant has to be computed.
-FIXED_PER_BYTE = 8
-# What puts values along an axis together.
-ALONG = (layers.along_axis, shaping.concat)
+
+# Inputs, outputs or sizes that a message names.
+MAX_LISTED = 4
+# Models of apparel have 47 to 170 nodes. ONNX Runtime's optimisers take a second for 4,000.
+MAX_NODES = 1_000
+# Of one constant. As float32 it would fill half of the largest file.
+MAX_VALUES = 1 << 26
+# Bytes of numbers in the slow form, one varint each. Weights come as raw bytes.
+MAX_VARINTS = 1 << 16
+# For each pixel value of an image, so many bytes of all tensors together, and multiplications. The
+# models of apparel take up to 7,400 and 157,000. Small images count as if they had 64 values.
+BYTES_PER_VALUE, WORK_PER_VALUE, LEAST_VALUES = 1 << 14, 1 << 22, 1 << 6
+MAX_BYTES = 1 << 32
+# What does not depend on images is computed once: as many bytes for each byte of the file, since
+# int8 weights become float32, and likewise multiplications.
+ONCE_PER_BYTE, MIN_ONCE = 8, 1 << 20
+
+# The slow form in which the values of each type may come, instead of raw bytes; codes of `struct`.
+_TYPED = {FLOAT: "float_data", UINT8: "int32_data", INT8: "int32_data", INT32: "int32_data",
+          INT64: "int64_data"}  # fmt: skip
+_CODES = {UINT8: "B", INT8: "b", INT32: "i", INT64: "q"}
 # ONNX's number of an attribute's type → the field that holds its value.
-_PAYLOADS = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
+_PAYLOADS = {1: "f", 2: "i", 3: "s", 4: "t", 7: "ints"}
+
+Tensors: TypeAlias = Mapping[str, tuple[int, tuple[int, ...]]]
 
 
-class _Node(NamedTuple):
-    name: str
-    operator: Operator
-    inputs: list[str]
-    output: str
-    attributes: dict[str, Any]
-
-
-def follow(
-    graph: Message, images: str, kind: int, img_shape: tuple[int, ...], file_size: int
-) -> list[dict[str, Tensor]]:
-    """Follow the shapes through a graph, from its images to all that it computes.
+def check(model: Message, inputs: Tensors, outputs: Tensors, file_size: int) -> None:
+    """Refuse a model that is not as described, or that does what apparel's models do not.
 
     Args:
-        graph: a GraphProto.
-        images: the name of its only input.
-        kind: the type of the images.
-        img_shape: the sizes of one image.
+        model: a ModelProto that was parsed.
+        inputs: names → ONNX's number of the type, and the shape of one image's part: what the file
+            says of itself.
+        outputs: likewise.
         file_size: bytes of the file.
 
-    Returns:
-        Names → tensors, for each of `BATCHES`.
+    Raises:
+        ProblemError: it differs, has an operator that apparel's files do not have, inputs of a
+            node do not fit, or it would take too much memory or time.
+    """
+    _check_versions(model)
+    if "graph" not in model:
+        raise MalformedError("it has no graph")
+    graph = model["graph"]
+    wanted = {
+        name: Tensor(kind, (N_IMAGES, *sizes))
+        for name, (kind, sizes) in (*inputs.items(), *outputs.items())
+    }
+    _check_declared(graph["input"], {name: wanted[name] for name in inputs}, "takes")
+    _check_declared(graph["output"], {name: wanted[name] for name in outputs}, "gives")
+    known = _follow(graph, {name: wanted[name] for name in inputs}, file_size)
+    for name in outputs:
+        if known.get(name) != wanted[name]:
+            found = _told(known[name]) if name in known else "nothing"
+            raise ProblemError(
+                f"it says to give {name} as {_told(wanted[name])}, and gives {found}"
+            )
+    for message in graph["value_info"]:
+        name = message.get("name", "")
+        is_stated = "shape" in message.get("type", {}).get("tensor_type", {})
+        if name in known and is_stated and not _is_declared(message, known[name], in_full=False):
+            raise ProblemError(
+                f"it states another shape of {shown(name)} than {_told(known[name])}"
+            )
+
+
+def _check_versions(model: Message) -> None:
+    """Refuse operator sets and file formats that were not tried."""
+    found: dict[str, int] = {}
+    for entry in model["opset_import"]:
+        domain = entry.get("domain", "")
+        domain = "" if domain in DEFAULT_DOMAINS else domain
+        if domain in found:
+            raise ProblemError(f"it names the operator set {shown(domain)} twice")
+        found[domain] = entry.get("version", 0)
+    opset, ir_version = found.get("", 0), model.get("ir_version", 0)
+    if not opset or not ir_version:
+        raise MalformedError("it does not say which operator set and format it has")
+    is_newer = max(found.values()) > MAX_OPSET or ir_version > MAX_IR
+    if is_newer or min(found.values()) < 1 or opset < MIN_OPSET or ir_version < MIN_IR:
+        raise ProblemError(
+            f"it has operator sets {shown(found)} in format {ir_version}, and this apparel reads "
+            f"operator sets {MIN_OPSET} to {MAX_OPSET} in formats {MIN_IR} to {MAX_IR}",
+            remedy="Update: pip install -U apparel onnxruntime" if is_newer else None,
+        )
+
+
+# -- what is declared ----------------------------------------------------------------------
+
+
+def _check_declared(messages: list[Message], wanted: Mapping[str, Tensor], verb: str) -> None:
+    """Refuse inputs or outputs other than those of the description, for any number of images."""
+    names = [message.get("name", "") for message in messages]
+    if sorted(names) != sorted(wanted) or not all(
+        _is_declared(message, wanted[name], in_full=True)
+        for message, name in zip(messages, names, strict=True)
+    ):
+        stated = ", ".join(map(_stated, messages[:MAX_LISTED])) or "nothing"
+        described = ", ".join(f"{name} {_told(tensor)}" for name, tensor in wanted.items())
+        raise ProblemError(
+            f"it {verb} {stated}, but its description says {described}, for any number n of images"
+        )
+
+
+def _stated(message: Message) -> str:
+    """What a ValueInfoProto states, for a message."""
+    tensor = message.get("type", {}).get("tensor_type", {})
+    dimensions = tensor.get("shape", {}).get("dim", [])[:MAX_LISTED]
+    sizes = [size.get("dim_value", size.get("dim_param", "")) for size in dimensions]
+    kind = tensor.get("elem_type", 0)
+    return f"{shown(message.get('name', ''))} {NAMES.get(kind, kind)} {shown(sizes)}"
+
+
+def _is_declared(message: Message, tensor: Tensor, *, in_full: bool) -> bool:
+    """Whether a ValueInfoProto states the type and shape of a tensor.
+
+    Args:
+        message: the ValueInfoProto.
+        tensor: the tensor.
+        in_full: whether it has to state every size but the number of images.
 
     Raises:
-        ProblemError: a node is none that apparel's files have, its inputs do not fit, or it would
-            take too much memory or time.
+        MalformedError: a size is stated twice.
     """
-    constants = dict(_constants(graph["initializer"]))
-    nodes = [_node(message, k) for k, message in enumerate(graph["node"])]
-    meters = _meters(math.prod(img_shape), file_size)
-    both = [{images: Tensor(kind, (n, *img_shape))} for n in BATCHES]
-    if images in constants:
-        raise ProblemError(f"the input {shown(images)} is a constant as well")
-    for known in both:
-        known.update(constants)
-    for node in nodes:
-        calls = [_call(node, known) for known in both]
-        outputs = [_output(node, call) for call in calls]
-        _check_growth(node, *(output.shape for output in outputs))
-        _check_apart(node, calls, outputs)
-        meters["bytes"].add(node.name, [output.n_bytes for output in outputs])
-        meters["multiplications"].add(node.name, [call.work for call in calls])
-        for known, output in zip(both, outputs, strict=True):
-            known[node.output] = output
-    _check_declared(graph["value_info"], *both)
-    return both
+    stated = message.get("type", {}).get("tensor_type", {})
+    sizes = stated.get("shape", {}).get("dim", [])
+    if any({"dim_value", "dim_param"} <= size.keys() for size in sizes):
+        raise MalformedError("a size is both a number and a name")
+    return (
+        stated.get("elem_type") == tensor.kind
+        and len(sizes) == len(tensor.shape)
+        and all(
+            size.get("dim_value", 0 if in_full and known != N_IMAGES else known) == known
+            for size, known in zip(sizes, tensor.shape, strict=True)
+        )
+    )
 
 
-def _constants(initializers: list[Message]) -> Iterator[tuple[str, Tensor]]:
-    names = set()
-    for message in initializers:
+def _told(tensor: Tensor) -> str:
+    """A tensor, for a message."""
+    sizes = ", ".join("n" if size == N_IMAGES else f"{size}" for size in tensor.shape)
+    return f"{NAMES[tensor.kind]} ({sizes})"
+
+
+# -- constants -----------------------------------------------------------------------------
+
+
+def _constant(message: Message, name: str) -> Tensor:
+    """Check a tensor that a file holds.
+
+    Raises:
+        ProblemError: its data are elsewhere, of another type, or do not fill its shape exactly.
+    """
+    if message.get("data_location", 0) != 0:
+        raise ProblemError(f"{name} has external data, in another file")
+    kind, shape = message.get("data_type", 0), tuple(message["dims"])
+    if kind not in SIZES:
+        raise ProblemError(
+            f"{name} is of type {shown(kind)}, expected one of {', '.join(NAMES.values())}"
+        )
+    if len(shape) > MAX_RANK or min(shape, default=1) < 1 or math.prod(shape) > MAX_VALUES:
+        raise ProblemError(
+            f"{name} has the shape {shown(shape)}, expected at most {MAX_RANK} sizes of at least "
+            f"1 with a product of at most {MAX_VALUES:,}"
+        )
+    forms = [form for form in ("raw_data", *sorted(set(_TYPED.values()))) if form in message]
+    if len(forms) != 1 or forms[0] not in {"raw_data", _TYPED[kind]}:
+        raise MalformedError(
+            f"{name} has its values as {forms}, expected raw_data or {_TYPED[kind]}"
+        )
+    data, values = message[forms[0]], None
+    count = math.prod(shape)
+    if forms[0] in {"raw_data", "float_data"}:
+        given, expected, unit = len(data), count * SIZES[kind], "bytes"
+        if given == expected and kind != FLOAT and count <= MAX_KNOWN:
+            values = tuple(data.cast(_CODES[kind]))
+    else:
+        values = tuple(_varints(data, kind, name))
+        given, expected, unit = len(values), count, "numbers"
+    if given != expected:
+        raise MalformedError(
+            f"{name} has {given:,} {unit}, and its shape {shown(shape)} of {NAMES[kind]} expects "
+            f"{expected:,}"
+        )
+    is_short = count <= MAX_KNOWN and N_IMAGES not in (values or ())
+    return Tensor(kind, shape, values if is_short else None)
+
+
+def _varints(data: memoryview, kind: int, name: str) -> Iterator[int]:
+    """Read numbers in the slow form.
+
+    Raises:
+        ProblemError: they are too many, or out of range.
+    """
+    if len(data) > MAX_VARINTS:
+        raise ProblemError(
+            f"{name} has {len(data):,} bytes of numbers in the slow form, at most "
+            f"{MAX_VARINTS:,} are read"
+        )
+    n_bits = 8 * SIZES[kind]
+    low = 0 if kind == UINT8 else -(1 << n_bits - 1)
+    at = 0
+    while at < len(data):
+        value, at = read_varint(data, at, len(data))
+        value -= (value >> 63) << 64
+        if not low <= value < low + (1 << n_bits):
+            raise MalformedError(f"{name} holds {value}, which is no {NAMES[kind]}")
+        yield value
+
+
+# -- nodes ---------------------------------------------------------------------------------
+
+
+def _follow(graph: Message, inputs: Mapping[str, Tensor], file_size: int) -> dict[str, Tensor]:
+    """Follow the shapes through a graph; give every tensor.
+
+    Raises:
+        ProblemError: as in `check`.
+    """
+    known = dict(inputs)
+    for message in graph["initializer"]:
         name = message.get("name", "")
-        if not name or name in names:
+        if not name or name in known:
             raise ProblemError(f"it has two constants, or a nameless one: {shown(name)}")
-        names.add(name)
-        yield name, constant(message, f"the constant {shown(name)}")
+        known[name] = _constant(message, f"the constant {shown(name)}")
+    if len(graph["node"]) > MAX_NODES:
+        raise ProblemError(f"it has {len(graph['node']):,} nodes, expected up to {MAX_NODES:,}")
+    n_values = max(*(math.prod(tensor.shape[1:]) for tensor in inputs.values()), LEAST_VALUES)
+    once = ONCE_PER_BYTE * file_size + MIN_ONCE
+    allowed = {
+        ("bytes", "an image"): min(BYTES_PER_VALUE * n_values, MAX_BYTES),
+        ("multiplications", "an image"): WORK_PER_VALUE * n_values,
+        ("bytes", "once"): once,
+        ("multiplications", "once"): once,
+    }
+    taken = Counter[tuple[str, str]]()
+    for k, message in enumerate(graph["node"]):
+        output, tensor, work = _node(message, k, known)
+        known[output] = tensor
+        is_image = tensor.shape[:1] == (N_IMAGES,)
+        for unit, amount in (
+            ("bytes", tensor.n_values * SIZES[tensor.kind]),
+            ("multiplications", work),
+        ):
+            key = unit, "an image" if is_image else "once"
+            taken[key] += amount // N_IMAGES if is_image else amount
+            if taken[key] > allowed[key]:
+                raise ProblemError(
+                    f"up to node {k} ({message['op_type']}) it takes {taken[key]:,} {unit} "
+                    f"{key[1]}, expected up to {allowed[key]:,}"
+                )
+    return known
 
 
-def _node(message: Message, k: int) -> _Node:
-    """Check a node by itself."""
+def _node(message: Message, k: int, known: Mapping[str, Tensor]) -> tuple[str, Tensor, int]:
+    """Check a node; give the name of its output, the output, and the multiplications."""
     kind, domain = message.get("op_type", ""), message.get("domain", "")
-    name = f"node {k} ({shown(kind)})"
     operator = OPERATORS.get(kind) if domain in DEFAULT_DOMAINS else None
     if operator is None:
         of = f" of {shown(domain)}" if domain else ""
         raise ProblemError(
             f"node {k} is an operator {shown(kind)}{of}, expected one that apparel's models have"
         )
-    inputs, outputs = message["input"], message["output"]
-    if not operator.least <= len(inputs) <= operator.most or len(outputs) != 1 or not outputs[0]:
+    name = f"node {k} ({kind})"
+    for given in message["input"]:
+        if given not in known:
+            raise ProblemError(f"{name} takes {shown(given)}, which nothing before it gives")
+    if len(message["output"]) != 1 or message["output"][0] in {"", *known}:
         raise ProblemError(
-            f"{name} has {len(inputs)} inputs and {len(outputs)} outputs, expected "
-            f"{operator.least} to {operator.most}, and one"
+            f"{name} gives {shown(message['output'])}, expected one name that is not there already"
         )
-    return _Node(
-        name, operator, inputs, outputs[0], _attributes(message["attribute"], operator, name)
-    )
+    inputs = [known[given] for given in message["input"]]
+    attributes = _attributes(message["attribute"], operator, name)
+    try:
+        tensor, work = operator.give(inputs, attributes)
+    except MisfitError:
+        told = ", ".join(_told(tensor) for tensor in inputs[:MAX_LISTED])
+        more = {key: value for key, value in attributes.items() if not isinstance(value, Tensor)}
+        raise ProblemError(
+            f"{name} takes {told or 'nothing'} with {shown(more)}, which do not fit"
+        ) from None
+    return message["output"][0], tensor, work
 
 
 def _attributes(messages: list[Message], operator: Operator, name: str) -> dict[str, Any]:
@@ -126,148 +327,9 @@ def _attributes(messages: list[Message], operator: Operator, name: str) -> dict[
         key, kind = message.get("name", ""), message.get("type", 0)
         if operator.attributes.get(key) != kind or key in found:
             raise ProblemError(f"{name} has an unknown attribute {shown(key)}, or has it twice")
-        payload = _PAYLOADS[kind]
-        others = [k for k in _PAYLOADS.values() if k != payload and message.get(k, []) != []]
-        if others or payload not in message:
+        held = [payload for payload in _PAYLOADS.values() if message.get(payload, []) != []]
+        if held != [_PAYLOADS[kind]]:
             raise MalformedError(f"{name} has the attribute {shown(key)} without its value")
-        value = message[payload]
-        found[key] = constant(value, f"the value of {name}") if payload == "t" else value
+        value = message[held[0]]
+        found[key] = _constant(value, f"the value of {name}") if held == ["t"] else value
     return found
-
-
-def _call(node: _Node, known: dict[str, Tensor]) -> Call:
-    """A node with its inputs, which must have been computed before."""
-    if node.output in known:
-        raise ProblemError(f"{node.name} gives {shown(node.output)}, which is there already")
-    for name in node.inputs:
-        if name and name not in known:
-            raise ProblemError(f"{node.name} takes {shown(name)}, which nothing before it gives")
-    inputs = tuple(known[name] if name else None for name in node.inputs)
-    return Call(node.name, inputs, node.attributes)
-
-
-def _output(node: _Node, call: Call) -> Tensor:
-    output = node.operator.rule(call)
-    if (
-        len(output.shape) > MAX_RANK
-        or min(output.shape, default=1) < 1
-        or output.n_values > MAX_VALUES * BATCHES[-1]
-    ):
-        raise ProblemError(
-            f"{node.name} gives a tensor of {shown(output.shape)}, expected at most {MAX_RANK} "
-            f"sizes of at least 1, and at most {MAX_VALUES:,} values an image"
-        )
-    return output
-
-
-def _check_growth(node: _Node, first: tuple[int, ...], second: tuple[int, ...]) -> None:
-    if first != second and (
-        first[1:] != second[1:] or first[0] * BATCHES[1] != second[0] * BATCHES[0]
-    ):
-        raise ProblemError(
-            f"{node.name} gives a tensor of {first} for {BATCHES[0]} images and of {second} for "
-            f"{BATCHES[1]}, expected only the first size to grow, in proportion"
-        )
-
-
-def _check_apart(node: _Node, calls: list[Call], outputs: list[Tensor]) -> None:
-    """Refuse a node by which an image's answer could depend on other images, or on their number."""
-    first, second = (call.inputs for call in calls)
-    grows = any(a != b for a, b in zip(first, second, strict=True))
-    if not grows:
-        return
-    if outputs[0] == outputs[1] and outputs[0].values is None:
-        raise ProblemError(
-            f"{node.name} gives a tensor of {outputs[0].shape} for any number of images, expected "
-            "one that grows with them"
-        )
-    rank = len(outputs[0].shape)
-    if node.operator.rule in ALONG and outputs[0].shape != outputs[1].shape:
-        axis = node.attributes.get("axis", -1)
-        if axis % rank == 0:
-            raise ProblemError(
-                f"{node.name} has the axis {axis}, along which the images are, expected another"
-            )
-
-
-class _Meter:
-    """Counts what the nodes take, for each image and once for all."""
-
-    def __init__(self, unit: str, an_image: int, fixed: int) -> None:
-        self._unit, self._allowed = unit, (an_image, fixed)
-        self._taken = [0, 0]
-
-    def add(self, name: str, amounts: list[int]) -> None:
-        """Add what a node takes for each of `BATCHES`."""
-        first, second = amounts
-        once = first == second
-        self._taken[once] += first if once else -(-first // BATCHES[0])
-        if self._taken[once] > self._allowed[once]:
-            raise ProblemError(
-                f"up to {name} it takes {self._taken[once]:,} {self._unit} "
-                f"{'at once' if once else 'an image'}, expected at most {self._allowed[once]:,}"
-            )
-
-
-def _meters(pixels: int, file_size: int) -> dict[str, _Meter]:
-    """What counts memory and time.
-
-    Args:
-        pixels: values of one image.
-        file_size: bytes of the file.
-    """
-    size = min(max(BYTES_PER_PIXEL * pixels, MIN_BYTES), MAX_BYTES)
-    work = max(WORK_PER_PIXEL * pixels, MIN_WORK)
-    once = FIXED_PER_BYTE * file_size + MIN_BYTES
-    units = {"bytes": (size, once), "multiplications": (work, once)}
-    return {unit: _Meter(unit, *allowed) for unit, allowed in units.items()}
-
-
-def _check_declared(
-    messages: list[Message], first: dict[str, Tensor], second: dict[str, Tensor]
-) -> None:
-    """Refuse shapes that a file states and that are not so."""
-    for message in messages:
-        name = message.get("name", "")
-        if name not in first or "shape" not in message.get("type", {}).get("tensor_type", {}):
-            continue  # of a node that an optimiser took away, or no statement at all
-        kind, sizes = declared(message, name)
-        same = zip(first[name].shape, second[name].shape, strict=True)
-        fixed = [a if a == b else None for a, b in same]
-        fits = len(sizes) == len(fixed) and all(
-            size == known or isinstance(size, str) for size, known in zip(sizes, fixed, strict=True)
-        )
-        if kind != first[name].kind or not fits:
-            raise ProblemError(
-                f"it states {shown(name)} to be {NAMES.get(kind, kind)} {shown(sizes)}, and it is "
-                f"{NAMES[first[name].kind]} {shown(fixed)}"
-            )
-
-
-def declared(message: Message, name: str) -> tuple[int, tuple[int | str, ...]]:
-    """The type and shape that a file states for a tensor.
-
-    Args:
-        message: a ValueInfoProto.
-        name: of the tensor.
-
-    Returns:
-        ONNX's number of the type, and each size, or its name where it is free, "" for no name.
-
-    Raises:
-        ProblemError: it states none, or one that cannot be.
-    """
-    tensor = message.get("type", {}).get("tensor_type", {})
-    if "shape" not in tensor:
-        raise ProblemError(f"it states no shape of {shown(name)}")
-    sizes: list[int | str] = []
-    for dimension in tensor["shape"]["dim"]:
-        if {"dim_value", "dim_param"} <= dimension.keys():
-            raise MalformedError(f"a size of {shown(name)} is both a number and a name")
-        size = dimension.get("dim_value", dimension.get("dim_param", ""))
-        if isinstance(size, int) and not 1 <= size <= MAX_VALUES:
-            raise ProblemError(
-                f"{shown(name)} has a size of {size}, expected from 1 to {MAX_VALUES:,}"
-            )
-        sizes.append(size)
-    return tensor.get("elem_type", 0), tuple(sizes)

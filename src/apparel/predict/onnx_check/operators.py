@@ -1,101 +1,417 @@
-"""The operators that may occur, and the shape that each gives.
+"""The operators that apparel's files have, with the types that each takes and the shape it gives.
 
-How the list came about: `EXPORTED` is every operator in exports of the models cnn, fast and best,
-grey and in colour, with novelty, as Keras's converter (tf2onnx 1.17) and `novelty_graph` write
-them, in float32 and as int8 by ONNX Runtime's static quantisation in the QDQ format. Added are
-close relatives that give one output, no larger than their inputs together by broadcasting, and
-without branches, loops, randomness or strings: what another version of the converter may write.
-Operators that make large tensors of small constants (ConstantOfShape, Expand, Tile, Range, Resize,
-Pad, ...) are not among them.
+The table lists every operator in exports of the models cnn, fast and best, grey and in colour, with
+novelty and a calibrated head, as Keras's converters write them on TensorFlow (tf2onnx 1.17) and
+PyTorch (2.13), in float32 and as int8 by ONNX Runtime's static quantisation. None of them branches,
+loops, draws random numbers or makes large tensors of small constants (Expand, Tile, Resize, Pad,
+...), and none but Cast computes with whole numbers: -2**31 / -1 kills ONNX Runtime.
+
+The first axis counts the images. Its size is `N_IMAGES`, a prime that no constant can have, so that
+shapes show where images are mixed with each other.
 """
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any, NamedTuple
 
-from apparel.predict.onnx_check import layers, shaping
-from apparel.predict.onnx_check.calls import Call
-from apparel.predict.onnx_check.tensors import Tensor
+N_IMAGES = (1 << 61) - 1
 
+FLOAT, UINT8, INT8, INT32, INT64 = 1, 2, 3, 6, 7
+# Bytes of one value of each type that apparel's files have.
+SIZES = {FLOAT: 4, UINT8: 1, INT8: 1, INT32: 4, INT64: 8}
+NAMES = {FLOAT: "float", UINT8: "uint8", INT8: "int8", INT32: "int32", INT64: "int64"}
+
+MAX_RANK, PLANE_RANK = 8, 4  # planes: images, channels, height, width
+# Largest kernel, step, distance and margin of a window.
+MAX_WINDOW = 1 << 10
+# Whole numbers that say how to shape a tensor: sizes, axes, positions.
+MAX_KNOWN = 64
+
+# ONNX's numbers of the types of attributes.
 _FLOAT, _INT, _TEXT, _TENSOR, _INTS = 1, 2, 3, 4, 7
+
+_Kinds = frozenset[int]
+_Floats = frozenset({FLOAT})
+_Whole = frozenset({INT32, INT64})
+_Bytes = frozenset({UINT8, INT8})
+_Steps = _Bytes | {INT32}
+_Axes = frozenset({INT64})
+_Any = frozenset(SIZES)
+
+
+class MisfitError(Exception):
+    """Inputs and attributes of a node that do not fit each other."""
+
+
+class Tensor(NamedTuple):
+    """A tensor before anything runs.
+
+    Attributes:
+        kind: ONNX's number of its type, one of `SIZES`.
+        shape: each size at least 1.
+        values: all of them in order, where they are few, whole and known.
+    """
+
+    kind: int
+    shape: tuple[int, ...]
+    values: tuple[int, ...] | None = None
+
+    @property
+    def n_values(self) -> int:
+        """How many values it has."""
+        return math.prod(self.shape)
+
+
+class Call(NamedTuple):
+    """A node's inputs and attributes, as the rules take them."""
+
+    inputs: Sequence[Tensor]
+    attributes: Mapping[str, Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the first input."""
+        return self.inputs[0].shape
+
+    @property
+    def kind(self) -> int:
+        """The type of the first input."""
+        return self.inputs[0].kind
+
+    def known(self, k: int) -> tuple[int, ...]:
+        """The values of an input that is a constant, or computed from sizes alone."""
+        tensor = self.inputs[k]
+        _expect(tensor.values is not None and len(tensor.shape) <= 1)
+        return tensor.values or ()
+
+    def is_default(self, name: str, value: object) -> bool:
+        """Whether an attribute has its default value."""
+        return bool(self.attributes.get(name, value) == value)
 
 
 class Operator(NamedTuple):
     """An operator of the default domain.
 
     Attributes:
-        rule: gives what the output is like, or raises a ProblemError.
-        least, most: how many inputs it takes.
-        attributes: those it may have, and ONNX's number of each one's type.
+        rule: gives the output, and how many multiplications it takes.
+        inputs: the types that each input may have.
+        attributes: those that it may have, and ONNX's number of each one's type.
+        optional: how many of the last inputs may be left out; -1 for any number of the only one.
     """
 
-    rule: Callable[[Call], Tensor]
-    least: int = 1
-    most: int = 1
+    rule: Callable[[Call], tuple[Tensor, int]]
+    inputs: tuple[_Kinds, ...] = (_Floats,)
     attributes: Mapping[str, int] = {}
+    optional: int = 0
+
+    def give(self, inputs: Sequence[Tensor], attributes: Mapping[str, Any]) -> tuple[Tensor, int]:
+        """Give the output for some inputs, and how many multiplications it takes.
+
+        Raises:
+            MisfitError: the inputs and attributes do not fit each other; or images go in, and do
+                not come out along the first axis alone, so that an answer could depend on others.
+        """
+        least = len(self.inputs) - self.optional
+        wanted = self.inputs * len(inputs) if self.optional < 0 else self.inputs
+        _expect(least <= len(inputs) <= len(wanted))
+        _expect(all(one.kind in kinds for one, kinds in zip(inputs, wanted, strict=False)))
+        output, work = self.rule(Call(inputs, attributes))
+        if self.rule is not _shape and any(N_IMAGES in tensor.shape for tensor in inputs):
+            _expect(output.shape[:1] == (N_IMAGES,))
+            _expect(math.prod(output.shape[1:]) % N_IMAGES != 0)
+        return output, work
 
 
-_ALPHA = {"alpha": _FLOAT}
+def _expect(fits: bool) -> None:
+    if not fits:
+        raise MisfitError
+
+
+def _axis(value: int, rank: int) -> int:
+    """An axis, counted from the front."""
+    _expect(-rank <= value < rank)
+    return value % rank
+
+
+def _axes(values: Sequence[int], rank: int) -> list[int]:
+    found = [_axis(value, rank) for value in values]
+    _expect(len(set(found)) == len(found))
+    return found
+
+
+# -- element by element --------------------------------------------------------------------
+
+
+def _same(call: Call) -> tuple[Tensor, int]:
+    return Tensor(call.kind, call.shape), 0
+
+
+def _identity(call: Call) -> tuple[Tensor, int]:
+    return call.inputs[0], 0
+
+
+def _constant(call: Call) -> tuple[Tensor, int]:
+    _expect("value" in call.attributes)
+    tensor: Tensor = call.attributes["value"]
+    return tensor, 0
+
+
+def _cast(call: Call) -> tuple[Tensor, int]:
+    """Bytes to float, or sizes to sizes."""
+    tensor, kind = call.inputs[0], call.attributes.get("to")
+    allowed = _Whole if tensor.kind in _Whole else {FLOAT, tensor.kind}
+    _expect(kind in allowed and call.is_default("saturate", 1))
+    return tensor._replace(kind=int(kind or 0)), 0
+
+
+def _softmax(call: Call) -> tuple[Tensor, int]:
+    _expect(_axis(call.attributes.get("axis", -1), len(call.shape)) > 0)  # not among images
+    return _same(call)
+
+
+def _broadcast(call: Call) -> tuple[Tensor, int]:
+    return Tensor(call.kind, _together(*(tensor.shape for tensor in call.inputs))), 0
+
+
+def _together(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    found = []
+    for sizes in zip_longest(*map(reversed, shapes), fillvalue=1):
+        wide = set(sizes) - {1}
+        _expect(len(wide) <= 1)
+        found.append(wide.pop() if wide else 1)
+    return tuple(reversed(found))
+
+
+def _quantize(call: Call) -> tuple[Tensor, int]:
+    _check_scale(call)
+    return Tensor(call.inputs[2].kind, call.shape), 0
+
+
+def _dequantize(call: Call) -> tuple[Tensor, int]:
+    _check_scale(call)
+    _expect(call.inputs[2].kind == call.kind)
+    return Tensor(FLOAT, call.shape), 0
+
+
+def _check_scale(call: Call) -> None:
+    """Expect one scale and zero, or as many as one axis has places."""
+    _, scale, zero = call.inputs
+    _expect(scale.shape == zero.shape)
+    if scale.shape not in {(), (1,)}:
+        _expect(
+            scale.shape == (call.shape[_axis(call.attributes.get("axis", 1), len(call.shape))],)
+        )
+
+
+# -- layers of a network -------------------------------------------------------------------
+
+
+def _conv(call: Call) -> tuple[Tensor, int]:
+    """Planes, filters and perhaps biases → planes."""
+    planes, filters, *bias = (tensor.shape for tensor in call.inputs)
+    _expect(len(planes) == len(filters) == PLANE_RANK)
+    n_filters, depth, *kernel = filters
+    group = call.attributes.get("group", 1)
+    _expect(
+        0 < group <= n_filters
+        and n_filters % group == 0
+        and planes[1] == depth * group
+        and all(sizes == (n_filters,) for sizes in bias)
+        and call.is_default("kernel_shape", kernel)
+    )
+    shape = (planes[0], n_filters, *_windows(call, kernel))
+    return Tensor(FLOAT, shape), math.prod(shape) * depth * math.prod(kernel)
+
+
+def _pool(call: Call) -> tuple[Tensor, int]:
+    """Planes → smaller planes."""
+    _expect(len(call.shape) == PLANE_RANK)
+    _expect(call.is_default("ceil_mode", 0) and call.is_default("storage_order", 0))
+    kernel = call.attributes.get("kernel_shape", [])
+    shape = (*call.shape[:2], *_windows(call, kernel))
+    return Tensor(FLOAT, shape), math.prod(shape) * math.prod(kernel)
+
+
+def _windows(call: Call, kernel: list[int]) -> list[int]:
+    """Count the places of a window along height and width."""
+    steps = call.attributes.get("strides", [1, 1])
+    gaps = call.attributes.get("dilations", [1, 1])
+    pads = call.attributes.get("pads", [0, 0, 0, 0])
+    _expect(
+        call.is_default("auto_pad", "NOTSET")
+        and [len(kernel), len(steps), len(gaps), len(pads)] == [2, 2, 2, 4]
+        and all(1 <= value <= MAX_WINDOW for value in (*kernel, *steps, *gaps))
+    )
+    places = []
+    for side, size, step, gap, *margins in zip(
+        call.shape[2:], kernel, steps, gaps, pads[:2], pads[2:], strict=True
+    ):
+        reach = (size - 1) * gap + 1
+        room = side + sum(margins) - reach
+        _expect(all(0 <= margin < reach for margin in margins) and room >= 0)
+        places.append(room // step + 1)
+    return places
+
+
+def _global_pool(call: Call) -> tuple[Tensor, int]:
+    """Planes → one value each."""
+    _expect(len(call.shape) == PLANE_RANK)
+    return Tensor(FLOAT, (*call.shape[:2], 1, 1)), 0
+
+
+def _matmul(call: Call) -> tuple[Tensor, int]:
+    """Matrices, one or many → their products."""
+    a, b = (tensor.shape for tensor in call.inputs)
+    _expect(len(a) > 1 and len(b) > 1 and a[-1] == b[-2])
+    shape = (*_together(a[:-2], b[:-2]), a[-2], b[-1])
+    return Tensor(FLOAT, shape), math.prod(shape) * a[-1]
+
+
+def _gemm(call: Call) -> tuple[Tensor, int]:
+    """Two matrices, and perhaps what is added → their product."""
+    a, b, *c = (tensor.shape for tensor in call.inputs)
+    for name, default in (("alpha", 1.0), ("beta", 1.0), ("transA", 0), ("transB", 0)):
+        _expect(call.is_default(name, default))
+    _expect(len(a) == len(b) == 2 and a[1] == b[0])  # noqa: PLR2004  # matrices
+    shape = (a[0], b[1])
+    _expect(all(_together(shape, added) == shape for added in c))
+    return Tensor(FLOAT, shape), math.prod(shape) * a[1]
+
+
+def _reduce(call: Call) -> tuple[Tensor, int]:
+    """Sums or largest values along some axes."""
+    keep = call.attributes.get("keepdims", 1)
+    gone = _axes(call.known(1), len(call.shape))
+    _expect(keep in {0, 1} and bool(gone) and call.is_default("noop_with_empty_axes", 0))
+    sizes = [1 if axis in gone else size for axis, size in enumerate(call.shape)]
+    kept = [size for axis, size in enumerate(sizes) if keep or axis not in gone]
+    return Tensor(FLOAT, tuple(kept)), 0
+
+
+# -- the same values in another place ------------------------------------------------------
+
+
+def _concat(call: Call) -> tuple[Tensor, int]:
+    """Inputs one behind another, along an axis."""
+    axis = _axis(call.attributes.get("axis", len(call.shape)), len(call.shape))
+    rests = {(*t.shape[:axis], -1, *t.shape[axis + 1 :]) for t in call.inputs}
+    _expect(len(rests) == len({tensor.kind for tensor in call.inputs}) == 1)
+    length = sum(tensor.shape[axis] for tensor in call.inputs)
+    sizes = (*call.shape[:axis], length, *call.shape[axis + 1 :])
+    if call.kind == FLOAT:
+        return Tensor(FLOAT, sizes), 0
+    _expect(length <= MAX_KNOWN)
+    values = [value for k in range(len(call.inputs)) for value in call.known(k)]
+    return Tensor(call.kind, sizes, tuple(values)), 0
+
+
+def _reshape(call: Call) -> tuple[Tensor, int]:
+    """The same values in another shape: 0 keeps a size, -1 is what remains."""
+    n_values, wanted = call.inputs[0].n_values, list(call.known(1))
+    _expect(len(wanted) <= MAX_RANK and call.is_default("allowzero", 0))
+    for k, size in enumerate(wanted):
+        if size == 0 and k < len(call.shape):
+            wanted[k] = call.shape[k]
+    if wanted.count(-1) == 1:
+        rest = math.prod(size for size in wanted if size != -1)
+        _expect(rest > 0)
+        wanted[wanted.index(-1)] = n_values // rest
+    _expect(min(wanted, default=1) > 0 and math.prod(wanted) == n_values)
+    return Tensor(FLOAT, tuple(wanted)), 0
+
+
+def _flatten(call: Call) -> tuple[Tensor, int]:
+    """A row of values for each image."""
+    _expect(len(call.shape) > 0 and call.is_default("axis", 1))
+    return Tensor(FLOAT, (call.shape[0], math.prod(call.shape[1:]))), 0
+
+
+def _transpose(call: Call) -> tuple[Tensor, int]:
+    """The axes in another order."""
+    order = call.attributes.get("perm", [])
+    _expect(sorted(order) == list(range(len(call.shape))))
+    return Tensor(FLOAT, tuple(call.shape[axis] for axis in order)), 0
+
+
+def _squeeze(call: Call) -> tuple[Tensor, int]:
+    """Without some axes of size 1."""
+    gone = _axes(call.known(1), len(call.shape))
+    _expect(all(call.shape[axis] == 1 for axis in gone))
+    sizes = tuple(size for axis, size in enumerate(call.shape) if axis not in gone)
+    return call.inputs[0]._replace(shape=sizes), 0
+
+
+# -- sizes ---------------------------------------------------------------------------------
+
+
+def _shape(call: Call) -> tuple[Tensor, int]:
+    """The sizes of the input."""
+    _expect(call.is_default("start", 0))
+    return Tensor(INT64, (len(call.shape),), call.shape), 0
+
+
+def _gather(call: Call) -> tuple[Tensor, int]:
+    """Some of a list of sizes, by their places."""
+    sizes, picked = call.known(0), call.inputs[1]
+    _expect(len(call.shape) == 1 and call.is_default("axis", 0))
+    values = tuple(sizes[_axis(place, len(sizes))] for place in call.known(1))
+    return Tensor(call.kind, picked.shape, values), 0
+
+
+def _slice(call: Call) -> tuple[Tensor, int]:
+    """A range of a list of sizes."""
+    sizes = call.known(0)
+    starts, ends, axes = (call.known(k) for k in range(1, 4))
+    _expect(len(call.shape) == len(starts) == len(ends) == len(axes) == 1 and axes == (0,))
+    values = sizes[starts[0] : ends[0]]
+    _expect(bool(values))
+    return Tensor(call.kind, (len(values),), values), 0
+
+
+def _unsqueeze(call: Call) -> tuple[Tensor, int]:
+    """A size as a list."""
+    _expect(call.shape == () and call.known(1) == (0,))
+    return call.inputs[0]._replace(shape=(1,)), 0
+
+
 _AXIS = {"axis": _INT}
 _WINDOW = {"auto_pad": _TEXT, "dilations": _INTS, "kernel_shape": _INTS, "pads": _INTS,
            "strides": _INTS}  # fmt: skip
-_POOL = _WINDOW | {"ceil_mode": _INT}
+_POOL = _WINDOW | {"ceil_mode": _INT, "storage_order": _INT}
 _GEMM = {"alpha": _FLOAT, "beta": _FLOAT, "transA": _INT, "transB": _INT}
-_DEQUANTIZE = _AXIS | {"block_size": _INT, "output_dtype": _INT}
-_QUANTIZE = _DEQUANTIZE | {"precision": _INT, "saturate": _INT}
-_REDUCE = {"axes": _INTS, "keepdims": _INT, "noop_with_empty_axes": _INT}
+_REDUCE = {"keepdims": _INT, "noop_with_empty_axes": _INT}
 
-EXPORTED = {
-    "Abs": Operator(layers.same),
-    "Add": Operator(layers.broadcast, 2, 2),
-    "AveragePool": Operator(layers.pool, 1, 1, _POOL | {"count_include_pad": _INT}),
-    "Cast": Operator(shaping.cast, 1, 1, {"to": _INT, "saturate": _INT, "round_mode": _TEXT}),
-    "Concat": Operator(shaping.concat, 1, 1 << 10, _AXIS),
-    "Conv": Operator(layers.conv, 2, 3, _WINDOW | {"group": _INT}),
-    "DequantizeLinear": Operator(layers.dequantize, 2, 3, _DEQUANTIZE),
-    "Flatten": Operator(shaping.flatten, 1, 1, _AXIS),
-    "Gather": Operator(shaping.gather, 2, 2, _AXIS),
-    "Gemm": Operator(layers.gemm, 2, 3, _GEMM),
-    "GlobalAveragePool": Operator(layers.global_pool),
-    "GlobalMaxPool": Operator(layers.global_pool),
-    "LeakyRelu": Operator(layers.same, 1, 1, _ALPHA),
-    "Log": Operator(layers.same),
-    "MatMul": Operator(layers.matmul, 2, 2),
-    "MaxPool": Operator(layers.pool, 1, 1, _POOL | {"storage_order": _INT}),
-    "Mul": Operator(layers.broadcast, 2, 2),
-    "QuantizeLinear": Operator(layers.quantize, 2, 3, _QUANTIZE),
-    "ReduceSum": Operator(shaping.reduce, 1, 2, _REDUCE),
-    "Relu": Operator(layers.same),
-    "Reshape": Operator(shaping.reshape, 2, 2, {"allowzero": _INT}),
-    "Shape": Operator(shaping.shape, 1, 1, {"start": _INT, "end": _INT}),
-    "Slice": Operator(shaping.slice_, 3, 5),
-    "Softmax": Operator(layers.along_axis, 1, 1, _AXIS),
-    "Squeeze": Operator(shaping.squeeze, 1, 2),
-    "Sub": Operator(layers.broadcast, 2, 2),
-    "Transpose": Operator(shaping.transpose, 1, 1, {"perm": _INTS}),
-}
-NEIGHBOURS = {
-    "BatchNormalization": Operator(
-        layers.batch_normalization, 5, 5, {"epsilon": _FLOAT, "momentum": _FLOAT}
-    ),
-    "Clip": Operator(layers.clip, 1, 3),
-    "Constant": Operator(shaping.constant_node, 0, 0, {"value": _TENSOR}),
-    "Div": Operator(layers.broadcast, 2, 2),
-    "Elu": Operator(layers.same, 1, 1, _ALPHA),
-    "Erf": Operator(layers.same),
-    "Exp": Operator(layers.same),
-    "Identity": Operator(shaping.identity),
-    "LogSoftmax": Operator(layers.along_axis, 1, 1, _AXIS),
-    "Max": Operator(layers.broadcast, 1, 8),
-    "Min": Operator(layers.broadcast, 1, 8),
-    "Neg": Operator(layers.same),
-    "Pow": Operator(layers.broadcast, 2, 2),
-    "Reciprocal": Operator(layers.same),
-    "ReduceMax": Operator(shaping.reduce, 1, 2, _REDUCE),
-    "ReduceMean": Operator(shaping.reduce, 1, 2, _REDUCE),
-    "Sigmoid": Operator(layers.same),
-    "Softplus": Operator(layers.same),
-    "Sqrt": Operator(layers.same),
-    "Tanh": Operator(layers.same),
-    "Unsqueeze": Operator(shaping.unsqueeze, 2, 2),
-}
-OPERATORS: Mapping[str, Operator] = EXPORTED | NEIGHBOURS
+OPERATORS: Mapping[str, Operator] = {
+    "Abs": Operator(_same),
+    "Add": Operator(_broadcast, (_Floats, _Floats)),
+    "AveragePool": Operator(_pool, attributes=_POOL),
+    "Cast": Operator(_cast, (_Any,), {"to": _INT, "saturate": _INT}),
+    "Concat": Operator(_concat, (_Floats | _Whole,), _AXIS, optional=-1),
+    "Constant": Operator(_constant, (), {"value": _TENSOR}),
+    "Conv": Operator(_conv, (_Floats,) * 3, _WINDOW | {"group": _INT}, optional=1),
+    "DequantizeLinear": Operator(_dequantize, (_Steps, _Floats, _Steps), _AXIS),
+    "Flatten": Operator(_flatten, attributes=_AXIS),
+    "Gather": Operator(_gather, (_Whole, _Whole), _AXIS),
+    "Gemm": Operator(_gemm, (_Floats,) * 3, _GEMM, optional=1),
+    "GlobalAveragePool": Operator(_global_pool),
+    "GlobalMaxPool": Operator(_global_pool),
+    "Identity": Operator(_identity, (_Any,)),
+    "LeakyRelu": Operator(_same, attributes={"alpha": _FLOAT}),
+    "Log": Operator(_same),
+    "MatMul": Operator(_matmul, (_Floats, _Floats)),
+    "MaxPool": Operator(_pool, attributes=_POOL),
+    "Mul": Operator(_broadcast, (_Floats, _Floats)),
+    "QuantizeLinear": Operator(_quantize, (_Floats, _Floats, _Bytes), _AXIS),
+    "ReduceMax": Operator(_reduce, (_Floats, _Axes), _REDUCE),
+    "ReduceSum": Operator(_reduce, (_Floats, _Axes), _REDUCE),
+    "Relu": Operator(_same),
+    "Reshape": Operator(_reshape, (_Floats, _Axes), {"allowzero": _INT}),
+    "Shape": Operator(_shape, attributes={"start": _INT}),
+    "Slice": Operator(_slice, (_Whole, _Axes, _Axes, _Axes)),
+    "Softmax": Operator(_softmax, attributes=_AXIS),
+    "Squeeze": Operator(_squeeze, (_Floats, _Axes)),
+    "Sub": Operator(_broadcast, (_Floats, _Floats)),
+    "Transpose": Operator(_transpose, attributes={"perm": _INTS}),
+    "Unsqueeze": Operator(_unsqueeze, (_Whole, _Axes)),
+}  # fmt: skip

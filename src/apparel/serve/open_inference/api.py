@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from apparel._version import __version__
-from apparel.predict.engine import IMAGES, NOVELTY, PROBABILITIES
+from apparel.core.model_formats import IMAGES, NOVELTY, PROBABILITIES
 from apparel.serve.http_errors import HttpError
 from apparel.serve.open_inference.tensors import HEADER_LENGTH, InferRequest, infer_response
 from apparel.serve.service import Service

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel.predict.engine import IMAGES
+from apparel.core.model_formats import IMAGES
 from apparel.serve.http_errors import HttpError
 
 MAX_PIXEL = 255

@@ -1,0 +1,322 @@
+"""Files that are read: what is found in them, against what onnx and ONNX Runtime find."""
+
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto as T
+from onnx import helper, numpy_helper
+
+from apparel.core.records import Calibration
+from apparel.export import exporting
+from apparel.models import architectures, novelty
+from apparel.predict.model_file import examine, read_model
+from apparel.predict.onnx_check import graph, operators, wire
+from apparel.predict.predictor import Predictor
+from tests.made_model import made_proto, node
+
+SHAPE = (8, 9, 1)
+NAMES = ("ant", "bee", "cat")
+F32 = np.float32
+
+
+def small(**options):
+    """A small model like apparel's, with novelty."""
+    return made_proto(SHAPE, class_names=NAMES, threshold=0.5, novelty_threshold=12.5, **options)
+
+
+# -- exports -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """Export a model as a run would, once: by name, with a temperature or bent logits."""
+    folder, done = tmp_path_factory.mktemp("exported"), {}
+
+    def export(name, shape, *, slope=1.0, int8=False):
+        key = name, shape, slope, int8
+        if key not in done:
+            random = np.random.default_rng(0)
+            images = random.random((200, *shape), F32) / 2
+            model = architectures.create(name, n_classes=3, img_shape=shape, seed=0)
+            # A converter leaves out what is 0, as biases are at first.
+            model.set_weights([w + random.normal(0, 0.01, w.shape) for w in model.get_weights()])
+            bent = Calibration(temperature=1.5, target_accuracy=0.9, threshold=0.5, n_images=9,
+                               knee=1.0, slope=slope)  # fmt: skip
+            path = folder / f"{len(done)}.onnx"
+            exporting.export(
+                architectures.calibrated(model, bent), path, images=images[:4],
+                labels=np.zeros(4, np.int64), class_names=NAMES, metadata={"threshold": 0.5},
+                novelty=novelty.fit(images, np.arange(100), np.arange(100, 200), seed=0),
+                calibration=images[:20] if int8 else None,
+            )  # fmt: skip
+            done[key] = path
+        return done[key]
+
+    return export
+
+
+GREY, COLOUR = (28, 28, 1), (10, 12, 3)
+EXPORTED = [
+    ("cnn", COLOUR, 1.0, True),
+    ("cnn", GREY, 0.5, False),
+    ("fast", COLOUR, 0.5, False),
+    ("fast", GREY, 1.0, True),
+    ("best", GREY, 0.5, True),
+    ("best", COLOUR, 1.0, False),
+]
+
+
+def assert_same_message(message, proto, fields):
+    """All that was read is what onnx reads, field by field."""
+    known = {field.name: field for field in fields.values()}
+    names = {descriptor.name for descriptor, _ in proto.ListFields()}
+    assert names == {name for name, value in message.items() if value != []}
+    for name in names:
+        ours, theirs = message[name], getattr(proto, name)
+        field = known[name]
+        for one, other in zip(ours, theirs, strict=True) if field.many else [(ours, theirs)]:
+            if field.schema is not None:
+                assert_same_message(one, other, field.schema)
+            elif isinstance(one, str) and isinstance(other, bytes):
+                assert one.encode() == other
+            elif field.kind == wire.DATA and not isinstance(other, bytes):
+                assert len(one) == 4 * len(other) or name != "float_data"
+            else:
+                assert one == other or (other != other and math.isnan(one))  # noqa: PLR0124
+
+
+def followed(content):
+    """Every tensor of a model."""
+    parsed = wire.parse(content)["graph"]
+    (images,) = parsed["input"]
+    sizes = [size.get("dim_value") for size in images["type"]["tensor_type"]["shape"]["dim"]]
+    tensor = operators.Tensor(operators.UINT8, (operators.N_IMAGES, *sizes[1:]))
+    return graph._follow(parsed, {"images": tensor}, len(content))
+
+
+def assert_shapes_are_the_runtimes(content):
+    """Run a model on two and three images, and compare the type and shape of every tensor."""
+    proto = onnx.load_from_string(content)
+    known = followed(content)
+    names = [name for one in proto.graph.node for name in one.output]
+    del proto.graph.output[:]
+    for name in names:
+        proto.graph.output.append(helper.make_tensor_value_info(name, known[name].kind, None))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), options)
+    for n in (2, 3):
+        images = np.ones((n, *known["images"].shape[1:]), np.uint8)
+        for name, array in zip(names, session.run(names, {"images": images}), strict=True):
+            tensor = known[name]
+            assert array.shape == tuple(n if k == operators.N_IMAGES else k for k in tensor.shape)
+            if tensor.values is not None:
+                values = [n if k == operators.N_IMAGES else k for k in tensor.values]
+                assert array.ravel().tolist() == values
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "slope", "int8"),
+    [EXPORTED[0], *(pytest.param(*export, marks=pytest.mark.slow) for export in EXPORTED[1:])],
+)
+def test_exports_are_read_as_onnx_and_onnx_runtime_read_them(exported, name, shape, slope, int8):
+    path = exported(name, shape, slope=slope, int8=int8)
+    file = read_model(path)
+    assert file.content == path.read_bytes()
+    assert (file.facts.class_names, file.facts.img_shape) == (NAMES, shape)
+    proto = onnx.load_from_string(file.content)
+    assert_same_message(wire.parse(file.content), proto, wire.MODEL)
+    assert_shapes_are_the_runtimes(file.content)
+    Predictor(file, exact=True)
+
+
+@pytest.mark.slow
+def test_every_operator_is_one_of_exports(exported):
+    """PyTorch's exporter writes the four that TensorFlow's does not."""
+    paths = [exported(name, shape, slope=k, int8=int8) for name, shape, k, int8 in EXPORTED]
+    kinds = {one.op_type for path in paths for one in onnx.load(path).graph.node}
+    assert set(operators.OPERATORS) - kinds == {"Constant", "Identity", "ReduceMax", "Unsqueeze"}
+
+
+@pytest.mark.slow
+def test_an_export_of_pytorch_is_read(tmp_path):
+    pytest.importorskip("torch")
+    code = (
+        "import sys, numpy as np\nfrom apparel.export import exporting\n"
+        "from apparel.models import architectures\n"
+        "for name in ('cnn', 'fast'):\n"
+        "    model = architectures.create(name, n_classes=3, img_shape=(10, 12, 3), seed=0)\n"
+        "    exporting.export(model, name + '.onnx', images=np.zeros((1, 10, 12, 3), np.float32),\n"
+        "        labels=np.zeros(1, np.int64), class_names=('a', 'b', 'c'), metadata={})"
+    )
+    environment = {**os.environ, "KERAS_BACKEND": "torch"}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=tmp_path, env=environment,
+                   check=True)  # fmt: skip
+    kinds = set()
+    for name in ("cnn", "fast"):
+        file = read_model(tmp_path / f"{name}.onnx")
+        assert_shapes_are_the_runtimes(file.content)
+        kinds |= {one.op_type for one in onnx.load_from_string(file.content).graph.node}
+    assert kinds >= {"Constant", "Identity", "ReduceMax", "Unsqueeze"}
+
+
+# -- operators ---------------------------------------------------------------------------
+
+ROW = np.arange(1, 10, dtype=F32).reshape(1, 9, 1)
+# Each operator at least once, on `x`, float32 (n, 8, 9, 1), `flattened`, or `s`, the sizes of `x`.
+CASES = [
+    (node("Add", "x", "a"), {"a": ROW}, 15),
+    (node("Sub", "a", "x"), {"a": ROW}, 15),
+    (node("Mul", "x", "a"), {"a": np.ones((1, 1, 9, 5), F32)}, 15),
+    *[(node(kind, "x"), {}, 15) for kind in ("Abs", "Identity", "Log", "Relu")],
+    (node("LeakyRelu", "x", alpha=0.3), {}, 16),
+    (node("Softmax", "x", axis=2), {}, 13),
+    (node("Conv", "x", "w"), {"w": np.ones((4, 8, 3, 1), F32)}, 15),
+    (node("Conv", "x", "w", "b", group=4, strides=[2, 1], pads=[3, 0, 1, 0], dilations=[4, 1]),
+     {"w": np.ones((4, 2, 2, 1), F32), "b": np.ones(4, F32)}, 22),
+    (node("MaxPool", "x", kernel_shape=[4, 1], strides=[3, 2], pads=[1, 0, 2, 0]), {}, 13),
+    (node("AveragePool", "x", kernel_shape=[2, 1]), {}, 13),
+    (node("AveragePool", "x", kernel_shape=[2, 1], dilations=[3, 1], ceil_mode=0), {}, 19),
+    (node("GlobalAveragePool", "x"), {}, 15),
+    (node("GlobalMaxPool", "x"), {}, 15),
+    (node("MatMul", "x", "w"), {"w": np.ones((1, 7), F32)}, 15),
+    (node("MatMul", "w", "x"), {"w": np.ones((1, 1, 5, 9), F32)}, 15),
+    (node("Gemm", "flattened", "w", "c"), {"w": np.ones((72, 7), F32), "c": np.ones(7, F32)}, 15),
+    (node("Cast", "images", to=T.UINT8), {}, 15),
+    (node("Cast", "s", to=T.INT32), {}, 15),
+    (node("Concat", "x", "x", axis=-2), {}, 15),
+    (node("Concat", "s", "k", "s", axis=0), {"k": np.array([5, 6])}, 15),
+    (node("Constant", value=numpy_helper.from_array(np.array([[3, 4]]))), {}, 15),
+    (node("Flatten", "x"), {}, 15),
+    (node("Gather", "s", "k"), {"k": np.array(-3)}, 15),
+    (node("Gather", "s", "k", axis=0), {"k": np.array([0, 3, -1])}, 15),
+    (node("Identity", "s"), {}, 15),
+    (node("Reshape", "x", "k"), {"k": np.array([0, 4, -1, 2])}, 15),
+    (node("Reshape", "x", "s", allowzero=0), {}, 15),
+    (node("ReduceSum", "x", "k"), {"k": np.array([-1, 1])}, 15),
+    (node("ReduceMax", "x", "k", keepdims=0), {"k": np.array([1, 3])}, 18),
+    (node("Shape", "x", start=0), {}, 15),
+    (node("Slice", "s", "a", "b", "k"), {"a": np.array([-3]), "b": np.array([2**62]),
+                                         "k": np.array([0])}, 15),
+    (node("Squeeze", "x", "k"), {"k": np.array([-1])}, 15),
+    (node("Transpose", "x", perm=[0, 3, 1, 2]), {}, 15),
+    (node("Unsqueeze", "n", "k"), {"k": np.array([0])}, 15),
+    (node("QuantizeLinear", "x", "a", "z"), {"a": F32(2), "z": np.uint8(3)}, 13),
+    (node("QuantizeLinear", "x", "a", "z", axis=1),
+     {"a": np.ones(8, F32), "z": np.zeros(8, np.int8)}, 15),
+    (node("DequantizeLinear", "w", "a", "z", axis=0),
+     {"w": np.ones((3, 4), np.int8), "a": np.ones(3, F32), "z": np.zeros(3, np.int8)}, 21),
+    (node("DequantizeLinear", "images", "a", "z"), {"a": F32(2), "z": np.uint8(3)}, 21),
+]  # fmt: skip
+
+
+def one_operator(made, held, opset):
+    """A model with one operator more."""
+    sizes = [node("Shape", "x", output="s"), node("Gather", "s", "zero", output="n")]
+    held = {"zero": np.array(0), **held}
+    return small(beside=[*sizes, made], held=held, opset=opset).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("made", "held", "opset"), CASES, ids=[f"{k} {case[0].op_type}" for k, case in enumerate(CASES)]
+)
+def test_each_operator_gives_the_shape_that_onnx_runtime_gives(made, held, opset):
+    assert_shapes_are_the_runtimes(one_operator(made, held, opset))
+
+
+def test_each_operator_has_a_case():
+    assert {made.op_type for made, _, _ in CASES} == set(operators.OPERATORS)
+
+
+@st.composite
+def odd_operators(draw):
+    """One of the cases with other whole numbers as attributes and constants."""
+    numbers = st.integers(-4, 12) | st.sampled_from([-(1 << 62), -(1 << 31), 1 << 31, 1 << 62])
+
+    def perhaps(value):
+        return draw(st.just(value) | numbers)
+
+    made, held, opset = draw(st.sampled_from(CASES))
+    changed = onnx.NodeProto()
+    changed.CopyFrom(made)
+    for attribute in changed.attribute:
+        if attribute.type == onnx.AttributeProto.INT:
+            attribute.i = perhaps(attribute.i)
+        attribute.ints[:] = [perhaps(value) for value in attribute.ints]
+    arrays = {name: np.asarray(array) for name, array in held.items()}
+    for name, array in arrays.items():
+        if array.dtype == np.int64:
+            arrays[name] = np.vectorize(perhaps, otypes=[np.int64])(array)
+    return one_operator(changed, arrays, opset)
+
+
+@pytest.mark.security
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(content=odd_operators())
+def test_odd_numbers_are_refused_or_give_the_shape_that_onnx_runtime_gives(content):
+    try:
+        followed(content)
+    except wire.ProblemError:
+        return
+    assert_shapes_are_the_runtimes(content)
+
+
+# -- no two readings -----------------------------------------------------------------------
+
+BASE = small().SerializeToString()
+
+
+@st.composite
+def mutations(draw):
+    """The small model with bytes changed, cut, moved or added."""
+    content = bytearray(BASE)
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(content) - 1))
+        kind = draw(st.sampled_from(["flip", "byte", "drop", "insert", "repeat"]))
+        length = draw(st.integers(1, 24))
+        if kind == "flip":
+            content[at] ^= 1 << draw(st.integers(0, 7))
+        elif kind == "byte":
+            content[at] = draw(st.sampled_from([0, 1, 2, 0x7F, 0x80, 0xFF, 8, 18]))
+        elif kind == "drop":
+            del content[at : at + length]
+        elif kind == "insert":
+            content[at:at] = draw(st.binary(min_size=1, max_size=12))
+        else:
+            content[at:at] = content[at : at + length]
+    return bytes(content)
+
+
+def reads_as_onnx(content):
+    """Whether a file is read; then all of it is read as onnx reads it."""
+    try:
+        examine(content)
+    except wire.ProblemError:
+        return False
+    assert_same_message(wire.parse(content), onnx.load_from_string(content), wire.MODEL)
+    return True
+
+
+@pytest.mark.security
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(content=mutations())
+def test_a_changed_file_is_refused_or_means_the_same_to_onnx(content):
+    reads_as_onnx(content)
+
+
+def test_a_bit_may_be_wrong_anywhere():
+    read = []
+    for at in range(0, len(BASE), 5):
+        content = bytearray(BASE)
+        content[at] ^= 1 << at // 5 % 8
+        read.append(reads_as_onnx(bytes(content)))
+    assert set(read) == {True, False}

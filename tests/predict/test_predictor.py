@@ -1,0 +1,415 @@
+"""Images and files of images → predictions, as Keras and NumPy compute them."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from apparel.core.errors import DataError, ModelFileError
+from apparel.core.records import FailedImage
+from apparel.data import decode, fashion_photo
+from apparel.data.decode import tasks
+from apparel.export import exporting
+from apparel.models import novelty
+from apparel.predict import engine, reading
+from apparel.predict import predictor as predictor_module
+from apparel.predict.model_file import read_model
+from apparel.predict.predictor import Predictor
+from tests.conftest import SMALL as IMG_SHAPE
+from tests.made_model import MadeModel, made_proto, node
+
+NAMES = ("ant", "bee", "cat")
+# Modules of apparel that `apparel predict model.onnx one.png` may load, so that it starts quickly.
+MOST_MODULES = 66
+
+
+@pytest.fixture(scope="module")
+def knowing(model, pixels, tmp_path_factory):
+    """An export of `model` that knows images between black and grey, and their novelty."""
+    images = np.random.default_rng(0).random((200, *IMG_SHAPE), np.float32) / 2
+    found = novelty.fit(images, np.arange(100), np.arange(100, 200), seed=0)
+    path = tmp_path_factory.mktemp("model") / "m.onnx"
+    exporting.export(
+        model, path, images=pixels / np.float32(255), labels=np.zeros(len(pixels), np.int64),
+        class_names=NAMES, metadata={}, novelty=found,
+    )  # fmt: skip
+    return path, found
+
+
+@pytest.fixture(scope="module")
+def predictor(knowing):
+    """A predictor that computes in float32, on every processor."""
+    return Predictor(knowing[0], exact=True)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    path = tmp_path_factory.mktemp("made") / "m.onnx"
+    return MadeModel(path, (28, 28, 1), novelty_threshold=300.0)
+
+
+def saved(folder, images):
+    """Write grey images to files."""
+    paths = [folder / f"{k}.png" for k in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray(image[:, :, 0]).save(path)
+    return paths
+
+
+# -- arrays ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 256])
+def test_probabilities_and_classes_are_the_models_in_order_whatever_the_batch(
+    knowing, pixels, expected, monkeypatch, batch_size
+):
+    monkeypatch.setattr(predictor_module, "BATCH_SIZE", batch_size)
+    predictor = Predictor(knowing[0], exact=True)
+    probabilities = predictor.predict_proba(pixels)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    np.testing.assert_array_equal(predictor.predict_proba(pixels[..., 0]), probabilities)
+    assert predictor.predict(pixels).tolist() == [NAMES[k] for k in expected.argmax(axis=1)]
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((2, *IMG_SHAPE), np.float32),
+        np.zeros((2, 9, 8, 1), np.uint8),
+        np.zeros((2, 8, 9, 3), np.uint8),
+        np.zeros(IMG_SHAPE, np.uint8),
+        np.zeros((0, *IMG_SHAPE), np.uint8),
+    ],
+    ids=lambda images: f"{images.dtype}-{images.shape}",
+)
+def test_arrays_of_another_type_or_shape_are_refused(predictor, images):
+    with pytest.raises(DataError, match=r"uint8 of shape \(n, 8, 9, 1\)") as caught:
+        predictor.predict_proba(images)
+    assert f"but are {images.dtype} of shape {images.shape}" in str(caught.value)
+
+
+def test_several_threads_may_use_a_predictor(predictor):
+    images = np.random.default_rng(3).integers(0, 256, (64, *IMG_SHAPE), dtype=np.uint8)
+    alone = predictor.predict_proba(images)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda i: predictor.predict_proba(images[i : i + 1]), range(64)))
+    np.testing.assert_allclose(np.concatenate(found), alone, atol=1e-6)
+
+
+# -- files of images ---------------------------------------------------------------------
+
+
+def test_image_files_are_classified_in_order_with_their_novelty(knowing, predictor, tmp_path):
+    shares = (0.5, 0.5, 1, 0, 0.5)
+    random = np.random.default_rng(2)
+    images = [(random.random(IMG_SHAPE) * share * 255).astype(np.uint8) for share in shares]
+    predictions = predictor.predict_images(saved(tmp_path, images))
+    assert [p.name for p in predictions] == [str(tmp_path / f"{k}.png") for k in range(5)]
+    np.testing.assert_array_equal([p.image for p in predictions], images)
+    np.testing.assert_array_equal(
+        [p.probabilities for p in predictions], predictor.predict_proba(np.stack(images))
+    )
+    found = knowing[1]
+    scores = novelty.score(found, np.stack(images) / np.float32(255))
+    np.testing.assert_allclose(
+        [p.novelty for p in predictions], scores / found.threshold, rtol=1e-4
+    )
+    assert [p.is_unlike for p in predictions] == [False, False, True, True, False]
+
+
+def test_a_score_far_above_a_tiny_threshold_is_finite(tmp_path):
+    made = MadeModel(tmp_path / "m.onnx", novelty_threshold=2.0**-126)
+    (found,) = Predictor(made.path).describe(made.images(1) | 255, ["a"])
+    assert found.is_unlike
+    assert np.isfinite(found.novelty)
+
+
+@pytest.fixture
+def photo_file(tmp_path):
+    """A dark bag on a light table, in colour."""
+    image = Image.new("RGB", (300, 200), (240, 230, 220))
+    image.paste((60, 20, 20), (50, 60, 190, 160))
+    image.save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def test_a_model_of_fashion_mnist_sees_a_photo_as_its_training_images_were(tmp_path, photo_file):
+    made = MadeModel(tmp_path / "m.onnx", (28, 28, 1), photo_steps="fashion-mnist")
+    predictor = Predictor(made.path, exact=True)
+    (prediction,) = predictor.predict_images([photo_file])
+    pixels, steps = fashion_photo.read(photo_file)
+    np.testing.assert_array_equal(prediction.image, pixels)
+    assert prediction.steps == steps
+    assert "negated" in steps
+    np.testing.assert_allclose(
+        prediction.probabilities, made.probabilities(pixels[None])[0], rtol=1e-5
+    )
+    (raw,) = predictor.predict_images([photo_file], raw=True)
+    np.testing.assert_array_equal(raw.image, decode.read(photo_file, (28, 28, 1)))
+    assert raw.steps == ()
+
+
+def test_other_models_take_images_as_they_are(tmp_path, photo_file):
+    made = MadeModel(tmp_path / "m.onnx", (28, 28, 3))
+    (prediction,) = Predictor(made.path).predict_images([photo_file])
+    np.testing.assert_array_equal(prediction.image, decode.read(photo_file, (28, 28, 3)))
+    assert prediction.novelty is prediction.is_unlike is None
+    assert prediction.steps == ()
+
+
+@pytest.mark.parametrize("steps", ["fashion-mnist", None])
+def test_a_file_that_is_no_image_is_refused(tmp_path, steps):
+    (tmp_path / "image.png").write_text("this is no image")
+    made = MadeModel(tmp_path / "m.onnx", (28, 28, 1), photo_steps=steps)
+    with pytest.raises(DataError, match=r"image\.png is no image"):
+        Predictor(made.path).predict_images([tmp_path / "image.png"])
+
+
+def answers(predictor, parts, **options):
+    return [answer for batch in predictor.predict_parts(parts, **options) for answer in batch]
+
+
+def test_a_broken_image_does_not_stop_the_others_nor_do_processes_change_answers(
+    predictor, tmp_path, monkeypatch
+):
+    images = np.random.default_rng(4).integers(0, 256, (30, *IMG_SHAPE), dtype=np.uint8)
+    paths = saved(tmp_path, images)
+    paths[7].write_bytes(b"broken")
+    sources = [(f"image {k}", path if k % 2 else path.read_bytes()) for k, path in enumerate(paths)]
+    expected = answers(predictor, [sources])
+    monkeypatch.setattr(tasks, "FEWEST_FOR_PROCESSES", 0)
+    monkeypatch.setattr(tasks, "MOST_FILES_AT_ONCE", 4)
+    found = answers(predictor, [sources])
+    assert [answer.name for answer in found] == [f"image {k}" for k in range(30)]
+    assert found[7] == expected[7]
+    assert "image 7 is no image" in found[7].problem
+    sound = [k for k, answer in enumerate(found) if not isinstance(answer, FailedImage)]
+    assert sound == [k for k in range(30) if k != 7]
+    given = predictor.predict_proba(images[sound])
+    for some in (found, expected):
+        np.testing.assert_allclose([some[k].probabilities for k in sound], given, atol=1e-6)
+        np.testing.assert_array_equal([some[k].image for k in sound], images[sound])
+
+
+def test_of_broken_images_alone_nothing_is_predicted(predictor, tmp_path):
+    found = answers(predictor, [[("a", b"x"), ("b", tmp_path / "missing.png")]])
+    assert [type(answer) for answer in found] == [FailedImage, FailedImage]
+
+
+def test_a_batch_depends_on_the_places_of_images_in_their_part_alone(
+    predictor, tmp_path, monkeypatch
+):
+    parts = []
+    for n in (300, 0, 50):
+        path = tmp_path / f"{n}.png"
+        Image.new("L", IMG_SHAPE[1::-1], n % 256).save(path)
+        parts.append([(f"{n}, {k}", b"broken" if k == 130 else path) for k in range(n)])
+    run, sizes = predictor._engine.run, []
+
+    def counted(images, outputs):
+        sizes.append(len(images))
+        return run(images, outputs)
+
+    monkeypatch.setattr(predictor._engine, "run", counted)
+    for at_once, n_processes in ((7, 0), (256, 0), (100, 1)):
+        monkeypatch.setattr(tasks, "MOST_FILES_AT_ONCE", at_once)
+        sizes.clear()
+        found = list(predictor.predict_parts(parts, n_processes=n_processes))
+        assert sizes == [128, 127, 44, 50]
+        assert [len(some) for some in found] == [128, 128, 44, 50]
+        names = [answer.name for some in found for answer in some]
+        assert names == [name for part in parts for name, _ in part]
+
+
+def test_images_are_taken_only_a_little_ahead(predictor):
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(1)
+            yield "a", b"broken"
+
+    next(predictor.predict_parts([endless()], n_processes=0))
+    assert len(taken) < 1000
+
+
+def test_few_large_images_are_many(predictor, monkeypatch):
+    used = []
+    monkeypatch.setattr(tasks, "n_processors", lambda: used.append(1) or 1)
+    content = [(f"{k}", bytes(1 << 20)) for k in range(8)]
+    assert len(answers(predictor, [content])) == 8
+    assert used == []
+    monkeypatch.setattr(reading, "LARGE_BYTES", 8 << 20)
+    assert len(answers(predictor, [content])) == 8
+    assert used == [1]
+
+
+# -- explanations ------------------------------------------------------------------------
+
+
+def test_an_explanation_shows_the_pixel_that_decides(tmp_path):
+    weights = np.zeros((72, 3))
+    weights[4 * 9 + 4, 1] = 20
+    predictor = Predictor(with_weights(tmp_path, weights), exact=True)
+    image = np.zeros((1, *IMG_SHAPE), np.uint8)
+    image[0, 4, 4] = 255
+    (found,) = predictor.explain(image)
+    assert found.shape == (8, 9)
+    assert found[4, 4] == found.max() == 1
+
+
+# -- models that fail --------------------------------------------------------------------
+
+
+def with_weights(folder, weights):
+    """A made model with other weights."""
+    proto = made_proto(class_names=NAMES)
+    tensor = onnx.numpy_helper.from_array(weights.astype(np.float32), "weights")
+    proto.graph.initializer[2].CopyFrom(tensor)
+    onnx.save(proto, folder / "m.onnx")
+    return folder / "m.onnx"
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_model_whose_answers_are_no_numbers_is_refused(tmp_path, monkeypatch, exact):
+    monkeypatch.setattr(engine, "_openvino_is_faster", lambda: True)
+    path = with_weights(tmp_path, np.full((72, 3), np.nan))
+    with pytest.raises(ModelFileError, match="its answers are no numbers"):
+        Predictor(path, exact=exact)
+
+
+def test_answers_that_are_no_numbers_later_are_refused(tmp_path):
+    predictor = Predictor(MadeModel(tmp_path / "m.onnx").path, exact=True)
+    predictor._engine = SimpleNamespace(run=lambda images, outputs: [np.full((1, 3), np.nan)])
+    with pytest.raises(ModelFileError, match="its answers are no numbers"):
+        predictor.predict_proba(np.ones((1, *IMG_SHAPE), np.uint8))
+
+
+@pytest.mark.parametrize("kind", ["Relu", "Identity"])  # a sum other than 1, and below 0
+def test_a_model_whose_answers_are_no_probabilities_is_refused(tmp_path, kind):
+    proto = made_proto(class_names=NAMES)
+    proto.graph.node[-1].CopyFrom(node(kind, "logits", output="probabilities"))
+    onnx.save(proto, tmp_path / "m.onnx")
+    with pytest.raises(ModelFileError, match="is damaged: its answers are no probabilities"):
+        Predictor(tmp_path / "m.onnx", exact=True)
+
+
+# -- runtimes ----------------------------------------------------------------------------
+
+
+def test_a_model_that_was_read_computes_with_as_many_threads_as_asked(knowing, predictor):
+    alone = Predictor(read_model(knowing[0]), exact=True, n_threads=1)
+    assert alone._engine._session.get_session_options().intra_op_num_threads == 1
+    images = np.zeros((3, *IMG_SHAPE), np.uint8)
+    np.testing.assert_array_equal(alone.predict_proba(images), predictor.predict_proba(images))
+
+
+@pytest.mark.parametrize(("processors", "threads"), [(1, 1), (8, 7)])
+def test_beside_a_server_a_processor_is_left_to_it(made, monkeypatch, processors, threads):
+    monkeypatch.setattr(engine, "n_processors", lambda: processors)
+    beside = Predictor(made.path, exact=True, beside_server=True)
+    assert beside._engine._session.get_session_options().intra_op_num_threads == threads
+    alone = Predictor(made.path, exact=True)
+    assert alone._engine._session.get_session_options().intra_op_num_threads == 0
+
+
+def test_a_model_that_the_runtime_cannot_open_or_run_is_refused(made, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("no kernel\nsecond line")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.OnnxRuntime, "run", broken)
+        with pytest.raises(ModelFileError, match=r"ONNX Runtime .* cannot run it \(no kernel\)"):
+            Predictor(made.path, exact=True)
+    monkeypatch.setattr(engine.OnnxRuntime, "__init__", broken)
+    with pytest.raises(ModelFileError, match=r"is not a model that can be run here \(no kernel\)"):
+        Predictor(made.path, exact=True)
+
+
+@pytest.fixture
+def faster(made, monkeypatch):
+    """A predictor that takes OpenVINO, whatever this processor is."""
+    monkeypatch.setattr(engine, "_openvino_is_faster", lambda: True)
+    return Predictor(made.path)
+
+
+def test_openvino_gives_nearly_the_same_probabilities_and_the_same_scores(made, faster):
+    images = made.images(300)
+    assert faster.runtime.startswith("OpenVINO")
+    # bfloat16 has eight bits of precision.
+    np.testing.assert_allclose(faster.predict_proba(images), made.probabilities(images), atol=0.05)
+    found = faster.describe(images, [str(k) for k in range(300)])
+    scores = [prediction.novelty for prediction in found]
+    np.testing.assert_allclose(scores, made.novelty(images), rtol=1e-5)
+
+
+def test_openvino_answers_an_image_alone_as_in_any_batch_and_in_any_thread(made, faster):
+    images = made.images(300)
+    together = faster.predict_proba(images)
+    with ThreadPoolExecutor(4) as pool:
+        alone = list(pool.map(lambda k: faster.predict_proba(images[k : k + 1]), range(300)))
+    np.testing.assert_allclose(np.concatenate(alone), together, atol=1e-5)
+
+
+def test_openvino_computes_few_sizes_of_batches_and_answers_each_image(made, faster, monkeypatch):
+    images, sizes, request = made.images(128), [], faster._engine._request
+
+    def noted(output, made_for):
+        of = request(output, made_for)
+
+        def infer(inputs):
+            sizes.append(len(inputs[0]))
+            return of.infer(inputs)
+
+        return SimpleNamespace(infer=infer)
+
+    together = faster.predict_proba(images)
+    monkeypatch.setattr(faster._engine, "_request", noted)
+    for n in range(1, 129):
+        found = faster.predict_proba(images[:n])
+        np.testing.assert_allclose(found, together[:n], atol=1e-5)
+    assert set(sizes) == {*range(1, 8), *range(8, 129, 8)}
+
+
+def test_exact_answers_come_from_onnx_runtime(made, faster):
+    exact = Predictor(made.path, exact=True)
+    assert exact.runtime.startswith("ONNX Runtime")
+    images = made.images(5)
+    np.testing.assert_allclose(exact.predict_proba(images), made.probabilities(images), atol=1e-6)
+
+
+def test_an_openvino_that_cannot_be_imported_is_done_without(made, monkeypatch):
+    def broken():
+        raise ImportError("a library is missing")
+
+    monkeypatch.setattr(engine, "_openvino_is_faster", lambda: True)
+    monkeypatch.setattr(engine, "load_openvino", broken)
+    assert Predictor(made.path).runtime.startswith("ONNX Runtime")
+
+
+# -- what is loaded ----------------------------------------------------------------------
+
+
+def test_predicting_an_image_loads_little(made, tmp_path):
+    (path,) = saved(tmp_path, made.images(1))
+    code = (
+        "import json, sys\nfrom apparel.cli.main import main\n"
+        "assert main(['predict', *sys.argv[1:]]) == 0\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, made.path, path], capture_output=True, text=True, check=True
+    )
+    loaded = json.loads(done.stdout.splitlines()[-1])
+    heavy = {"tensorflow", "keras", "torch", "jax", "sklearn", "scipy", "matplotlib", "onnx"}
+    assert heavy & set(loaded) == set()
+    assert done.stderr == ""
+    ours = [name for name in loaded if name.partition(".")[0] == "apparel"]
+    assert len(ours) <= MOST_MODULES, ours
