@@ -511,12 +511,13 @@ def test_missing_images_are_made_anew_without_a_word(folder, cache, known, caplo
 def test_problems_that_may_pass_are_not_remembered(folder, cache, monkeypatch):
     paths = save(folder, noise(3, 6, 5))
 
-    def open_or_fail(path, mode, buffering):
+    def open_or_fail(path):
         if path == str(paths[1]):
             raise OSError(errno.EIO, "Input/output error")
-        return Path(path).open(mode, buffering)
+        return io_file(path)
 
-    monkeypatch.setattr(opening, "open", open_or_fail, raising=False)
+    io_file = io.FileIO
+    monkeypatch.setattr(opening.io, "FileIO", open_or_fail)
     (why,) = look(folder, cache, paths).problems.values()
     assert why.startswith(f"{paths[1].name} cannot be read (Input/output error).")
     monkeypatch.undo()
@@ -529,7 +530,7 @@ def test_too_little_memory_for_once_is_not_remembered(folder, cache, monkeypatch
     def fail(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr(decode_module, "fitted", fail)
+    monkeypatch.setattr("apparel.data.decode.image._fitted", fail)
     assert len(look(folder, cache, paths).problems) == 3
     monkeypatch.undo()
     assert look(folder, cache, paths).problems == {}

@@ -83,13 +83,13 @@ def _parquet(path: Path) -> None:
 
 def _image(path: Path) -> None:
     content = path.read_bytes()
-    facts = decode.inspect(content)
+    height, width = decode.image_size(content)
     pixels = decode.read(path, (28, 28, 1))
     decode.decode_within(content, 64)
     fashion_photo.read(content, name="mutant")
     chunk = read_task(Task([0], [str(path)], ["mutant"], "alike"))
-    if pixels.shape != (28, 28, 1) or min(facts.height, facts.width) < 1 or chunk.problems:
-        raise AssertionError(f"read as {pixels.shape}, {facts} and {chunk.problems}")
+    if pixels.shape != (28, 28, 1) or min(height, width) < 1 or chunk.problems:
+        raise AssertionError(f"read as {pixels.shape}, {height} x {width} and {chunk.problems}")
 
 
 def _onnx(path: Path) -> None:
@@ -235,7 +235,7 @@ TARGETS: tuple[Target, ...] = (
             "apparel.data.decode",
             "apparel.data.decode.cost",
             "apparel.data.decode.opening",
-            "apparel.data.decode.pixels",
+            "apparel.data.decode.image",
             "apparel.data.decode.tasks",
             "apparel.data.fashion_photo",
         ),

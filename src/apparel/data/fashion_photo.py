@@ -61,7 +61,7 @@ def read(
     Raises:
         DataError: the file is missing, broken, too large to open safely, or no image.
     """
-    pixels = decode.decode_within(source, READ_AT, name=name).pixels
+    pixels = decode.decode_within(source, READ_AT, name=name)
     if pixels.shape == IMG_SHAPE:  # one of many, perhaps; nothing is rounded
         negated, steps = _negate_if_light(pixels)
         return negated, tuple(steps)

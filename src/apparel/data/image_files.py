@@ -18,7 +18,6 @@ from apparel.data.decode.tasks import (
     FEWEST_FOR_PROCESSES,
     LARGEST_SIDE,
     Chunk,
-    Mode,
     Task,
     grouped,
     n_processors,
@@ -278,10 +277,9 @@ def _read_all(
     left = [position for position in range(len(reading.names)) if position not in reading.problems]
 
     def tasks() -> Iterator[Task]:
-        for some, sources in grouped(left, reading.sources, size or (LARGEST_SIDE, LARGEST_SIDE)):
-            names = [reading.names[position] for position in some]
-            mode: Mode = "fit" if size else "alike" if alike else "headers"
-            yield Task(some, sources, names, mode, size)
+        files = ((i, reading.names[i], reading.sources[i]) for i in left)
+        for task in grouped(files, size or (LARGEST_SIDE, LARGEST_SIDE)):
+            yield task if size else task._replace(mode="alike" if alike else "headers", size=None)
 
     # Starting processes takes longer than to decode a few files.
     chunks = (

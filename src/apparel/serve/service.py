@@ -198,10 +198,10 @@ def _is_small(content: bytes) -> bool:
     if len(content) > SMALL_BYTES:
         return False
     try:
-        facts = decode.inspect(content)
+        height, width = decode.image_size(content)
     except DataError:  # is said when it is read
         return True
-    return facts.height * facts.width <= SMALL_PIXELS
+    return height * width <= SMALL_PIXELS
 
 
 def _read_all(

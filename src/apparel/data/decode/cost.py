@@ -1,8 +1,8 @@
-"""What decoding an image costs, told from its header before any pixel is decoded.
+"""The cost of decoding an image, estimated from its header before any pixel is decoded.
 
 A file of a few hundred bytes can hold an image of any size. Pillow's own limit is on the pixels,
-but a pixel takes 1 to 24 bytes, by the format and what is done to it. The figures are as measured,
-with Pillow 13.
+but a pixel takes 1 to 24 bytes, by the format and the conversions. The figures were measured with
+Pillow 13.
 """
 
 from PIL.Image import Image
@@ -15,13 +15,13 @@ from PIL.TiffImagePlugin import (
     TiffImageFile,
 )
 
-# Of one image. With what else decoding takes, less than 150 MB.
+# Bytes of one image. With everything else that decoding takes, less than 150 MB.
 MOST_BYTES = 1 << 27
 # Pixels of all scans of a JPEG together: some half a second.
 MOST_SCANNED = 1 << 30
 # Bytes of the shortest scan of a JPEG.
 SCAN_BYTES = 12
-# Pixels that take little memory, whatever they are; and those of a BMP file of runs, which Pillow
+# Pixels that take little memory in any format; and the limit for a BMP file of runs, which Pillow
 # decodes in Python.
 SMALL_PIXELS = 1 << 20
 LIMITS = (MOST_BYTES, MOST_SCANNED, SMALL_PIXELS)
@@ -34,7 +34,7 @@ _SIXTEEN_BITS = "I;16"
 _MOST_PIXEL_BYTES = 4
 # Two canvases and a copy for WebP; the coefficients of a JPEG that comes in several scans.
 _WEBP_BYTES, _COEFFICIENT_BYTES = 12, 2
-# Bytes for each row and column: where they are, and what shrinking takes of each.
+# Bytes for each row and column: pointers, and the coefficients of shrinking.
 _SIDE_BYTES = 64
 _STRIP_PIXELS = 1 << 18
 
@@ -44,10 +44,10 @@ class TooCostlyError(Exception):
 
 
 def may_be_costly(image: ImageFile, sides: tuple[int, int]) -> bool:
-    """Tell whether an image is worth a closer look, as hardly any is.
+    """Tell whether an image needs a closer look, as hardly any does.
 
     Args:
-        image: opened by `opening`, and perhaps told to be decoded at a reduced scale.
+        image: opened by `opening`, and perhaps drafted at a reduced scale.
         sides: height and width before that.
     """
     n_pixels = sides[0] * sides[1]
@@ -59,12 +59,12 @@ def may_be_costly(image: ImageFile, sides: tuple[int, int]) -> bool:
 
 
 def check_cost(image: ImageFile, sides: tuple[int, int], *, flat_mode: str, turned: bool) -> None:
-    """Refuse an image that would take too much.
+    """Refuse an image whose decoding would take too much memory or time.
 
     Args:
         image: as in `may_be_costly`.
         sides: height and width before that.
-        flat_mode: the mode it will have in the end.
+        flat_mode: its mode in the end.
         turned: whether it will be turned.
 
     Raises:
@@ -96,7 +96,7 @@ def check_cost(image: ImageFile, sides: tuple[int, int], *, flat_mode: str, turn
 
 
 def strip_rows(image: Image) -> int:
-    """Rows of an image that are changed at once, where a copy of all would take too much."""
+    """Number of rows that are converted at once, where a copy of all would take too much."""
     return max(_STRIP_PIXELS // image.width, 1)
 
 
@@ -129,12 +129,12 @@ def _whole(value: object) -> int:
 
 
 def _most_scans(image: ImageFile) -> int:
-    """How many scans the file of a JPEG has room for."""
+    """Upper bound of the number of scans of a JPEG, from the size of its file."""
     return int(getattr(image.fp, "n_bytes", 0)) // SCAN_BYTES
 
 
 def _scans(image: ImageFile) -> int:
-    """How many scans a JPEG has. Each goes over all pixels, whether or not it has data for them."""
+    """Count the scans of a JPEG. Each goes over all pixels, even without data for them."""
     stream = image.fp
     if stream is None:
         return 1

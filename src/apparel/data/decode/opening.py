@@ -8,7 +8,7 @@ import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from PIL import (
     BmpImagePlugin,
@@ -85,11 +85,11 @@ class _TooManyPartsError(Exception):
 
 
 class _CountedFile(io.BufferedReader):
-    """A file whose reads are counted.
+    """A file, or the content of one, whose reads are counted.
 
     Attributes:
-        n_bytes: that it has.
-        reads_left: how often it may still be read.
+        n_bytes: size of the file.
+        reads_left: number of further reads that are allowed.
     """
 
     n_bytes: int = 0
@@ -100,25 +100,11 @@ class _CountedFile(io.BufferedReader):
         self.reads_left -= 1
         if self.reads_left < 0:
             raise _TooManyPartsError
-        return _read_file(self, size)
-
-
-class _CountedBytes(io.BytesIO):
-    """The same for what is in a file."""
-
-    n_bytes: int = 0
-    reads_left: float = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Read, or refuse to go on."""
-        self.reads_left -= 1
-        if self.reads_left < 0:
-            raise _TooManyPartsError
-        return _read_bytes(self, size)
+        return _read(self, size)
 
 
 # Faster than `super()`: a JPEG's header is read byte by byte.
-_read_file, _read_bytes = io.BufferedReader.read, io.BytesIO.read
+_read = io.BufferedReader.read
 
 
 def _message(error: Exception, shown: str, begin: bytes) -> str:
@@ -143,7 +129,7 @@ def _message(error: Exception, shown: str, begin: bytes) -> str:
     )
 
 
-def _stream(source: Source, shown: str) -> _CountedFile | _CountedBytes:
+def _stream(source: Source, shown: str) -> _CountedFile:
     """Open a file, or give bytes the form of one.
 
     Raises:
@@ -155,7 +141,7 @@ def _stream(source: Source, shown: str) -> _CountedFile | _CountedBytes:
     else:
         status = os.stat(source)  # noqa: PTH116  # a Path takes longer to make than to look up
         if not stat.S_ISREG(status.st_mode):
-            raise BadImageError(  # opening a pipe would wait for somebody to write
+            raise BadImageError(  # opening a pipe would wait for a writer
                 f"{shown} is {_kind(status.st_mode)}, but expected was a file with an image. Give "
                 "the path of a file."
             )
@@ -167,11 +153,8 @@ def _stream(source: Source, shown: str) -> _CountedFile | _CountedBytes:
             f"{shown} is too large to open safely: it has {n_bytes:,} bytes, but at most "
             f"{MAX_FILE_BYTES:,} are read. Save the image smaller, or leave it out."
         )
-    stream = (
-        _CountedBytes(source)
-        if isinstance(source, bytes)
-        else _CountedFile(open(source, "rb", buffering=0))  # noqa: PTH123, SIM115  # as above
-    )
+    raw: Any = io.BytesIO(source) if isinstance(source, bytes) else io.FileIO(source)
+    stream = _CountedFile(raw)
     stream.n_bytes = n_bytes
     stream.reads_left = min(FEWEST_READS + n_bytes // BYTES_A_READ, MOST_READS)
     return stream

@@ -1,4 +1,4 @@
-"""Read many image files in several processes, in order, whatever some of the files do to them."""
+"""Read many image files in several processes, in order, though some files may kill a process."""
 
 import os
 import signal
@@ -19,11 +19,10 @@ from apparel.core.errors import ApparelError
 from apparel.data.decode import tasks as reading
 from apparel.data.decode.tasks import Chunk, Task, stacked
 
-# So many files that kill their process are the fault of the machine.
+# More files that kill their process are the fault of the machine.
 MOST_CRASHES = 100
 # Tasks a process that wait for it or for their turn: it never idles, and memory stays bounded.
 TASKS_AHEAD = 3
-
 
 Read: TypeAlias = Callable[[Task], Chunk]
 
@@ -35,9 +34,9 @@ def read_in_processes(tasks: Iterable[Task], read: Read, n_processes: int) -> It
     only kill its own process; it is then named like another that cannot be read.
 
     Args:
-        tasks: are taken only a little ahead of what has been read.
-        read: `read_task`, or what does as much; a function that other processes can import.
-        n_processes: how many at once.
+        tasks: are taken only a little ahead of those that were read.
+        read: `read_task` or a function like it that other processes can import.
+        n_processes: number of processes.
 
     Yields:
         In the order of the tasks, one chunk for each; for a task that was begun when a process
@@ -64,25 +63,25 @@ def read_in_processes(tasks: Iterable[Task], read: Read, n_processes: int) -> It
         for chunk in _one_by_one(begun, read):
             n_crashes += chunk.crashed
             if n_crashes > MOST_CRASHES:
-                raise ApparelError(_too_many_crashes(chunk))
+                raise ApparelError(
+                    f"More than {MOST_CRASHES} files killed the process that reads them; expected "
+                    "was that hardly any does. Perhaps there is too little memory, or Pillow is "
+                    "installed wrong. Close other programs, or install Pillow again. The last one: "
+                    f"{' '.join(chunk.problems.values())}"
+                )
             yield chunk
         begun.clear()
-
-
-def _too_many_crashes(last: Chunk) -> str:
-    """Say that the machine is to blame."""
-    return (
-        f"More than {MOST_CRASHES} files killed the process that reads them; expected was that "
-        "hardly any does. Perhaps there is too little memory, or Pillow is installed wrong. Close "
-        f"other programs, or install Pillow again. The last one: {' '.join(last.problems.values())}"
-    )
 
 
 def _one_by_one(begun: Iterable[tuple[Task, "Future[Chunk]"]], read: Read) -> Iterator[Chunk]:
     """Read each file of the tasks that have no answer in a process that nothing else is in."""
     left: deque[Task | Chunk] = deque()
     for task, future in begun:
-        left.extend(_divided(task) if future.exception() else [future.result()])
+        if future.exception():
+            files = zip(task.positions, task.sources, task.names, strict=True)
+            left.extend(task._replace(positions=[p], sources=[s], names=[n]) for p, s, n in files)
+        else:
+            left.append(future.result())
     while left:
         with _processes(1) as start:
             crashed = False
@@ -99,14 +98,8 @@ def _one_by_one(begun: Iterable[tuple[Task, "Future[Chunk]"]], read: Read) -> It
                 yield chunk
 
 
-def _divided(task: Task) -> Iterator[Task]:
-    """A task for each file of a task."""
-    for position, source, name in zip(task.positions, task.sources, task.names, strict=True):
-        yield Task([position], [source], [name], task.mode, task.size)
-
-
 def _killed(task: Task) -> Chunk:
-    """What is told of a file that killed its process."""
+    """Make the result of a file that killed its process."""
     why = (
         f"{task.names[0]} kills the process that reads it: expected was an image, but decoding it "
         "ends the decoder or takes too much memory. Save it again with another program, or leave "
