@@ -49,7 +49,7 @@ from apparel.data.arrays import (
 )
 from apparel.data.image_table import splits_table
 from apparel.data.loading import Source
-from apparel.data.quality import screening
+from apparel.data.quality.check import screen, without_leaks
 from apparel.data.sources import fashion_mnist
 from apparel.data.splits import prepare, split
 from apparel.evaluation import calibration, metrics
@@ -288,12 +288,12 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             self._run = RunDirectory.create(self.run_dir, name=settings.model_name, request=request)
         dataset = loading.load(source, data_dir=self.data_dir, **settings.of_data)
         self._follow(dataset)
-        self.data_check = found = screening.screen(dataset)
+        self.data_check = found = screen(dataset)
         if dataset.files or not found.is_clean:
             print(text.check_summary(found))
         if not settings.keep_leaks:
             print(text.left_out_line(found), end="")
-            dataset = screening.without_leaks(dataset, found)
+            dataset = without_leaks(dataset, found)
         self.labels = list(dataset.class_names)
         self.train_images = without_grey_axis(dataset.train_images)
         self.test_images = without_grey_axis(dataset.test_images)

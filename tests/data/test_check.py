@@ -15,8 +15,7 @@ from sklearn.datasets import load_digits
 from apparel.cli import main
 from apparel.core.errors import DataError, ModelFileError, UsageError
 from apparel.core.records import FEWEST_TO_TRAIN, IMBALANCE, CheckedImage, Files, Unusual
-from apparel.data import arrays, loading
-from apparel.data.quality import check
+from apparel.data import arrays, image_table, loading
 from apparel.data.quality.check import check_data, exact_duplicates_of
 from apparel.runs.files import check_json, data_check, read_check
 
@@ -74,6 +73,7 @@ def alike(dataset, pairs, mirrored=()):
         mirrored=np.concatenate([exact.mirrored, turned])[order],
         distance=np.zeros(len(order), np.float32),
         alike=np.array(pairs, np.int64).reshape(-1, 2),
+        alike_mirrored=np.array([pair in mirrored for pair in pairs], bool),
     )
 
 
@@ -181,31 +181,6 @@ def test_mirror_images_leak_but_are_no_conflict():
     as_they_are = check_data(dataset, alike(dataset, [(2, 24), (4, 25)]), None)
     assert places(as_they_are.conflicts) == [("training", 4, "test", 1, False, False)]
     assert as_they_are.leaked_training == [2, 4]
-
-
-def test_where_no_link_says_so_pixels_say_what_is_mirrored():
-    dataset = made_up()
-    images = np.concatenate([dataset.train_images, dataset.test_images])
-    images[20] = images[2][:, ::-1]
-    images[22] = images[2]
-    images[22, 0, 0] ^= 1
-    dataset = replace(dataset, train_images=images[:N_TRAIN])
-    # 26 is linked to 20, as not mirrored; its likeness to 22 is no link.
-    duplicates = alike(dataset, [(2, 20), (2, 22), (20, 26), (22, 26)], mirrored={(2, 20)})
-    images[26] = images[2]
-    dataset = replace(dataset, test_images=images[N_TRAIN:])
-    found = check_data(dataset, duplicates, None)
-    assert places(found.leaks) == [
-        ("training", 20, "test", 2, False, False),
-        ("training", 22, "test", 2, False, False),
-    ]
-    unlinked = replace(duplicates, first=duplicates.first[:0], second=duplicates.second[:0],
-                       exact=duplicates.exact[:0], mirrored=duplicates.mirrored[:0])  # fmt: skip
-    found = check_data(dataset, unlinked, None)
-    assert places(found.leaks) == [
-        ("training", 20, "test", 2, False, True),
-        ("training", 22, "test", 2, False, False),
-    ]
 
 
 def test_one_image_with_two_labels_is_a_conflict():
@@ -387,7 +362,7 @@ def test_the_cleaned_table_leaves_out_what_spoils_the_data(folder, tmp_path):
     found = check_data(dataset, exact_duplicates_of(dataset), None)
     table = tmp_path / "lists" / "clean.csv"
     table.parent.mkdir()
-    table.write_text(check.cleaned_table(dataset, found, table), "utf-8", newline="")
+    table.write_text(image_table.cleaned_table(dataset, found, table), "utf-8", newline="")
     names = {f"{path.relative_to(folder)}" for path in before}
     kept = {path.removeprefix("../pictures/"): (label, split) for path, label, split in rows(table)}
     left_out = names - set(kept)
@@ -414,7 +389,7 @@ def test_validation_images_and_those_that_were_drawn_keep_their_split(folder, tm
     dataset = loading.load(folder, max_bad=1, seed=3)
     found = check_data(dataset, exact_duplicates_of(dataset), None)
     table = tmp_path / "clean.csv"
-    table.write_text(check.cleaned_table(dataset, found, table), "utf-8", newline="")
+    table.write_text(image_table.cleaned_table(dataset, found, table), "utf-8", newline="")
     of = {path: split for path, _, split in rows(table)}
     test = {f"pictures/{name}" for name in dataset.files.test}
     validation = {f"pictures/{dataset.files.train[i]}" for i in dataset.validation}
@@ -440,7 +415,7 @@ def test_a_table_is_cleaned_as_well(folder, tmp_path):
     dataset = loading.load(lists / "all.csv", max_bad=1)
     found = check_data(dataset, exact_duplicates_of(dataset), None)
     table = tmp_path / "clean.csv"
-    table.write_text(check.cleaned_table(dataset, found, table), "utf-8", newline="")
+    table.write_text(image_table.cleaned_table(dataset, found, table), "utf-8", newline="")
     read = loading.load(table)
     assert check_data(read, exact_duplicates_of(read), None).is_clean
     assert all((tmp_path / path).is_file() for path, *_ in rows(table))
@@ -453,7 +428,7 @@ def test_no_table_is_made_that_could_not_be_trained_on(folder, tmp_path):
     dataset = loading.load(folder)
     found = check_data(dataset, exact_duplicates_of(dataset), None)
     with pytest.raises(DataError, match=r"no train image of 'bee' would be left"):
-        check.cleaned_table(dataset, found, tmp_path / "clean.csv")
+        image_table.cleaned_table(dataset, found, tmp_path / "clean.csv")
 
 
 def test_a_name_that_no_table_can_hold_is_told(folder, tmp_path):
@@ -463,7 +438,7 @@ def test_a_name_that_no_table_can_hold_is_told(folder, tmp_path):
     dataset = loading.load(folder, max_bad=1)
     found = check_data(dataset, exact_duplicates_of(dataset), None)
     with pytest.raises(DataError, match=r"name of a file is not: .*udcff'\. Rename the file"):
-        check.cleaned_table(dataset, found, tmp_path / "clean.csv")
+        image_table.cleaned_table(dataset, found, tmp_path / "clean.csv")
 
 
 def test_what_is_not_in_files_of_its_own_cannot_be_listed(tmp_path):
@@ -473,7 +448,7 @@ def test_what_is_not_in_files_of_its_own_cannot_be_listed(tmp_path):
     np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
     for source in ("fashion-mnist", path):
         with pytest.raises(UsageError, match="--fix works for folders and tables of image files"):
-            check.need_image_files(loading.load(source))
+            image_table.need_image_files(loading.load(source))
 
 
 @pytest.mark.parametrize(
@@ -493,10 +468,10 @@ def test_no_file_is_overwritten_and_none_comes_among_the_data(folder, tmp_path, 
     (tmp_path / "link").symlink_to(folder)
     before = contents(tmp_path)
     with pytest.raises(UsageError, match=message):
-        check.check_place(Path(name), "pictures")
+        image_table.check_place(Path(name), "pictures")
     assert main.main(["check", "pictures", "--fix", name]) == 2
     assert contents(tmp_path) == before
-    check.check_place(Path("new.csv"), "pictures")
+    image_table.check_place(Path("new.csv"), "pictures")
 
 
 # -- the command -----------------------------------------------------------------------------

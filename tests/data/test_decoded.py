@@ -18,7 +18,6 @@ import pytest
 from PIL import Image
 
 from apparel.core.errors import ApparelError
-from apparel.data import decode as decode_module
 from apparel.data import image_files
 from apparel.data.decode import decode, opening, processes, read, tasks
 from apparel.data.image_files import decode_encoded, decode_files

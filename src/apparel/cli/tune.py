@@ -15,7 +15,7 @@ from apparel.core.records import Trial, best_trial
 from apparel.core.settings import Settings, run_command
 from apparel.core.signals import Terminated, termination_raised
 from apparel.data import loading
-from apparel.data.quality import screening
+from apparel.data.quality.check import screen, without_leaks
 from apparel.evaluation import comparison
 from apparel.reporting import plots, text
 from apparel.runs import files
@@ -147,11 +147,11 @@ def _trials(folder: SearchFolder, settings: Settings, images: TrialImages) -> tu
 def _images(settings: Settings, source: str, data_dir: str | None) -> TrialImages:
     """Load a data set, and leave out what a run leaves out, and the test images."""
     dataset = loading.load(source, data_dir=data_dir, **settings.of_data)
-    found = screening.screen(dataset)
+    found = screen(dataset)
     if dataset.files or not found.is_clean:
         print(text.check_summary(found))
     print(text.left_out_line(found), end="")
-    dataset = screening.without_leaks(dataset, found)
+    dataset = without_leaks(dataset, found)
     return tuning.trial_images(dataset, settings, source=source, data_dir=data_dir)
 
 

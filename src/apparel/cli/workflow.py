@@ -396,27 +396,24 @@ def check_source(
         DataError: the source is no labelled set of images, or a class would have none left.
         OSError: a file cannot be written.
     """
-    from apparel.data import loading  # noqa: PLC0415  # --help has no time
-    from apparel.data.quality import check, duplicates, unusual  # noqa: PLC0415  # --help has no time
+    from apparel.data import image_table, loading  # noqa: PLC0415  # --help has no time
+    from apparel.data.quality import check  # noqa: PLC0415  # --help has no time
 
     if output.suffix != ".json":
         raise UsageError(f"what is found is written as .json, not to {output}. Name such a file.")
     check_writable(output)
     if table:
-        check.check_place(table, source)
+        image_table.check_place(table, source)
         check_writable(table)
     dataset = loading.load(source, data_dir=data_dir, **settings.of_data)
     if table:
-        check.need_image_files(dataset)
-    images = check.all_images(dataset)
-    found = check.check_data(
-        dataset, duplicates.find_duplicates(images), unusual.find_unusual(images)
-    )
+        image_table.need_image_files(dataset)
+    found = check.check_all(dataset)
     print(text.check_lines(found))
     write_text(output, files.check_json(found))
     print(f"Written: {output}")
     if table:
-        write_text(table, check.cleaned_table(dataset, found, table))
+        write_text(table, image_table.cleaned_table(dataset, found, table))
         print(f"Written: {table}")
     return found
 

@@ -6,7 +6,7 @@ from apparel.core.errors import DataError, DataUnavailableError
 from apparel.core.records import ARRAYS, Dataset, Splits
 from apparel.core.settings import Settings
 from apparel.data import loading
-from apparel.data.quality import screening
+from apparel.data.quality.check import without_leaks
 from apparel.data.splits import prepare
 from apparel.runs.run_directory import RunDirectory
 
@@ -52,7 +52,7 @@ def load_splits(
     dataset = load_data(directory, source=source, data_dir=data_dir)
     check = directory.check()
     if check and check.sha256 == dataset.sha256 and not settings.keep_leaks:
-        dataset = screening.without_leaks(dataset, check)
+        dataset = without_leaks(dataset, check)
     if dataset.sha256 != recorded["sha256"]:
         raise DataError(
             f"the images of {recorded['source']} are not those that {directory.path} was trained "

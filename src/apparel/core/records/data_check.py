@@ -39,6 +39,7 @@ class Duplicates:
         alike: int64, shape (p, 2), positions of every two images that are copies without having
             the same bytes, the earlier first. Of images with the same bytes, the first stands for
             all.
+        alike_mirrored: bool, shape (p,), as `mirrored`, for the pairs of `alike`.
         group: int64, shape (n_images,), the smallest position in the group of each image.
     """
 
@@ -49,6 +50,7 @@ class Duplicates:
     mirrored: NDArray[np.bool_]
     distance: NDArray[np.float32]
     alike: NDArray[np.int64]
+    alike_mirrored: NDArray[np.bool_]
     group: NDArray[np.int64]
 
 

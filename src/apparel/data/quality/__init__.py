@@ -1,1 +1,1 @@
-"""Duplicates, leaks, conflicting labels, unusual images."""
+"""Duplicates, leaks, conflicting labels and unusual images."""

@@ -1,27 +1,21 @@
-"""Images that show the same → which of them leak into training, and which have two labels."""
+"""Images that show the same → those that leak into training, and those with two labels."""
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel.core.image_array import ImageArray
 from apparel.core.records import Duplicates
 
-# Pairs whose pixels are looked at at once.
-N_AT_ONCE = 4096
 
-
-@dataclass(frozen=True, order=True)
-class Pair:
+class Pair(NamedTuple):
     """Two images that show the same.
 
     Attributes:
-        first: the position of the earlier one.
-        second: the position of the other.
+        first: position of the earlier one.
+        second: position of the other.
         exact: whether they have the same pixels.
         mirrored: whether they are alike once one is mirrored left to right.
     """
@@ -33,7 +27,7 @@ class Pair:
 
 
 class _Kind(NamedTuple):
-    """What two images with the same pixels may differ in."""
+    """Split and label, in which two images with the same pixels may differ."""
 
     in_test: bool
     label: int
@@ -42,31 +36,29 @@ class _Kind(NamedTuple):
 class Copies:
     """Images that show the same, by their positions: training images first, then test images.
 
-    Mirror images with different labels are passed over: an arrow to the left and one to the right
+    Mirror images with different labels are no copies: an arrow to the left and one to the right
     show different things.
     """
 
-    def __init__(
-        self,
-        duplicates: Duplicates,
-        labels: NDArray[np.int64],
-        n_train: int,
-        images: Callable[[], ImageArray],
-    ) -> None:
-        """Sort images by what they show.
+    def __init__(self, duplicates: Duplicates, labels: NDArray[np.int64], n_train: int) -> None:
+        """Sort images by their content.
 
         Args:
-            duplicates: which of n images show the same.
+            duplicates: among n images.
             labels: shape (n,).
             n_train: images from here on are test images.
-            images: gives the images; is called only where pixels decide.
         """
         self._links = duplicates
         self._labels, self._n_train = labels, n_train
         same = np.arange(len(labels))
         same[duplicates.second[duplicates.exact]] = duplicates.first[duplicates.exact]
         self._same = same.tolist()
-        self._near = _neighbours(duplicates, images)
+        self._near: dict[int, list[tuple[int, bool]]] = defaultdict(list)
+        for (first, second), mirrored in zip(
+            duplicates.alike.tolist(), duplicates.alike_mirrored.tolist(), strict=True
+        ):
+            self._near[first].append((second, mirrored))
+            self._near[second].append((first, mirrored))
         several = np.bincount(same, minlength=len(same)) > 1
         several[duplicates.alike] = True
         self._members = np.flatnonzero(several[same]).tolist()
@@ -76,7 +68,7 @@ class Copies:
             self._first[self._same[member]].setdefault(self._kind(member), member)
 
     def repeats(self) -> list[Pair]:
-        """Every image that shows the same as an earlier one, with that, in their order."""
+        """List every image that shows the same as an earlier one, with that, in their order."""
         links, labels = self._links, self._labels
         columns = (links.first, links.second, links.exact, links.mirrored)
         pairs = map(Pair, *(column.tolist() for column in columns))
@@ -106,7 +98,7 @@ class Copies:
     def _partner(self, position: int, differ: Callable[[_Kind, _Kind], bool]) -> Pair | None:
         """Find the first image that shows the same as another and differs from it in some way."""
         same, kind = self._same[position], self._kind(position)
-        for near, mirrored in [(same, False), *self._near.get(same, ())]:
+        for near, mirrored in [(same, False), *sorted(self._near.get(same, ()))]:
             for other, partner in self._first[near].items():
                 if differ(kind, other) and (not mirrored or kind.label == other.label):
                     first, second = sorted((position, partner))
@@ -115,33 +107,3 @@ class Copies:
 
     def _kind(self, position: int) -> _Kind:
         return _Kind(position >= self._n_train, int(self._labels[position]))
-
-
-def _neighbours(
-    duplicates: Duplicates, images: Callable[[], ImageArray]
-) -> dict[int, list[tuple[int, bool]]]:
-    """Tell which images each is alike, and whether mirrored."""
-    links = zip(duplicates.first.tolist(), duplicates.second.tolist(), strict=True)
-    turned = dict(zip(links, duplicates.mirrored.tolist(), strict=True))
-    pairs = list(map(tuple, duplicates.alike.tolist()))
-    others = [pair for pair in pairs if pair not in turned]
-    if others:
-        turned |= zip(others, _are_mirrored(images(), np.array(others)).tolist(), strict=True)
-    found = defaultdict(list)
-    for first, second in pairs:
-        found[first].append((second, turned[first, second]))
-        found[second].append((first, turned[first, second]))
-    return {position: sorted(near) for position, near in found.items()}
-
-
-def _are_mirrored(images: ImageArray, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell which pairs of images are more alike once one is mirrored, shape (m,)."""
-    found = np.zeros(len(pairs), bool)
-    for start in range(0, len(pairs), N_AT_ONCE):
-        part = slice(start, start + N_AT_ONCE)
-        first, second = (images[column].astype(np.float32) for column in pairs[part].T)
-        as_it_is, turned = (
-            np.square(one - second).mean(axis=(1, 2, 3)) for one in (first, first[:, :, ::-1])
-        )
-        found[part] = turned < as_it_is
-    return found

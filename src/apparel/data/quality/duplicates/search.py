@@ -52,6 +52,7 @@ def find_duplicates(images: ImageArray) -> Duplicates:
         mirrored=np.append(np.zeros(len(second), np.bool_), mirrored[nearest])[rising],
         distance=np.append(np.zeros(len(second), np.float32), distance[nearest])[rising],
         alike=pairs,
+        alike_mirrored=mirrored,
         group=_groups(images, pairs[nearest])[same],
     )
 
