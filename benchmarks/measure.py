@@ -23,21 +23,17 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.svm import SVC
 
 from apparel import ApparelClassifier
 from apparel.core import backend
 from apparel.data import loading
+from benchmarks.record import Measured
 
 BATCH_SIZE = 128
 EPOCHS = 15
-SVM_IMAGES = 20_000
 PACKAGES = ("apparel", "keras", "tensorflow-cpu", "numpy", "scikit-learn")
-Measured = dict[str, Any]
-
-
-def plain_keras() -> Any:
-    """Keras as a user gets it, without the settings that apparel makes before the import."""
-    return importlib.import_module("keras")
 
 
 def plain_model() -> Any:
@@ -62,27 +58,18 @@ def plain_model() -> Any:
     return model
 
 
-def plain_images() -> tuple[Any, ...]:
-    """Images scaled and labels one-hot, as the first program prepares them."""
-    keras = backend.load_keras()
-    loading.load()  # so that Keras finds the files in its cache
-    (images, labels), (test_images, test_labels) = keras.datasets.fashion_mnist.load_data()
-    return (
-        images[..., None].astype("float32") / 255,
-        keras.utils.to_categorical(labels, 10),
-        test_images[..., None].astype("float32") / 255,
-        test_labels,
-    )
-
-
 def plain(seed: int) -> Measured:  # noqa: ARG001  # numbers the run
     """Plain Keras: float32, 15 epochs, a tenth held out.
 
     Not seeded, as the first program is not, and because Keras 3.15 on TensorFlow shows the images
     in the same order in every epoch once `keras.utils.set_random_seed` was called.
     """
-    plain_keras()
-    images, labels, test_images, test_labels = plain_images()
+    # As a user gets it, without the settings that apparel makes before the import.
+    keras = importlib.import_module("keras")
+    loading.load()  # so that Keras finds the files in its cache
+    (images, labels), (test_images, test_labels) = keras.datasets.fashion_mnist.load_data()
+    images, test_images = (x[..., None].astype("float32") / 255 for x in (images, test_images))
+    labels = keras.utils.to_categorical(labels, 10)
     model = plain_model()
     start = time.perf_counter()
     model.fit(images, labels, batch_size=BATCH_SIZE, epochs=EPOCHS, validation_split=0.1, verbose=0)
@@ -127,16 +114,12 @@ def apparel(seed: int, options: dict[str, Any]) -> Measured:
 
 def gradient_boosting(seed: int) -> Measured:
     """Histogram gradient boosting, as scikit-learn sets it up, on all training images."""
-    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415  # one way of four
-
     return sklearn_measured(HistGradientBoostingClassifier(random_state=seed), seed, 60_000)
 
 
 def svm(seed: int) -> Measured:
     """A support vector machine with an RBF kernel, on a third of the images, drawn at random."""
-    from sklearn.svm import SVC  # noqa: PLC0415  # one way of four
-
-    return sklearn_measured(SVC(C=10), seed, SVM_IMAGES)
+    return sklearn_measured(SVC(C=10), seed, 20_000)
 
 
 def sklearn_measured(estimator: Any, seed: int, n_images: int) -> Measured:

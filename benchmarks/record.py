@@ -1,10 +1,8 @@
-"""What the rows of the benchmark share: seeds one after the other, results kept as they come."""
+"""Records of what was measured: on which machine, with which versions, by which command."""
 
-import argparse
 import json
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,61 +10,27 @@ from typing import Any
 from apparel.core.atomic_files import write_text
 
 FOLDER = Path(__file__).parent
-SEEDS = (0, 1, 2, 3, 4)
+RESULTS = FOLDER / "results"
+Measured = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """A row of the table.
+def keep(name: str, found: Measured) -> None:
+    """Print what was measured as JSON, and keep it in `results/<name>-<date>.json`.
 
-    Attributes:
-        name: of its script in `rows/`.
-        title: for people.
-        way: a way of `measure.py`.
-        options: of the classifier.
-        target: accuracy that the mean over the seeds is to reach; None where there is none.
-        limit: time to reach it in, in T, which the options were chosen to fit in; None where
-            they name the time themselves.
-        seeds: one run each.
+    The machine with its versions and the command are added.
     """
-
-    name: str
-    title: str
-    way: str = "apparel"
-    options: dict[str, Any] = field(default_factory=dict)
-    target: float | None = None
-    limit: float | None = None
-    seeds: tuple[int, ...] = SEEDS
+    found = {"machine": measure("machine"), "command": command(), **found}
+    print(json.dumps(found))
+    save(RESULTS / f"{name}-{today()}.json", found)
 
 
-def main(row: Row) -> None:
-    """Measure what is missing of a row, and keep every result at once."""
-    parser = argparse.ArgumentParser(description=row.title)
-    parser.add_argument("--seeds", type=int, nargs="+", default=row.seeds)
-    parser.add_argument("--results", type=Path, default=default_results())
-    asked = parser.parse_args()
-    results = load(asked.results)
-    entry = results["rows"].setdefault(row.name, {"runs": []})
-    described = {key: value for key, value in asdict(row).items() if key != "seeds"}
-    entry |= {**described, "command": f"python -m benchmarks.rows.{row.name}"}
-    done = {run["seed"] for run in entry["runs"]}
-    missing = [seed for seed in asked.seeds if seed not in done]
-    machine = measure("machine") if missing else {}
-    for seed in missing:
-        options = [row.options] if row.way == "apparel" else []
-        run = {"seed": seed, **measure(row.way, seed, *options), "machine": machine}
-        entry["runs"].append(run)
-        save(asked.results, results)
-        print(row.name, json.dumps(run), flush=True)
+def measure(way: str, *arguments: object) -> Measured:
+    """Run `measure.py` in a process of its own.
 
-
-def default_results() -> Path:
-    """Today's results."""
-    return FOLDER / "results" / f"{datetime.now(UTC):%Y-%m-%d}.json"
-
-
-def measure(way: str, *arguments: object) -> dict[str, Any]:
-    """Run `measure.py` in a process of its own."""
+    Args:
+        way: one of its ways.
+        arguments: values that JSON can hold.
+    """
     result = subprocess.run(
         [sys.executable, "-m", "benchmarks.measure", way, *map(json.dumps, arguments)],
         check=True,
@@ -77,14 +41,21 @@ def measure(way: str, *arguments: object) -> dict[str, Any]:
     return dict(json.loads(result.stdout.splitlines()[-1]))
 
 
-def load(path: Path) -> dict[str, Any]:
+def command() -> str:
+    """The command that this process was started by."""
+    return " ".join(["python", *sys.orig_argv[1:]])
+
+
+def today() -> str:
+    """The day, for names of files."""
+    return f"{datetime.now(UTC):%Y-%m-%d}"
+
+
+def load(path: Path, otherwise: Measured) -> Measured:
     """Read the results so far, if there are any."""
-    if path.exists():
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    return {"date": f"{datetime.now(UTC):%Y-%m-%d}", "rows": {}}
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else otherwise
 
 
-def save(path: Path, results: dict[str, Any]) -> None:
-    """Write the results, whole or not at all."""
-    path.parent.mkdir(exist_ok=True)
+def save(path: Path, results: Measured) -> None:
+    """Write results, whole or not at all."""
     write_text(path, json.dumps(results, indent=1) + "\n")

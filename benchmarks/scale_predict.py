@@ -6,10 +6,9 @@ Makes Parquet files of 28 x 28 PNG images of random pixels, and classifies them 
 on clusters of one and of two workers with a core each, in turns, so that a slow moment of the
 machine meets both; then as the plain command does, on one core and on all. The driver and Ray's own
 processes run beside the workers. A rate is given for the whole command, from its start to its end,
-and for the time between the first answers of all workers and the last part: what a larger job tends
-to. Starting a cluster is timed apart. Last, a million images are classified, and the memory of each
-process of the cluster and the command is looked at twice a second. Prints a line of JSON, and
-keeps it in benchmarks/results/.
+and for the time between the first answers of all workers and the last shard: what a larger job
+tends to. Starting a cluster is timed apart. Last, a million images are classified, and the memory
+of each process of the cluster and the command is read twice a second.
 """
 
 import argparse
@@ -18,16 +17,13 @@ import io
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -35,16 +31,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from apparel.scale.cluster import load_ray
-from benchmarks.record import FOLDER, measure, save
+from benchmarks.cluster import cluster, seconds_of
+from benchmarks.record import Measured, keep
 
 N_IMAGES, N_FOR_MEMORY, PAIRS = 200_000, 1_000_000, 5
 GROUP_ROWS = 2048
 # Random pixels take as long to decode, however often they come again.
 DIFFERENT = 10_000
-STORE_BYTES = 200 << 20
 SAMPLE_SECONDS = 0.5
-Measured = dict[str, Any]
+PREDICT = ("predict", "--exact", "--raw")
 
 
 def make_table(path: Path, n_images: int) -> None:
@@ -62,48 +57,16 @@ def make_table(path: Path, n_images: int) -> None:
             writer.write_table(pa.table({"image": [images[k % len(images)] for k in rows]}))
 
 
-@contextmanager
-def cluster(n_workers: int) -> Iterator[tuple[str, float]]:
-    """Run a cluster of one node.
-
-    Yields:
-        Its address, and the seconds that it took to start.
-    """
-    load_ray()
-    from ray.cluster_utils import Cluster  # noqa: PLC0415  # Ray reads its environment at import
-
-    begin = time.perf_counter()
-    node = {"num_cpus": n_workers, "object_store_memory": STORE_BYTES, "include_dashboard": False}
-    nodes = Cluster(initialize_head=True, head_node_args=node)
-    try:
-        yield nodes.address, time.perf_counter() - begin
-    finally:
-        nodes.shutdown()
-
-
-def run(
-    model: Path, table: Path, output: Path, *options: str, cores: set[int] | None = None
-) -> float:
-    """Run the command; the seconds that it took."""
-    command = [sys.executable, "-m", "apparel", "predict", "--exact", "--raw",
-               str(model), str(table), "--output", str(output), *options]  # fmt: skip
-    begin = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    if cores:
-        os.sched_setaffinity(process.pid, cores)
-    if process.wait():
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return time.perf_counter() - begin
-
-
 def on_cluster(model: Path, table: Path, n_images: int, n_workers: int) -> Measured:
     """Classify with so many workers."""
-    with tempfile.TemporaryDirectory() as folder, cluster(n_workers) as (address, start):
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, cluster(1, cpus=n_workers) as address:
+        start = time.perf_counter() - begin
         output = Path(folder, "answers.parquet")
-        seconds = run(model, table, output, "--ray", address)
-        parts = sorted(output.glob("part-*"), key=lambda path: path.stat().st_mtime_ns)
-        ends = [path.stat().st_mtime for path in parts]
-        later = sum(pq.ParquetFile(path).metadata.num_rows for path in parts[n_workers:])
+        seconds = seconds_of([*PREDICT, model, table, "--output", output, "--ray", address])
+        shards = sorted(output.glob("part-*"), key=lambda path: path.stat().st_mtime_ns)
+        ends = [path.stat().st_mtime for path in shards]
+        later = sum(pq.ParquetFile(path).metadata.num_rows for path in shards[n_workers:])
     between = ends[-1] - ends[n_workers - 1]
     return {
         "workers": n_workers,
@@ -117,7 +80,8 @@ def on_cluster(model: Path, table: Path, n_images: int, n_workers: int) -> Measu
 def plain(model: Path, table: Path, n_images: int, cores: set[int]) -> Measured:
     """Classify with the plain command on some cores."""
     with tempfile.TemporaryDirectory() as folder:
-        seconds = run(model, table, Path(folder, "answers.parquet"), cores=cores)
+        output = Path(folder, "answers.parquet")
+        seconds = seconds_of([*PREDICT, model, table, "--output", output], cores)
     return {
         "cores": len(cores),
         "seconds": round(seconds, 2),
@@ -131,38 +95,35 @@ def ratios(pairs: Sequence[tuple[Measured, Measured]], key: str) -> Measured:
     return {"median": statistics.median(found), "each": found}
 
 
-class Memory:
-    """The most memory that each process below this one had, looked at now and then.
+@contextmanager
+def watched_memory() -> Iterator[dict[str, Measured]]:
+    """Read the memory of each process below this one now and then.
 
-    Attributes:
-        peaks: by what a process is called, the most of all that are called so, in MB: `rss`,
-            resident, with the pages of the object store that it has mapped; `pss`, with its share
-            of what several have mapped.
+    Yields:
+        By what a process is called, the most that any called so had, in MB: `rss`, resident, with
+        the pages of the object store that it has mapped; `pss`, with its share of those.
     """
+    peaks: dict[str, Measured] = {}
+    stop = threading.Event()
 
-    def __init__(self) -> None:
-        self.peaks: dict[str, dict[str, float]] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-
-    def __enter__(self) -> "Memory":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(SAMPLE_SECONDS):
+    def watch() -> None:
+        while not stop.wait(SAMPLE_SECONDS):
             for process in psutil.Process().children(recursive=True):
                 try:
                     found, name = process.memory_full_info(), called(process.cmdline())
                 except psutil.Error:  # it has just ended
                     continue
-                peak = self.peaks.setdefault(name, {"rss": 0.0, "pss": 0.0})
-                peak["rss"] = max(peak["rss"], round(found.rss / 1e6, 1))
-                peak["pss"] = max(peak["pss"], round(found.pss / 1e6, 1))
+                peak = peaks.setdefault(name, {"rss": 0.0, "pss": 0.0})
+                for kind in peak:
+                    peak[kind] = max(peak[kind], round(getattr(found, kind) / 1e6, 1))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield peaks
+    finally:
+        stop.set()
+        thread.join()
 
 
 def called(command: Sequence[str]) -> str:
@@ -181,14 +142,14 @@ def memory(model: Path, folder: Path, n_images: int) -> Measured:
     """Classify very many images with two workers, and look at the memory."""
     table = folder / "many.parquet"
     make_table(table, n_images)
-    with Memory() as watched:
+    with watched_memory() as peaks:
         measured = on_cluster(model, table, n_images, 2)
     return {
         "images": n_images,
         "table_mb": round(table.stat().st_size / 1e6),
         **measured,
-        "peak_mb": watched.peaks,
-        "largest_rss_mb": max(peak["rss"] for peak in watched.peaks.values()),
+        "peak_mb": peaks,
+        "largest_rss_mb": max(peak["rss"] for peak in peaks.values()),
     }
 
 
@@ -211,8 +172,6 @@ def main() -> None:
             pairs.append((one, two))
             print(json.dumps(pairs[-1]), file=sys.stderr, flush=True)
         found = {
-            "machine": measure("machine"),
-            "command": " ".join(["python -m benchmarks.scale_predict", *sys.argv[1:]]),
             "openvino": importlib.util.find_spec("openvino") is not None,
             "images": asked.images,
             "pairs": pairs,
@@ -222,8 +181,7 @@ def main() -> None:
             "plain_all_cores": plain(asked.model, table, asked.images, set(cores)),
             "memory": memory(asked.model, folder, asked.for_memory),
         }
-    print(json.dumps(found))
-    save(FOLDER / "results" / f"scale-predict-{datetime.now(UTC):%Y-%m-%d}.json", found)
+    keep("scale-predict", found)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,0 @@
-"""One script a row of the table in docs/performance.md."""
