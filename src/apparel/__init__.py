@@ -2,6 +2,9 @@
 
     from apparel import ApparelClassifier
 
+`check`, `compare`, `evaluate`, `report`, `stress`, `suspects` and `tune` do what the commands of
+the same names do: each returns its record and prints nothing.
+
 The names below are imported when they are first used: `import apparel` loads neither
 TensorFlow nor Keras, matplotlib or scikit-learn.
 """
@@ -21,12 +24,26 @@ from apparel.core.errors import (
 
 if TYPE_CHECKING:
     from apparel.classifier import ApparelClassifier
+    from apparel.cli.check import check
+    from apparel.cli.compare import compare
+    from apparel.cli.evaluate import evaluate
+    from apparel.cli.report import report
+    from apparel.cli.stress import stress
+    from apparel.cli.suspects import suspects
+    from apparel.cli.tune import tune
     from apparel.predict.predictor import Predictor, load
 
 _LAZY = {
     "ApparelClassifier": "apparel.classifier",
     "Predictor": "apparel.predict.predictor",
+    "check": "apparel.cli.check",
+    "compare": "apparel.cli.compare",
+    "evaluate": "apparel.cli.evaluate",
     "load": "apparel.predict.predictor",
+    "report": "apparel.cli.report",
+    "stress": "apparel.cli.stress",
+    "suspects": "apparel.cli.suspects",
+    "tune": "apparel.cli.tune",
 }
 
 __all__ = [
@@ -39,7 +56,14 @@ __all__ = [
     "StepOrderError",
     "UsageError",
     "__version__",
+    "check",
+    "compare",
+    "evaluate",
     "load",
+    "report",
+    "stress",
+    "suspects",
+    "tune",
 ]
 
 

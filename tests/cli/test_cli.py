@@ -15,7 +15,6 @@ from PIL import Image
 
 from apparel.cli import main
 from apparel.core.errors import ApparelError, DataUnavailableError
-from apparel.core.settings import Settings
 from apparel.runs import files
 
 HEAVY = ("tensorflow", "keras", "matplotlib", "sklearn", "onnxruntime", "numpy")
@@ -377,14 +376,17 @@ def test_the_exit_code_of_a_check_says_whether_the_data_are_clean(
         asked.extend((arguments, options))
         return SimpleNamespace(is_clean=is_clean)
 
-    monkeypatch.setattr("apparel.cli.workflow.check_source", check)
+    monkeypatch.setattr("apparel.cli.check.check", check)
+    monkeypatch.setattr("apparel.reporting.text.check_lines", repr)
     options = "--limit 50 --image-size 20 --seed 4 --test-split 0.3 --fix a.csv --data-dir here"
     assert main.main(["check", "mine", *options.split()]) == (0 if is_clean else 1)
-    settings = Settings(limit=50, image_size=20, seed=4, test_split=0.3, max_bad=1.0)
     assert asked == [
-        ("mine", settings),
-        {"data_dir": Path("here"), "output": Path("check.json"), "table": Path("a.csv")},
-    ]
+        ("mine",),
+        {
+            "data_dir": Path("here"), "output": Path("check.json"), "fix": Path("a.csv"),
+            "limit": 50, "image_size": 20, "seed": 4, "test_split": 0.3,
+        },
+    ]  # fmt: skip
 
 
 def test_a_budget_chooses_the_model_unless_one_is_named(
@@ -392,7 +394,7 @@ def test_a_budget_chooses_the_model_unless_one_is_named(
 ) -> None:
     seen = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("apparel.cli.workflow.run", lambda settings, *a, **k: seen.append(settings))
+    monkeypatch.setattr("apparel.cli.run.run", lambda settings, *a, **k: seen.append(settings))
     for arguments in ("", "--budget 10m", "--budget 1h --model best"):
         assert main.main(["run", *arguments.split()]) == 0
     assert [(s.model_name, s.budget) for s in seen] == [

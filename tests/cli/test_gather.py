@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from apparel import ApparelClassifier
-from apparel.cli import gather, workflow
+from apparel.cli.loading import load_model
+from apparel.cli.report import load_report, report
 from apparel.core.errors import ModelFileError
 from apparel.core.records import Calibration
 from apparel.data import loading
@@ -27,7 +28,7 @@ def run(finished_run, tmp_path):
 
 
 def test_everything_of_a_run_is_gathered(run):
-    content = gather.load_report(RunDirectory.open(run), None)
+    content = load_report(RunDirectory.open(run), None)
     written = np.genfromtxt(run / "predictions.csv", delimiter=",", names=True, dtype=np.float64)
     np.testing.assert_array_equal(content.evaluation.true, written["true"])
     np.testing.assert_array_equal(content.evaluation.predicted, written["predicted"])
@@ -54,7 +55,7 @@ def test_everything_of_a_run_is_gathered(run):
 def test_a_check_of_other_images_is_not_shown(run):
     found = json.loads((run / "check.json").read_text(encoding="utf-8"))
     (run / "check.json").write_text(json.dumps({**found, "sha256": "another"}), encoding="utf-8")
-    assert gather.load_report(RunDirectory.open(run), None).check is None
+    assert load_report(RunDirectory.open(run), None).check is None
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_broken_predictions_are_refused_and_the_report_stays(run, column, value,
         writer.writerows(rows)
     before = (run / "report.html").read_bytes()
     with pytest.raises(ModelFileError, match=rf"predictions\.csv holds no predictions.*{words}"):
-        workflow.write_report(run)
+        report(run)
     assert (run / "report.html").read_bytes() == before
 
 
@@ -97,7 +98,7 @@ def test_the_model_of_a_run_is_the_trained_one_bit_for_bit(name, tmp_path, monke
     )
     classifier.import_data().prepare_data().create_model().setup_model().run_training()
     assert classifier.calibration == bent
-    model = gather.load_model(RunDirectory.open(tmp_path / "run"))
+    model = load_model(RunDirectory.open(tmp_path / "run"))
     images = classifier.test_images
     expected = keras_inference.predict_probabilities(classifier.model, images)
     np.testing.assert_array_equal(keras_inference.predict_probabilities(model, images), expected)
@@ -153,7 +154,7 @@ def scaled(weights):
 def test_damaged_and_foreign_weights_are_refused_in_a_line(run, damage, words):
     damage(run)
     with pytest.raises(ModelFileError, match=words) as caught:
-        gather.load_model(RunDirectory.open(run))
+        load_model(RunDirectory.open(run))
     assert "\n" not in str(caught.value)
     assert str(run) in str(caught.value)
 
@@ -162,4 +163,4 @@ def test_a_width_beyond_all_memory_is_refused_before_it_is_built(run):
     recipe = json.loads((run / "settings.json").read_text())["recipe"]
     set_record(run, recipe={**recipe, "model_name": "fast", "width": 10**7})
     with pytest.raises(ModelFileError, match="do not fit the model fast"):
-        gather.load_model(RunDirectory.open(run))
+        load_model(RunDirectory.open(run))

@@ -111,7 +111,7 @@ def test_a_run_that_is_told_to_end_says_so_and_how_to_go_on(tmp_path, expected, 
     stderr = process.communicate(timeout=60)[1]
     assert process.returncode == code
     assert stderr.splitlines()[-2:] == [
-        f"Go on with: apparel resume {folder}",
+        f"Resume with: apparel resume {folder}",
         f"apparel: {word}",
     ]
     assert json.loads((folder / "settings.json").read_text())["status"] == "interrupted"
@@ -266,7 +266,7 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_run_and_loses_nothing(brok
     )
     assert done.returncode == 1
     *_, hint, message = done.stderr.splitlines()
-    assert hint == "Go on with: apparel resume run"
+    assert hint == "Resume with: apparel resume run"
     assert message.startswith(f"apparel: {broken_off / 'checkpoints' / '0000'}")
     assert message.endswith(".safetensors: File too large")
     assert set((broken_off / "checkpoints").glob("*")) == there

@@ -24,7 +24,7 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from apparel.cli import workflow
+from apparel.cli import run as command
 from apparel.core.settings import Settings
 from apparel.data import loading
 from apparel.models import keras_inference
@@ -316,7 +316,7 @@ def test_python_m_apparel_is_the_run_with_all_defaults(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     calls = []
-    monkeypatch.setattr("apparel.cli.workflow.run", lambda *a, **k: calls.append((a, k)))
+    monkeypatch.setattr("apparel.cli.run.run", lambda *a, **k: calls.append((a, k)))
     monkeypatch.setattr(sys, "argv", ["apparel"])
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stopped:
@@ -419,6 +419,6 @@ def test_the_test_images_are_scored_once_a_run(
     counted(keras_inference, "predict_probabilities")
     directory = RunDirectory.create(tmp_path / "run", name="cnn")
     settings = Settings(limit=100, epochs=1)
-    workflow.run(settings, directory, source="fashion-mnist")
+    command.run(settings, directory, source="fashion-mnist")
     assert calls == ["fit", "keras_measures", "predict_probabilities"]
     assert directory.settings()["test_looks"] == 1

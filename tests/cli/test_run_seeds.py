@@ -113,7 +113,7 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path, capsys):
         (["--workers", "2"], "--workers needs a Ray cluster"),
         (["--workers", "0", "--ray"], "--workers must be a whole number of at least 1"),
         (["--workers", "2", "--ray", "--budget", "60s"], "--workers cannot keep a --budget"),
-        (["--ray"], "--ray alone changes nothing"),
+        (["--ray"], "--ray has no effect without --seeds or --workers"),
     ],
 )
 def test_what_does_not_go_together_is_refused(arguments, said, tmp_path, capsys):

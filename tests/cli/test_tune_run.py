@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from apparel.cli import main, tune, workflow
-from apparel.cli.arguments import parser
+from apparel.cli import main, run, tune
+from apparel.cli.arguments import parser, settings_of
 from apparel.core.errors import ModelFileError, UsageError
 from apparel.core.recipes import recipe_of
 from apparel.core.records import Trial
@@ -121,7 +121,7 @@ def test_without_ray_one_line_says_so(monkeypatch, capsys, tmp_path):
 
 def test_run_takes_what_a_search_chooses(monkeypatch, tmp_path):
     taken = []
-    monkeypatch.setattr(workflow, "run", lambda settings, *_, **__: taken.append(settings))
+    monkeypatch.setattr(run, "run", lambda settings, *_, **__: taken.append(settings))
     options = ["--learning-rate", "0.05", "--label-smoothing", "0.02", "--shift", "2",
                "--erase", "0.25", "--no-flip", "--model", "fast"]  # fmt: skip
     assert main.main(["run", *options, "--run-dir", str(tmp_path / "run")]) == 0
@@ -194,25 +194,25 @@ def broken_off(tmp_path, monkeypatch, quick, capsys):
         patch.setattr(tuning.Trials, "run", interrupted)
         assert main.main(["tune", *OPTIONS, "--run-dir", "s"]) == 130
     error = capsys.readouterr().err
-    assert error.splitlines()[-2:] == ["Go on with: apparel resume s", "apparel: interrupted"]
+    assert error.splitlines()[-2:] == ["Resume with: apparel resume s", "apparel: interrupted"]
     return tmp_path / "s"
 
 
 def test_a_search_goes_on_to_its_end_and_compares(broken_off, monkeypatch, capsys):
     assert json.loads((broken_off / "tune.json").read_text())["status"] == "interrupted"
     first = (broken_off / "trials" / "000" / "history.csv").read_bytes()
-    train_steps = workflow._after_training
+    train_steps = run._after_training
 
     def terminated(*arguments):
         raise Terminated
 
     with monkeypatch.context() as patch:
-        patch.setattr(workflow, "_after_training", terminated)
+        patch.setattr(run, "_after_training", terminated)
         assert main.main(["resume", "s"]) == 143
     lines = capsys.readouterr().err.splitlines()
-    assert lines[-2:] == ["Go on with: apparel resume s", "apparel: terminated"]
-    assert sum("Go on with" in line for line in lines) == 1
-    assert workflow._after_training is train_steps
+    assert lines[-2:] == ["Resume with: apparel resume s", "apparel: terminated"]
+    assert sum("Resume with" in line for line in lines) == 1
+    assert run._after_training is train_steps
     assert main.main(["resume", "s"]) == 0
     printed = capsys.readouterr()
     assert "epoch 1 " not in printed.err.split("trial 1")[0]
@@ -238,7 +238,7 @@ def check_result(folder, printed):
     command = shlex.split(
         printed.split("To train with the best setting again:\n")[1].split("\n")[0]
     )
-    wanted = parser().parse_args(command[1:])
+    wanted = settings_of(parser().parse_args(command[1:]))
     assert (wanted.budget, wanted.seed, wanted.limit) == (10.0, 1, 300)
     assert wanted.learning_rate == float(best["learning_rate"])
     if best["number"] == "0":
@@ -278,8 +278,8 @@ def test_the_best_setting_and_the_default_are_trained_in_full(
         done.append((path.name, settings))
         path.symlink_to(finished_run[0])
 
-    monkeypatch.setattr(workflow, "complete", complete)
-    tune._train_in_full(folder, asked(), "fashion-mnist", None, trials)
+    monkeypatch.setattr(run, "complete", complete)
+    tune._train_in_full(folder, asked(), trials)
     assert [name for name, _ in done] == trained
     assert done[0][1] == asked().settings()
     printed = capsys.readouterr().out
@@ -297,7 +297,7 @@ def test_where_no_trial_came_to_its_end_it_is_said(tmp_path):
     folder = SearchFolder.create(tmp_path / "s", asked())
     folder.note(networks={})
     with pytest.raises(ModelFileError, match="was trained to its end"):
-        tune._train_in_full(folder, asked(), "x", None, (trial(0, (0.9,), "stopped"),))
+        tune._train_in_full(folder, asked(), (trial(0, (0.9,), "stopped"),))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -324,7 +324,7 @@ def test_a_signal_ends_the_command_as_it_does_others(number, code, tmp_path):
         finally:
             process.kill()
     assert process.returncode == code, error
-    assert "Go on with: apparel resume s" in error
+    assert "Resume with: apparel resume s" in error
     state = json.loads((tmp_path / "s" / "trials" / "000" / "settings.json").read_text())["status"]
     assert state in {"interrupted", "complete"}
 

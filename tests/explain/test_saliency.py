@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from apparel.cli import gather
+from apparel.cli.loading import load_model
 from apparel.data import arrays, loading
 from apparel.explain import saliency
 from apparel.models import architectures
@@ -112,7 +112,7 @@ def test_every_model_and_shape_has_maps(name, shape):
 @pytest.mark.slow
 def test_maps_change_when_the_weights_are_randomised(finished_run):
     """The sanity check of J. Adebayo et al., 2018, arXiv 1810.03292."""
-    trained = gather.load_model(RunDirectory.open(finished_run[0]))
+    trained = load_model(RunDirectory.open(finished_run[0]))
     random = architectures.create("cnn", n_classes=10, img_shape=(28, 28, 1), seed=7)
     images = arrays.scale_pixels(loading.load(limit=1000).test_images[:6])
     classes = np.asarray(trained(images)).argmax(axis=1)

@@ -1,12 +1,30 @@
-"""What `apparel export` does with a run."""
+"""`apparel export`: write the model of a run in another format."""
 
+from argparse import Namespace
 from pathlib import Path
 
+from apparel.cli.loading import load_model
 from apparel.core.errors import UsageError
 from apparel.core.model_formats import FASHION_MNIST, SUFFIXES, default_name, format_of
 from apparel.core.records import Exported
 from apparel.core.settings import Recipe, Settings
+from apparel.export import exporting, metadata
+from apparel.models import keras_inference
+from apparel.reporting import text
+from apparel.runs import files, inputs
 from apparel.runs.run_directory import RunDirectory
+
+
+def main(parsed: Namespace) -> None:
+    """Export, and print what was written."""
+    exported = export_run(
+        parsed.run,
+        parsed.format,
+        output=parsed.output,
+        int8=parsed.int8,
+        data_dir=parsed.data_dir,
+    )
+    print(f"Model saved to {exported.path}\n{text.export_lines(exported)}")
 
 
 def export_run(
@@ -23,8 +41,8 @@ def export_run(
         path: the directory of an earlier run.
         kind: a key of `formats.SUFFIXES`.
         output: where to; by default `formats.default_name`, in the run directory.
-        int8: whether the layers compute in whole numbers of eight bits.
-        data_dir: a folder with the data set's files.
+        int8: whether the layers compute in integers of eight bits.
+        data_dir: folder with the data set's files.
 
     Raises:
         UsageError: `output` has the suffix of another format, or the format knows no int8.
@@ -34,11 +52,6 @@ def export_run(
         ApparelError: the written file is not the same model, or a package is missing.
         OSError: a file cannot be written.
     """
-    from apparel.cli import gather  # noqa: PLC0415  # seconds
-    from apparel.export import exporting, metadata  # noqa: PLC0415  # seconds
-    from apparel.models import keras_inference  # noqa: PLC0415  # seconds
-    from apparel.runs import files, inputs  # noqa: PLC0415  # seconds
-
     directory = RunDirectory.open(path)
     output = output or directory.path / default_name(kind, int8=int8)
     if format_of(output) != kind:
@@ -47,7 +60,7 @@ def export_run(
         )
     exporting.check_precision(kind, int8=int8)
     record = directory.settings()
-    model = gather.load_model(directory)
+    model = load_model(directory)
     splits = inputs.load_splits(directory, data_dir=data_dir)
     images, labels = keras_inference.comparison_images(splits)
     exported = exporting.export(

@@ -1,5 +1,6 @@
-"""What `apparel predict` does: images by name → rows on the terminal, a file, explanations."""
+"""`apparel predict`: images by name → rows on the terminal, a file, explanations."""
 
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from itertools import chain, groupby
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from apparel.core.atomic_files import check_writable
-from apparel.core.errors import DataError
+from apparel.core.errors import DataError, UsageError
 from apparel.core.records import Answer, FailedImage, Prediction
 from apparel.core.validation import checked_share, whole_number
 from apparel.data.inputs.shards import find_shards, images_of
@@ -21,6 +22,36 @@ from apparel.reporting import text
 # Images of an array that are answered, and told of, at once.
 AT_ONCE = 1024
 PART = "fashion-mnist:"
+
+
+def main(parsed: Namespace) -> int:
+    """Classify images, here or on a cluster, and say in the exit code whether all were read."""
+    if parsed.ray is None:
+        n_failed = predict_files(
+            parsed.model,
+            parsed.images,
+            raw=parsed.raw,
+            exact=parsed.exact,
+            top=parsed.top_k,
+            threshold=parsed.threshold,
+            output=parsed.output and Path(parsed.output),
+            explain=parsed.explain,
+            data_dir=parsed.data_dir,
+        )
+    else:
+        if parsed.explain:
+            raise UsageError("--explain makes pictures on this machine. Leave it or --ray out.")
+        from apparel.scale.predict import predict_at_scale  # noqa: PLC0415  # for --ray only
+
+        n_failed = predict_at_scale(
+            parsed.model,
+            parsed.images,
+            address=parsed.ray,
+            output=parsed.output,
+            raw=parsed.raw,
+            exact=parsed.exact,
+        )
+    return DataError.exit_code if n_failed else 0
 
 
 def predict_files(

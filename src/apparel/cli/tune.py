@@ -1,19 +1,23 @@
-"""What `apparel tune` does: a search, then its best setting and the default trained in full."""
+"""`apparel tune`: a hyperparameter search, then the best setting and the default in full."""
 
 import csv
 import io
+import os
 import sys
-from contextlib import suppress
+from argparse import Namespace
+from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from apparel.cli import workflow
+from apparel.cli import run
 from apparel.core import backend, display
 from apparel.core.atomic_files import atomic_path, write_text
 from apparel.core.errors import ModelFileError
-from apparel.core.records import Trial, best_trial
+from apparel.core.records import GroupComparison, PairComparison, Trial, TuningResult, best_trial
 from apparel.core.settings import Settings, run_command
 from apparel.core.signals import Terminated, termination_raised
+from apparel.core.validation import parse_time
 from apparel.data import loading
 from apparel.data.quality.check import screen, without_leaks
 from apparel.evaluation import comparison
@@ -21,27 +25,65 @@ from apparel.reporting import plots, text
 from apparel.runs import files
 from apparel.runs.run_directory import RunDirectory
 from apparel.runs.search_folder import Asked, SearchFolder
+from apparel.scale import tuning as on_ray
+from apparel.scale.cluster import connected, load_ray
 from apparel.training import tuning
 from apparel.training.tuning import Networks, TrialImages
 
 BEST, DEFAULT = "best", "default"
 
 
-def tune(asked: Asked, path: Path | None) -> None:
-    """Search, train what was found in full, and compare it with the default.
+def main(parsed: Namespace) -> None:
+    """Search, and print trials, trainings and the verdict."""
+    asked = _asked(
+        parsed.data,
+        budget=parsed.budget,
+        trials=parsed.trials,
+        seed=parsed.seed,
+        limit=parsed.limit,
+        ray=parsed.ray,
+        data_dir=parsed.data_dir,
+    )
+    _to_the_end(SearchFolder.create(parsed.run_dir, asked), asked)
+
+
+def tune(
+    data: str = "fashion-mnist",
+    *,
+    budget: float | str = "30m",
+    trials: int | None = None,
+    seed: int = 0,
+    limit: int | None = None,
+    run_dir: str | os.PathLike[str] | None = None,
+    ray: str | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> TuningResult:
+    """Search for settings that train a better classifier, and train the best one in full.
 
     Args:
-        asked: what is asked for.
-        path: a folder for all of it; None for `runs/<date>-<time>-tune`.
+        data: name or path of the data set.
+        budget: time for all training together, in seconds or as "30m".
+        trials: number of trials at most; None for as many as fit.
+        seed: random seed.
+        limit: at most so many images of each split.
+        run_dir: folder of the search; None for `runs/<date>-<time>-tune`.
+        ray: address of a Ray cluster whose nodes train trials; None for this process.
+        data_dir: folder with the data set's files.
 
     Raises:
-        ApparelError: something is wrong with what is asked for, or a step failed.
+        ApparelError: an argument makes no sense, or a step failed.
         ModuleNotFoundError: Optuna is not installed.
         KeyboardInterrupt: Ctrl-C; the search can be resumed.
         Terminated: SIGTERM, likewise.
+
+    Example:
+        >>> apparel.tune(budget="10m").settings
     """
-    _check_packages(asked)
-    _to_the_end(SearchFolder.create(path, asked), asked, asked.source, asked.data_dir)
+    asked = _asked(
+        data, budget=budget, trials=trials, seed=seed, limit=limit, ray=ray, data_dir=data_dir
+    )
+    with redirect_stdout(io.StringIO()):
+        return _to_the_end(SearchFolder.create(Path(run_dir) if run_dir else None, asked), asked)
 
 
 def resume(
@@ -51,16 +93,16 @@ def resume(
     data_dir: Path | None = None,
     address: str | None = None,
 ) -> None:
-    """Go on with a search that was broken off, to its end.
+    """Finish an interrupted search.
 
     Args:
         path: its folder.
         source: where the images are, if not where they were.
-        data_dir: a folder with the data set's files; by default the one that was given.
-        address: of the Ray cluster, if not the one of before.
+        data_dir: folder with the data set's files; by default the one that was given.
+        address: address of the Ray cluster, if not the one of before.
 
     Raises:
-        ModelFileError: it is none, or nothing can go on from what is there.
+        ModelFileError: it is none, or holds nothing to resume from.
         UsageError: it is complete.
         ApparelError: a step failed, or another process is at work on it.
         ModuleNotFoundError: Optuna is not installed.
@@ -69,45 +111,66 @@ def resume(
     """
     folder = SearchFolder.resume(path)
     asked = folder.asked()
-    asked = replace(asked, ray=address or asked.ray)
+    asked = replace(
+        asked,
+        source=source or asked.source,
+        data_dir=str(data_dir) if data_dir else asked.data_dir,
+        ray=address or asked.ray,
+    )
     _check_packages(asked)
-    named = str(data_dir) if data_dir else asked.data_dir
-    _to_the_end(folder, asked, source or asked.source, named)
+    _to_the_end(folder, asked)
+
+
+def _asked(
+    data: str,
+    *,
+    budget: float | str,
+    data_dir: str | os.PathLike[str] | None,
+    **more: Any,
+) -> Asked:
+    """Check what is asked for, and that what searches is installed."""
+    asked = Asked(
+        source=data,
+        data_dir=os.fspath(data_dir) if data_dir else None,
+        budget=parse_time("--budget", budget) if isinstance(budget, str) else budget,
+        **more,
+    )
+    _check_packages(asked)
+    return asked
 
 
 def _check_packages(asked: Asked) -> None:
     """Check that what searches is installed."""
     tuning.load_optuna()
     if asked.ray:
-        from apparel.scale.cluster import load_ray  # noqa: PLC0415  # an extra
-
         load_ray()
 
 
-def _to_the_end(folder: SearchFolder, asked: Asked, source: str, data_dir: str | None) -> None:
+def _to_the_end(folder: SearchFolder, asked: Asked) -> TuningResult:
     """Do what is left of a search, and leave a folder that says how it ended."""
     with folder.lock(), termination_raised():
         try:
             if not folder.record().get("searched"):
-                _search(folder, asked, source, data_dir)
+                _search(folder, asked)
                 folder.note(searched=True)
             trials = _show_trials(folder)
-            _train_in_full(folder, asked, source, data_dir, trials)
+            result = _train_in_full(folder, asked, trials)
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt | Terminated)
             with suppress(OSError):  # a full disk must not hide what went wrong
                 if folder.end("interrupted" if stopped else "failed"):
-                    print(f"Go on with: apparel resume {folder.path}", file=sys.stderr)
+                    print(f"Resume with: apparel resume {folder.path}", file=sys.stderr)
             raise
         folder.end("complete")
     print(f"Search folder: {folder.path}")
     display.wait_for_windows()
+    return result
 
 
-def _search(folder: SearchFolder, asked: Asked, source: str, data_dir: str | None) -> None:
+def _search(folder: SearchFolder, asked: Asked) -> None:
     """Try settings until the time or the number of trials is used up."""
     settings = asked.settings(asked.trial_seconds)
-    images = _images(settings, source, data_dir)
+    images = _images(settings, asked)
     number_format = backend.choose_number_format(settings.dtype)
     clock = tuning.Clock(
         folder.path.resolve(),
@@ -115,15 +178,13 @@ def _search(folder: SearchFolder, asked: Asked, source: str, data_dir: str | Non
         trial=asked.trial_seconds,
         trials=asked.trials,
     )
-    full = images.plan(asked.settings(), number_format) if _is_new(folder) else None
+    is_new = "networks" not in folder.record()
+    full = images.plan(asked.settings(), number_format) if is_new else None
     if asked.ray is None:
         if full:
             folder.note(networks=tuning.networks(images.plan(settings, number_format), full))
         tuning.search(seed=asked.seed, clock=clock, trials=_trials(folder, settings, images))
         return
-    from apparel.scale import tuning as on_ray  # noqa: PLC0415  # an extra
-    from apparel.scale.cluster import connected  # noqa: PLC0415  # as above
-
     with connected(asked.ray) as cluster:
         if full:
             folder.note(networks=tuning.networks(on_ray.plan(cluster, images, settings), full))
@@ -131,28 +192,23 @@ def _search(folder: SearchFolder, asked: Asked, source: str, data_dir: str | Non
         on_ray.search(cluster, seed=asked.seed, clock=clock, trials=trials)
 
 
-def _is_new(folder: SearchFolder) -> bool:
-    """Whether nobody has chosen yet which networks are tried."""
-    return "networks" not in folder.record()
-
-
 def _trials(folder: SearchFolder, settings: Settings, images: TrialImages) -> tuning.Trials:
-    """What all trials of a search share."""
+    """Collect what all trials of a search share."""
     networks: Networks = folder.record()["networks"]
     return tuning.Trials(
         folder=folder.path.resolve(), networks=networks, settings=settings, images=images
     )
 
 
-def _images(settings: Settings, source: str, data_dir: str | None) -> TrialImages:
+def _images(settings: Settings, asked: Asked) -> TrialImages:
     """Load a data set, and leave out what a run leaves out, and the test images."""
-    dataset = loading.load(source, data_dir=data_dir, **settings.of_data)
+    dataset = loading.load(asked.source, data_dir=asked.data_dir, **settings.of_data)
     found = screen(dataset)
     if dataset.files or not found.is_clean:
         print(text.check_summary(found))
     print(text.left_out_line(found), end="")
     dataset = without_leaks(dataset, found)
-    return tuning.trial_images(dataset, settings, source=source, data_dir=data_dir)
+    return tuning.trial_images(dataset, settings, source=asked.source, data_dir=asked.data_dir)
 
 
 def _show_trials(folder: SearchFolder) -> tuple[Trial, ...]:
@@ -168,9 +224,7 @@ def _show_trials(folder: SearchFolder) -> tuple[Trial, ...]:
     return trials
 
 
-def _train_in_full(
-    folder: SearchFolder, asked: Asked, source: str, data_dir: str | None, trials: tuple[Trial, ...]
-) -> None:
+def _train_in_full(folder: SearchFolder, asked: Asked, trials: tuple[Trial, ...]) -> TuningResult:
     """Train the best setting and the default, test both and say which is better.
 
     Raises:
@@ -189,30 +243,38 @@ def _train_in_full(
         train.pop(BEST)
     for name, settings in train.items():
         print(f"\nTraining in full: {name}", flush=True)
-        workflow.complete(
+        run.complete(
             settings,
             folder.path / name,
-            source=source,
-            data_dir=Path(data_dir) if data_dir else None,
+            source=asked.source,
+            data_dir=Path(asked.data_dir) if asked.data_dir else None,
             part_of=folder.path,
         )
     print("\nThe trials, each trained for a short time:")
     print(text.trial_table(trials))
+    compared: list[PairComparison | GroupComparison] = []
     if best.number == 0:
         print("No trial was better than the default setting, which alone was trained in full.")
     else:
         runs = [RunDirectory.open(folder.path / name) for name in (DEFAULT, BEST)]
-        accuracies = [_validation_accuracy(run) for run in runs]
+        accuracies = [_validation_accuracy(each) for each in runs]
         n_images = sum(runs[0].settings()["dataset"]["images_per_class"]["validation"])
+        compared = comparison.compare([each.tested() for each in runs])
         print("\nBoth trained in full, A the default and B the best setting:")
-        print(text.comparison(comparison.compare([run.tested() for run in runs])))
+        print(text.comparison(compared))
         print()
         print(text.validation_verdict(accuracies[1], accuracies[0], n_images))
-    command = run_command(wanted, source=source, data_dir=data_dir)
+    command = run_command(wanted, source=asked.source, data_dir=asked.data_dir)
     print(f"To train with the best setting again:\n  {command}")
+    return TuningResult(
+        folder=folder.path,
+        trials=trials,
+        settings=wanted,
+        comparison=compared[0] if compared else None,
+    )
 
 
-def _validation_accuracy(run: RunDirectory) -> float:
-    """Of a run's model at the end of its training."""
-    history = files.read_history(run.path, run.settings())
+def _validation_accuracy(directory: RunDirectory) -> float:
+    """Give that of a run's model at the end of its training."""
+    history = files.read_history(directory.path, directory.settings())
     return history.history["val_accuracy"][-1]

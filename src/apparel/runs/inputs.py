@@ -1,6 +1,6 @@
 """The images of an earlier run, loaded and split as they were for it."""
 
-from pathlib import Path
+import os
 
 from apparel.core.errors import DataError, DataUnavailableError
 from apparel.core.records import ARRAYS, Dataset, Splits
@@ -11,7 +11,12 @@ from apparel.data.splits import prepare
 from apparel.runs.run_directory import RunDirectory
 
 
-def load_data(directory: RunDirectory, *, source: str | None, data_dir: Path | None) -> Dataset:
+def load_data(
+    directory: RunDirectory,
+    *,
+    source: str | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> Dataset:
     """Load the images that a run was trained and tested on.
 
     Raises:
@@ -27,7 +32,10 @@ def load_data(directory: RunDirectory, *, source: str | None, data_dir: Path | N
 
 
 def load_splits(
-    directory: RunDirectory, *, data_dir: Path | None, source: str | None = None
+    directory: RunDirectory,
+    *,
+    data_dir: str | os.PathLike[str] | None,
+    source: str | None = None,
 ) -> Splits:
     """Load the images of a run, and split them as the run did.
 

@@ -10,6 +10,7 @@ from apparel.core.atomic_files import claim, write_text
 from apparel.core.errors import ApparelError, ModelFileError, UsageError
 from apparel.core.settings import Settings
 from apparel.core.validation import checked_seed, whole_number
+from apparel.runs.folder import new_folder
 
 SEEDS_FILE = "seeds.json"
 
@@ -50,15 +51,22 @@ class SeedRuns:
         ]
 
 
-def claim_folder(folder: Path, runs: SeedRuns) -> None:
+def claim_folder(folder: Path | None, runs: SeedRuns) -> Path:
     """Take a folder that holds nothing, and record what it is for.
+
+    Args:
+        folder: the folder; None for `runs/<date>-<time>-<model>-seeds`.
+        runs: what it is for.
+
+    Returns:
+        The folder.
 
     Raises:
         UsageError: it holds something, or cannot be written.
     """
-    if (folder / SEEDS_FILE).exists():
+    if folder and (folder / SEEDS_FILE).exists():
         raise UsageError(
-            f"{folder} holds runs with several seeds. Go on with them: apparel resume {folder}. Or "
+            f"{folder} holds runs with several seeds. Resume them: apparel resume {folder}. Or "
             "name another folder with --run-dir."
         )
     record = {
@@ -70,14 +78,17 @@ def claim_folder(folder: Path, runs: SeedRuns) -> None:
         "ray": runs.address,
     }
     try:
+        folder = folder or new_folder(f"{runs.settings.model_name}-seeds")
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty. Name another with --run-dir.")
         claim(folder / SEEDS_FILE, json.dumps(record, indent=2) + "\n")
     except OSError as error:
         raise UsageError(
-            f"the folder {folder} cannot be written: {error.strerror}. Name another with --run-dir."
+            f"the folder {folder or 'runs'} cannot be written: {error.strerror}. Name another with "
+            "--run-dir."
         ) from error
+    return folder
 
 
 def read(folder: Path) -> SeedRuns:

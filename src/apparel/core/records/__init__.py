@@ -68,6 +68,7 @@ from apparel.core.records.training import (
     History,
     Trial,
     TrialState,
+    TuningResult,
     best_trial,
 )
 
@@ -119,6 +120,7 @@ __all__ = [
     "Topic",
     "Trial",
     "TrialState",
+    "TuningResult",
     "Unusual",
     "best_trial",
     "source_name",

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+
+    from apparel.core.records.comparison import GroupComparison, PairComparison
+    from apparel.core.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,24 @@ class Trial:
     def accuracy(self) -> float | None:
         """Validation accuracy after the last epoch; None where none was finished."""
         return self.accuracies[-1] if self.accuracies else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningResult:
+    """Outcome of a hyperparameter search.
+
+    Attributes:
+        folder: folder of the search; `best` and `default` in it are run directories.
+        trials: all trials, in their order.
+        settings: the best setting, for a full training.
+        comparison: the best setting compared with the default on the test images, both trained in
+            full; None where no trial was better than the default.
+    """
+
+    folder: Path
+    trials: tuple[Trial, ...]
+    settings: Settings
+    comparison: PairComparison | GroupComparison | None
 
 
 def best_trial(trials: tuple[Trial, ...]) -> Trial | None:

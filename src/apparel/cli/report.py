@@ -1,79 +1,65 @@
-"""A run directory → its model, its images, and everything that a report shows."""
+"""`apparel report`: write report and model card of a run anew."""
 
+import os
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from apparel.cli.loading import load_run
 from apparel.core.errors import ApparelError, ModelFileError
-from apparel.core.records import Dataset, Evaluation, Evidence, Report, source_name
-from apparel.core.settings import Recipe, Settings, run_command
+from apparel.core.records import Evaluation, Evidence, Report, source_name
+from apparel.core.settings import Settings, run_command
 from apparel.data import arrays
 from apparel.evaluation import metrics
 from apparel.explain import findings, saliency
 from apparel.models import architectures, keras_inference
-from apparel.runs import files, inputs
+from apparel.reporting import html
+from apparel.runs import files
 from apparel.runs.run_directory import RunDirectory
 
 N_MISTAKES = 24
 
 
-def load_model(directory: RunDirectory) -> Any:
-    """Build the model of a run again, from its settings and its weights.
+def main(parsed: Namespace) -> None:
+    """Write, and print where."""
+    print(f"Report: {report(parsed.run, data_dir=parsed.data_dir)}")
+
+
+def report(run: str | os.PathLike[str], *, data_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Write `report.html` and the model card, `README.md`, from the records of a run.
+
+    Args:
+        run: the directory of a run that was tested.
+        data_dir: folder with the data set's files.
 
     Returns:
-        The `keras.Model`, uncompiled.
+        The path of the report.
 
     Raises:
-        ModelFileError: a file is missing or broken, or the weights are those of another model.
-    """
-    record, weights = directory.settings(), files.read_weights(directory.path)
-    path = directory.path / files.WEIGHTS_FILE
-    try:
-        recipe = Recipe(**record["recipe"])
-        model = architectures.rebuild(
-            recipe.model_name,
-            n_classes=len(record["class_names"]),
-            img_shape=tuple(record["img_shape"]),
-            width=recipe.width,
-            calibration=directory.calibration(),
-            weights=weights,
-        )
-    except (ApparelError, KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(
-            f"{path} cannot be used: {error}. Restore the run directory, or train again."
-        ) from error
-    if architectures.weights_sha256(model) != record.get("weights_sha256"):
-        raise ModelFileError(
-            f"{path} holds other weights than those that were trained: their SHA-256 is not the "
-            "one that settings.json records. Restore the run directory, or train again."
-        )
-    return model
-
-
-def load_run(
-    directory: RunDirectory, *, source: str | None, data_dir: Path | None
-) -> tuple[Any, Dataset]:
-    """Load the model of a run, and the images that it was trained and tested on.
-
-    Raises:
-        ModelFileError: the model is broken, or the data do not fit it.
+        ModelFileError: the run is not finished, or a file of it is broken.
         DataUnavailableError: the data set cannot be had.
+        OSError: the run directory cannot be written.
+
+    Example:
+        >>> apparel.report("runs/coats")
     """
-    model = load_model(directory)
-    dataset = inputs.load_data(directory, source=source, data_dir=data_dir)
-    keras_inference.check_fits(model, n_classes=dataset.n_classes, img_shape=dataset.img_shape)
-    return model, dataset
+    directory = RunDirectory.open(run)
+    content = load_report(directory, data_dir)
+    directory.write_text("report.html", html.html(content))
+    directory.write_text("README.md", html.model_card(content))
+    return directory.path / "report.html"
 
 
-def load_report(directory: RunDirectory, data_dir: Path | None) -> Report:
-    """Gather everything that is known of a run.
+def load_report(directory: RunDirectory, data_dir: str | os.PathLike[str] | None = None) -> Report:
+    """Collect everything that is known of a run.
 
     Raises:
         ModelFileError: the run is not finished, or a file of it is broken.
         DataUnavailableError: the data set cannot be had.
     """
     record = directory.settings()
-    model, dataset = load_run(directory, source=None, data_dir=data_dir)
+    model, dataset = load_run(directory, data_dir=data_dir)
     evaluation = _evaluation(directory)
     probabilities, labels = evaluation.probabilities, evaluation.true
     history = files.read_history(directory.path, record)
@@ -139,12 +125,12 @@ def _evaluation(directory: RunDirectory) -> Evaluation:
 
 
 def _listed(values: dict[str, Any]) -> str:
-    """Names and values in a line, without those that say nothing."""
+    """List names and values in a line, without those that are None."""
     return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
 
 
 def _facts(settings: dict[str, Any]) -> dict[str, str]:
-    """The lines of a report that say how a run was made."""
+    """Describe how a run was made, a line for each heading."""
     chosen, versions = settings["number_format"], settings["versions"]
     dataset = settings["dataset"]
     return {
