@@ -105,7 +105,6 @@ HEADERS = {
     "structure": header("{'descr': [('a', '|u1')], 'fortran_order': False, 'shape': (1,)}"),
     "signs": header("{'descr': '|u1', 'fortran_order': False, 'shape': (" + "-" * 9000 + "1,)}"),
     "minus": header("{'descr': '|u1', 'fortran_order': False, 'shape': (-12, -5, 4)}") + bytes(240),
-    "true": header("{'descr': '|u1', 'fortran_order': False, 'shape': (True, 5, 4)}") + bytes(20),
     "one number": header("{'descr': '|u1', 'fortran_order': False, 'shape': ()}"),
     "no type": header("{'descr': '|q9', 'fortran_order': False, 'shape': (1,)}"),
     "long": header("{}", size=60_000) + b" " * 60_000,
@@ -126,9 +125,8 @@ def test_an_array_with_an_odd_header_is_refused_in_silence(tmp_path: Path, name:
     assert str(refused.value).isprintable()
     assert "the array x_train" in str(refused.value)
     said = {
-        "long": "a header of 60,000 bytes",
+        "long": "NumPy does not write",
         "minus": "which no images",
-        "true": "which no images",
     }
     assert said.get(name, "") in str(refused.value)
 

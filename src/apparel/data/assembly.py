@@ -1,7 +1,7 @@
 """Labelled images, as a source lists them → a Dataset that does not depend on the order of files.
 
 Images are put in the order of their digests. So the same images give the same Dataset, the same
-splits and the same training whatever they were stored as.
+splits and the same training, however they were stored.
 """
 
 import unicodedata
@@ -21,7 +21,8 @@ from apparel.data.splits import stratified_split
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 
-# As floating-point numbers and with the copies that training makes, ten times as much.
+# Bytes of images that are held in memory: floating-point numbers and the copies that training makes
+# take ten times as much.
 LARGEST_IN_MEMORY = 1 << 28
 FEWEST_CLASSES, MOST_CLASSES = 2, 1000
 # Letters of a class's name, as exported models may have.
@@ -33,15 +34,15 @@ UNSHOWN = {"Cc", "Cs", "Zl", "Zp"}
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LabelledImages:
-    """What a source holds, in its own order.
+    """The content of a source, in its own order.
 
     Attributes:
         images: uint8, shape (n, h, w, c).
-        labels: the class of each image, as text.
-        splits: the split of each image; None for a source that makes no difference.
-        names: what each image is called.
-        unreadable: what could not be read, by name: why.
-        sizes: height and width of the images as they were found: how many.
+        labels: class of each image, as text.
+        splits: split of each image; None for a source without splits.
+        names: of the images.
+        unreadable: files that could not be read, by name: why.
+        sizes: original height and width of images: how many.
     """
 
     images: NDArray[np.uint8]
@@ -58,9 +59,9 @@ def join(
     """Put the splits of a source together.
 
     Args:
-        parts: a split each, or part of one.
-        splits: the split of each.
-        source: its path.
+        parts: splits, or parts of them.
+        splits: split of each part.
+        source: path of the source.
 
     Raises:
         DataError: their images differ in shape.
@@ -113,12 +114,12 @@ def assemble(
     """Number the classes, draw test images where there are none, and put images in order.
 
     Args:
-        found: what the source holds.
+        found: content of the source.
         source: its path.
-        test_split: the share of every class that is drawn for testing where the source has no
+        test_split: share of every class that is drawn for testing where the source has no
             test images, in (0, 1).
-        seed: of the draw.
-        keep_order: of the images, instead of putting them in that of their digests.
+        seed: random seed of the draw.
+        keep_order: keep the images in their order, instead of that of their digests.
 
     Returns:
         Class names in numerical order where all are whole numbers, else in alphabetical order.
@@ -241,7 +242,7 @@ def _check_classes(
     """Check that every split has images of every class.
 
     Raises:
-        DataError: one has not.
+        DataError: a class is missing from a split.
     """
     for split in np.unique(splits):
         missing = np.setdiff1d(np.arange(len(names)), labels[splits == split])
@@ -256,7 +257,7 @@ def _check_classes(
 
 
 def _readable(images: NDArray[np.uint8]) -> ImageArray:
-    """The images, mapped ones in a form that gives memory back where there are many."""
+    """Give the images, large mapped ones in a form that gives memory back."""
     if images.nbytes <= LARGEST_IN_MEMORY:
         return np.asarray(images)
     return StoredImages(images, np.arange(len(images)))

@@ -52,8 +52,8 @@ def read(
     """Read a photo and take it through `like_fashion_mnist`.
 
     Args:
-        source: a path, or what is in the file.
-        name: what messages call it; by default its path.
+        source: a path, or the content of the file.
+        name: of the photo in messages; by default its path.
 
     Returns:
         As `like_fashion_mnist` does.
@@ -135,29 +135,29 @@ def _background(colours: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _terms(height: int, width: int) -> NDArray[np.float64]:
-    """1, x, y, xy, x² and y² of each pixel, x and y from -1 to 1; shape (h, w, 6)."""
+    """Give 1, x, y, xy, x² and y² of each pixel, x and y from -1 to 1; shape (h, w, 6)."""
     x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
     return np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=-1)
 
 
 def _corners(terms: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which pixels show the corners."""
+    """Mark the pixels of the corners."""
     return np.asarray(np.abs(terms[..., 1:3]).min(axis=-1) >= 1 - 2 * CORNER)
 
 
 def _tolerance(far: NDArray[np.float64]) -> float:
-    """How far a pixel may be from a background whose own pixels are so far from it."""
+    """Give the tolerance for a background whose own pixels are so far from it."""
     return float(max(CLOSE, SPREAD * np.quantile(far, 0.9)))
 
 
 def _item(
     colours: NDArray[np.float64], background: NDArray[np.float64]
 ) -> NDArray[np.bool_] | None:
-    """Tell which pixels belong to the item; None where the background does not let us."""
+    """Mark the pixels of the item; None where the background is not plain."""
     far = np.abs(colours - background).max(axis=-1)
     tolerance = _tolerance(far[_corners(_terms(*far.shape))])
     mask = Image.fromarray((far > tolerance).astype(np.uint8))
-    # An opening drops what is less than 3 pixels wide: specks.
+    # A morphological opening drops specks of less than 3 pixels.
     item = np.asarray(mask.filter(ImageFilter.MinFilter(3)).filter(ImageFilter.MaxFilter(3))) > 0
     is_plain = tolerance <= TOO_UNEVEN and SMALLEST_ITEM < item.mean() < LARGEST_ITEM
     return item if is_plain else None
@@ -166,7 +166,7 @@ def _item(
 def _on_black(
     colours: NDArray[np.float64], background: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], list[str]]:
-    """Grey, relative to the background as if that were white or black, and negated if white."""
+    """Make grey relative to the background, as if that were white or black, and negate if white."""
     background = np.clip(background, 1, WHITE - 1)
     if (background @ LUMA).mean() > MIDDLE_GREY:
         return WHITE * (np.clip(1 - colours / background, 0, 1) @ LUMA), ["negated"]
@@ -219,7 +219,7 @@ def _centre(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _is_coloured(image: Image.Image) -> bool:
-    """Whether an image has other colours than greys."""
+    """Tell whether an image has other colours than greys."""
     if image.mode == "L":
         return False
     pixels = np.asarray(image)

@@ -1,8 +1,6 @@
-"""From the name or path of a source to a Dataset."""
+"""The name or path of a source, or arrays → a Dataset."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -45,10 +43,11 @@ def load(
         data_dir: a folder that holds the files of the named source; by default, the environment
             variable `APPAREL_DATA_DIR`.
         limit: at most so many images of each split, stratified; None for all.
-        seed: decides which images `limit` keeps and which are drawn for testing, 0 to 2**32 - 1.
+        seed: random seed of the images that `limit` keeps and of the test images that are drawn,
+            0 to 2**32 - 1.
         test_split: the share of every class that is drawn for testing where the source has no
             test images, in (0, 1).
-        image_size: height and width that images in files are brought to; by default their own
+        image_size: height and width to bring images in files to; by default their own
             where all have the same of at most 64, else a square of the median of their longer
             sides, and at most 64.
         max_bad: the share of the files that may be unreadable, in [0, 1].
@@ -60,7 +59,7 @@ def load(
     Raises:
         UsageError: there is no such source, or `limit` or `seed` is out of range.
         DataError: the source is broken, or is no labelled set of images.
-        DataUnavailableError: no place has the named set.
+        DataUnavailableError: no mirror has the named set.
         ApparelError: the data cannot be stored, for example because the disk is full.
     """
     if not isinstance(source, str | os.PathLike):
@@ -69,15 +68,21 @@ def load(
         dataset = LOADERS[os.fspath(source)](data_dir)
     else:
         path = _existing(source)
-        with _room_for(path):
+        try:
             found = _read(path, image_size=image_size)
             _check_readable(path, found, max_bad)
             dataset = assemble(found, source=os.fspath(path), test_split=test_split, seed=seed)
+        except MemoryError as error:
+            raise DataError(
+                f"{path} does not fit into this machine's memory. Expected was a set that does, or "
+                "a folder of image files, which may be larger. Close other programs, or use fewer "
+                "images."
+            ) from error
     return dataset if limit is None else limit_images(dataset, limit, seed)
 
 
 def cache_folder() -> Path:
-    """Where decoded images are kept: `APPAREL_CACHE`, or `apparel` in the user's cache."""
+    """Give the folder of decoded images: `APPAREL_CACHE`, or `apparel` in the user's cache."""
     named = os.environ.get(CACHE_VARIABLE)
     if named:
         return Path(named).expanduser()
@@ -104,8 +109,8 @@ def _from_pairs(source: tuple[Any, Any], *, test_split: float, seed: int) -> Dat
             "arrays must come as ((x_train, y_train), (x_test, y_test)) or (X, y). Put images and "
             "labels of a split into a tuple."
         )
-    splits: list[Split] = ["train", "test"]
-    del splits[len(pairs) :]
+    names: list[Split] = ["train", "test"]
+    splits = names[: len(pairs)]
     parts = [
         labelled_arrays(np.asarray(images), np.asarray(labels), "", split)
         for split, (images, labels) in zip(splits, pairs, strict=True)
@@ -114,27 +119,11 @@ def _from_pairs(source: tuple[Any, Any], *, test_split: float, seed: int) -> Dat
     return assemble(found, source=ARRAYS, test_split=test_split, seed=seed, keep_order=True)
 
 
-@contextmanager
-def _room_for(path: Path) -> Iterator[None]:
-    """Say what does not fit into memory.
-
-    Raises:
-        DataError: in place of a MemoryError.
-    """
-    try:
-        yield
-    except MemoryError as error:
-        raise DataError(
-            f"{path} does not fit into this machine's memory. Expected was a set that does, or a "
-            "folder of image files, which may be larger. Close other programs, or use fewer images."
-        ) from error
-
-
 def _existing(source: str | os.PathLike[str]) -> Path:
-    """The path that a source names.
+    """Give the path that a source names.
 
     Raises:
-        UsageError: there is nothing.
+        UsageError: it does not exist.
     """
     path = Path(source).expanduser()
     if not path.exists():
@@ -146,7 +135,7 @@ def _existing(source: str | os.PathLike[str]) -> Path:
 
 
 def _read(path: Path, *, image_size: int | None) -> LabelledImages:
-    """Read a folder or file by what it is.
+    """Read a folder or file by its kind.
 
     Raises:
         DataError: it is no labelled set of images.
@@ -158,7 +147,7 @@ def _read(path: Path, *, image_size: int | None) -> LabelledImages:
         if tables := find_tables(path):
             return read_tables(path, tables, image_size=image_size, cache=cache)
         return read_folder(path, image_size=image_size, cache=cache)
-    if not path.is_file():  # opening a pipe would wait for somebody to write
+    if not path.is_file():  # opening a pipe would wait for a writer
         raise DataError(
             f"{path} is a pipe, a device or a socket, but expected was a folder or a file. Give "
             "the path of one."
@@ -174,10 +163,10 @@ def _read(path: Path, *, image_size: int | None) -> LabelledImages:
 
 
 def _check_readable(path: Path, found: LabelledImages, max_bad: float) -> None:
-    """Check that not too much is unreadable.
+    """Check the share of files that cannot be read.
 
     Raises:
-        DataError: it is.
+        DataError: it is above `max_bad`.
     """
     n_bad = len(found.unreadable)
     share = n_bad / (n_bad + len(found.labels))

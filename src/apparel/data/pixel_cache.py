@@ -45,7 +45,7 @@ Shape: TypeAlias = tuple[int, int, int, int]
 
 
 class DamagedFileError(Exception):
-    """A file does not hold what it should; the message goes on after its name."""
+    """A file has the wrong content; the message goes on after its name."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,8 @@ def prepare(dataset: Dataset, settings: Settings) -> Splits:
         settings: gives `seed` and `validation_split`.
 
     Returns:
-        Float32 images in [0, 1], one-hot labels, and who is trained on and who held out.
+        Float32 images in [0, 1], one-hot labels, and the positions of the training and the
+        validation images.
     """
     return split(
         scale_pixels(dataset.train_images),
@@ -51,12 +52,12 @@ def split(
         test_images: shape (m, h, w, c), in [0, 1]; m may be 0.
         test_labels: shape (m, k), one-hot.
         settings: gives `seed` and `validation_split`.
-        manifest: where the images came from.
+        manifest: origin of the images.
         validation: positions of the validation images; None to draw them.
 
     Returns:
         The same arrays, the choice, and class weights where classes differ much in size. The
-        manifest tells also the images a class and the weights.
+        manifest also has the images a class and the weights.
     """
     if validation is None:
         training, validation = stratified_split(
@@ -108,7 +109,7 @@ def balancing_weights(counts: NDArray[Any]) -> NDArray[np.float32] | None:
 
 
 def is_imbalanced(counts: NDArray[Any]) -> bool:
-    """Whether a class has more than `IMBALANCE` times the images of another.
+    """Tell whether a class has more than `IMBALANCE` times the images of another.
 
     Args:
         counts: shape (k,), images of each class; classes without images do not count.
@@ -132,9 +133,9 @@ def stratified_split(
     Args:
         labels: shape (n,), the class of each image.
         share: in (0, 1).
-        seed: of the choice.
+        seed: random seed of the choice.
         groups: shape (n,), a number for each image; images of a class with the same number stay
-            together. Then a class may give more than its share.
+            together, so that a class may give more than its share.
 
     Returns:
         The sorted indices that stay and the sorted indices that are held out.
@@ -153,7 +154,7 @@ def stratified_split(
 def _whole(drawn: NDArray[np.int64], groups: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Choose whole groups, as they were drawn, of at least `count` members; the last one stays.
 
-    Where there is but one, it is divided.
+    A single group is divided.
     """
     _, first, group, size = np.unique(
         groups, return_index=True, return_inverse=True, return_counts=True

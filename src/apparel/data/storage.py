@@ -1,4 +1,4 @@
-"""Files on this machine and, by URL, in object storage or wherever else fsspec reaches."""
+"""Files on this machine and, by URL, in object storage or elsewhere fsspec reaches."""
 
 import csv
 import io

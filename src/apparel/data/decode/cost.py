@@ -101,21 +101,21 @@ def strip_rows(image: Image) -> int:
 
 
 def _extra_bytes(image: ImageFile, flat_mode: str, *, turned: bool) -> int:
-    """Bytes of a pixel beside those of the image itself."""
+    """Count the bytes of a pixel beside those of the image itself."""
     flat = _bytes_of(flat_mode)
     copies = (image.mode != flat_mode or image.has_transparency_data) + turned
     return copies * flat + (_WEBP_BYTES if image.format == "WEBP" else 0)
 
 
 def _bytes_of(mode: str) -> int:
-    """Bytes of a pixel in memory."""
+    """Count the bytes of a pixel in memory."""
     if mode.startswith(_SIXTEEN_BITS):
         return 2
     return _PIXEL_BYTES.get(mode, _MOST_PIXEL_BYTES)
 
 
 def _tile_bytes(image: TiffImageFile) -> int:
-    """Bytes of a tile of a TIFF file, which may be far larger than the image."""
+    """Count the bytes of a tile of a TIFF file, which may be far larger than the image."""
     width, height = (_whole(image.tag_v2.get(tag)) for tag in (TILEWIDTH, TILELENGTH))
     bits: object = image.tag_v2.get(BITSPERSAMPLE, 8)
     each = sum(map(_whole, bits)) if isinstance(bits, tuple) else _whole(bits)
@@ -124,7 +124,7 @@ def _tile_bytes(image: TiffImageFile) -> int:
 
 
 def _whole(value: object) -> int:
-    """A tag's value, where it is a whole number."""
+    """Give a tag's value, or 0 where it is no whole number."""
     return value if isinstance(value, int) else 0
 
 

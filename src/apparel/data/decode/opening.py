@@ -38,7 +38,7 @@ FORMATS = tuple(
         TiffImagePlugin.TiffImageFile,
     )
 )
-# What as many pixels as Pillow's limit take with 8 bytes each, and some more.
+# As many pixels as Pillow's limit, with 8 bytes each, and some more.
 MAX_FILE_BYTES = 1 << 30
 
 # A header of thousands of tiny parts takes Pillow longer than a large image. Of BMP, which has no
@@ -59,7 +59,7 @@ class BadImageError(DataError):
 
 @contextmanager
 def opened(source: Source, name: str | None) -> Iterator[ImageFile]:
-    """Open an image whose pixels are safe to decode; what goes wrong inside is a BadImageError."""
+    """Open an image whose pixels are safe to decode; errors inside become a BadImageError."""
     shown = printable(name or ("the image" if isinstance(source, bytes) else os.fsdecode(source)))
     begin = b""
     try:
@@ -108,7 +108,7 @@ _read = io.BufferedReader.read
 
 
 def _message(error: Exception, shown: str, begin: bytes) -> str:
-    """Say why a file cannot be used, and what to do."""
+    """Explain why a file cannot be used, and what to do."""
     if isinstance(error, FileNotFoundError):
         return f"there is no file {shown}. Check its path."
     if isinstance(error, UnidentifiedImageError):
@@ -161,14 +161,14 @@ def _stream(source: Source, shown: str) -> _CountedFile:
 
 
 def _kind(mode: int) -> str:
-    """What something that is no regular file is called."""
+    """Name the kind of something that is no regular file."""
     if stat.S_ISDIR(mode):
         return "a folder"
     return "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
 
 
 def _check(image: ImageFile, shown: str) -> None:
-    """Refuse what the header shows to be no use.
+    """Refuse an image by its header.
 
     Raises:
         BadImageError: there are more pixels than Pillow's limit, or they have no known range.
@@ -184,7 +184,7 @@ def _check(image: ImageFile, shown: str) -> None:
 
 
 def _too_large(shown: str) -> str:
-    """Say that an image has too many pixels."""
+    """Explain that an image has too many pixels."""
     return (
         f"{shown} is too large to open safely: it has more than the {Image.MAX_IMAGE_PIXELS:,} "
         "pixels that are read at most. Save it smaller, or leave it out."

@@ -1,1 +1,1 @@
-"""Images to predict: `finding` lists them, `shards` divides them, `storage` reaches URLs."""
+"""Images to predict: `finding` lists them, and `shards` divides them."""

@@ -58,7 +58,7 @@ def find_unusual(images: ImageArray) -> Unusual:
 
 
 def _vectors(images: ImageArray) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Shrunk images as vectors, shape (n, d), in [0, 1]; and which images are blank, shape (n,)."""
+    """Shrink images to vectors in [0, 1], shape (n, d); with a mask of blank images, shape (n,)."""
     parts, blank = [], []
     down, across = (max(side // SIDE, 1) for side in images.shape[1:3])
     for _, some in chunks(images):
@@ -72,7 +72,7 @@ def _vectors(images: ImageArray) -> tuple[NDArray[np.float32], NDArray[np.bool_]
 def _beyond_the_fence(
     vectors: NDArray[np.float32], others: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """How far each vector lies beyond the fence, in quartile ranges; shape (n,)."""
+    """Measure the distance of vectors beyond the fence, in quartile ranges; shape (n,)."""
     distance = _distance_to_neighbours(vectors, others)
     brightness = np.sqrt(np.square(vectors).mean(axis=1)) + LEAST_BRIGHTNESS
     contrast = vectors.std(axis=1) + LEAST_CONTRAST
@@ -85,7 +85,7 @@ def _beyond_the_fence(
 def _distance_to_neighbours(
     vectors: NDArray[np.float32], others: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """The root mean square difference from the k-th nearest of other vectors, above 0; (n,).
+    """Give the root mean square difference from the k-th nearest other vector, above 0; (n,).
 
     The others are of the same images, so the nearest may be the vector itself.
     """

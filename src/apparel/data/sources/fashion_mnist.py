@@ -209,7 +209,7 @@ def _by_keras(keras: Any) -> Arrays:
     """Read the cache by Keras, in the order of `FILES`.
 
     Raises:
-        OSError: a file is gone, and Keras cannot download it.
+        OSError: a file is missing, and Keras cannot download it.
     """
     try:
         (train_images, train_labels), (test_images, test_labels) = (

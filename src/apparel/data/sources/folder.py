@@ -16,14 +16,14 @@ SPLITS: dict[str, Split] = {
     "validation": "validation",
     "test": "test",
 }
-# What file managers leave behind.
+# Files that file managers leave behind.
 LITTER = {"thumbs.db", "desktop.ini"}
 LINKED_FOLDER = "links to folders are not followed"
 
 
 @dataclass(kw_only=True)
 class _Listing:
-    """Files by class, and what was left out."""
+    """Files by class, and those that were left out, with the reason."""
 
     names: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
@@ -34,8 +34,8 @@ class _Listing:
 def read_folder(folder: Path, *, image_size: int | None, cache: Path) -> LabelledImages:
     """Read a folder of class folders.
 
-    A class folder's own folders belong to the class. Hidden files are passed over. Links that
-    lead out of the folder are not followed, but named.
+    A class folder's own folders belong to the class. Hidden files are skipped. Links that lead out
+    of the folder are not followed, but named.
 
     Args:
         folder: with a folder for each class, or with `train`, `test` and, if there are any,
@@ -46,40 +46,38 @@ def read_folder(folder: Path, *, image_size: int | None, cache: Path) -> Labelle
     Raises:
         DataError: there is no image, or the folders are not of that kind.
     """
-    found = _list_folder(folder)
+    found = _Listing()
+    split_folders = _split_folders(folder)
+    for name, split in (split_folders or {"": "train"}).items():
+        _list_classes(folder, folder / name, split, found)
     if not found.names:
+        first = [f" Left out: {name}: {why}" for name, why in found.left_out.items()][:1]
         raise DataError(
             f"{folder} has no folder with images in it. Expected was a folder for each class, with "
-            f"the images of the class inside, or train and test folders of them."
-            f"{_first(found.left_out)}"
+            f"the images of the class inside, or train and test folders of them.{''.join(first)}"
         )
     return read_files(
         folder,
         found.names,
         labels=found.labels,
-        splits=found.splits if _is_split(folder) else None,
+        splits=found.splits if split_folders else None,
         left_out=found.left_out,
         image_size=image_size,
         cache=cache,
     )
 
 
-def _first(left_out: dict[str, str]) -> str:
-    """What was left out, if anything was."""
-    return "".join(f" Left out: {name}: {why}" for name, why in list(left_out.items())[:1])
-
-
-def _is_split(folder: Path) -> bool:
-    """Whether the folders are those of splits.
+def _split_folders(folder: Path) -> dict[str, Split]:
+    """Find the folders of splits; empty where the folders are those of classes.
 
     Raises:
         DataError: they are a mixture.
     """
-    inside = _visible_folders(folder)
-    splits = [name for name in inside if name.lower() in SPLITS]
-    parts = {SPLITS[name.lower()] for name in splits}
-    if "train" not in parts or (len(parts) == 1 and len(inside) > 1):
-        return False
+    inside = [entry.name for entry in _folders(folder) if not entry.is_symlink()]
+    splits = {name: SPLITS[name.lower()] for name in inside if name.lower() in SPLITS}
+    distinct = set(splits.values())
+    if "train" not in distinct or (len(distinct) == 1 and len(inside) > 1):
+        return {}
     if len(splits) < len(inside):
         others = ", ".join(sorted(set(inside) - set(splits)))
         raise DataError(
@@ -87,38 +85,28 @@ def _is_split(folder: Path) -> bool:
             "Expected were train and test with the class folders inside, or class folders alone. "
             "Move the others elsewhere."
         )
-    if len(parts) < len(splits):
+    if len(distinct) < len(splits):
         raise DataError(
             f"{folder} has two folders for one split: {', '.join(splits)}. Keep one of val, valid "
             "and validation."
         )
-    return True
-
-
-def _list_folder(folder: Path) -> _Listing:
-    """List the images of every class, in the order of their names."""
-    found = _Listing()
-    if not _is_split(folder):
-        _list_classes(folder, folder, "train", found)
-        return found
-    for name in _visible_folders(folder):
-        _list_classes(folder, folder / name, SPLITS[name.lower()], found)
-    return found
+    return splits
 
 
 def _list_classes(root: Path, folder: Path, split: Split, found: _Listing) -> None:
     """List the images below each class folder."""
-    for label in _visible_folders(folder, root=root, found=found):
-        for name in _files_below(root, folder / label, found):
+    for entry in _folders(folder):
+        if entry.is_symlink():
+            found.left_out[os.path.relpath(entry.path, root)] = LINKED_FOLDER
+            continue
+        for name in _files_below(root, entry.path, found):
             found.names.append(name)
-            found.labels.append(label)
+            found.labels.append(entry.name)
             found.splits.append(split)
 
 
-def _visible_folders(
-    folder: Path, *, root: Path | None = None, found: _Listing | None = None
-) -> list[str]:
-    """The names of the folders in a folder, but not of links to folders, which are noted.
+def _folders(folder: Path) -> list["os.DirEntry[str]"]:
+    """List the folders in a folder, and links to folders, but not hidden ones.
 
     Raises:
         DataError: it cannot be read.
@@ -129,15 +117,15 @@ def _visible_folders(
         raise DataError(
             f"{folder} cannot be read ({error.strerror}). Give a folder that you may read."
         ) from error
-    if root is not None and found is not None:
-        for entry in entries:
-            if entry.is_symlink() and entry.is_dir():
-                found.left_out[os.path.relpath(entry.path, root)] = LINKED_FOLDER
-    return [e.name for e in entries if e.is_dir(follow_symlinks=False) and e.name[0] != "."]
+    return [
+        entry
+        for entry in entries
+        if entry.is_dir() and (entry.is_symlink() or not entry.name.startswith("."))
+    ]
 
 
-def _files_below(root: Path, folder: Path, found: _Listing) -> Iterator[str]:
-    """The paths of files below a folder, relative to the root, in the order of their names."""
+def _files_below(root: Path, folder: str, found: _Listing) -> Iterator[str]:
+    """Give the paths of files below a folder, relative to the root, in the order of their names."""
     inside = os.path.realpath(root) + os.sep
 
     def note(error: OSError) -> None:

@@ -111,7 +111,7 @@ def ensure_cached(
 
     Args:
         cache: the folder to fill.
-        files: what it has to hold.
+        files: required content.
         mirrors: of the missing files, in the order to try them.
         title: the name of the data set, for people.
         remedy: what the user can do if no mirror has the files, one action a line.

@@ -114,7 +114,7 @@ def apt_mirror(package: str, folder: str) -> Mirror:
 
 @contextmanager
 def _scratch_folder() -> Iterator[Path]:
-    """Give an empty folder that is gone after the block.
+    """Give an empty folder that is deleted after the block.
 
     Yields:
         The folder.

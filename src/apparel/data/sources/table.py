@@ -81,7 +81,7 @@ def _read_paths(path: Path, *, image_size: int | None, cache: Path) -> LabelledI
 
 
 def _checked_splits(path: Path, splits: Sequence[str]) -> list[Split] | None:
-    """The split of each row, or None where no row has one.
+    """Give the split of each row; None where no row has one.
 
     Raises:
         DataError: some rows have one and others not, or it has an unknown name.

@@ -90,7 +90,7 @@ def _all_near(descriptors: Pixels, radius: float) -> Iterator[Found]:
 
 
 def _gaps(low: Pixels, high: Pixels, lowest: Pixels, highest: Pixels) -> Pixels:
-    """How far boxes, from `low` to `high`, each (n, d), are from one from `lowest` to `highest`."""
+    """Measure the gaps from boxes `low` to `high`, each (n, d), to one `lowest` to `highest`."""
     gaps = np.maximum(np.maximum(low - highest, lowest - high), 0)
     return np.asarray(np.sqrt(np.einsum("ij,ij->i", gaps, gaps)))
 

@@ -53,12 +53,12 @@ ALIGNMENTS = [(mirrored, *shift) for mirrored in (False, True) for shift in SHIF
 
 
 def limit(side: int) -> float:
-    """The greatest distance of two copies whose shorter side has so many pixels."""
+    """Give the greatest distance of two copies whose shorter side has so many pixels."""
     return LIMIT * min(side, GREATEST_SIDE) / SIDE
 
 
 def brightness(images: NDArray[T]) -> Pixels:
-    """The brightness of images (n, h, w, c) in grey levels, shape (n, h, w)."""
+    """Give the brightness of images (n, h, w, c) in grey levels, shape (n, h, w)."""
     if images.shape[-1] == 1:
         return images[..., 0].astype(np.float32)
     return np.asarray(images @ BRIGHTNESS)
@@ -67,7 +67,7 @@ def brightness(images: NDArray[T]) -> Pixels:
 def compare(
     first: NDArray[np.uint8], second: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Measure how far images differ.
+    """Measure the difference of images.
 
     Args:
         first: shape (n, h, w, c), sides of at least 3.
@@ -92,7 +92,7 @@ def compare(
 def _overlap(
     first: NDArray[T], second: NDArray[T], alignment: Alignment
 ) -> tuple[NDArray[T], NDArray[T]]:
-    """What both show once the first is mirrored and then shifted."""
+    """Cut out the common part once the first is mirrored and then shifted."""
     mirrored, down, across = alignment
     height, width = first.shape[1:3]
     first = first[:, :, ::-1] if mirrored else first
@@ -104,12 +104,12 @@ def _overlap(
 
 
 def _distance(x: Pixels, y: Pixels, rough: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The distance of images (n, h, w, c) that lie on top of each other.
+    """Measure the distance of images (n, h, w, c) that lie on top of each other.
 
     Args:
-        x: the pixels of the ones.
-        y: those of the others.
-        rough: shape (n,), how far they differ before they are smoothed.
+        x: the first images.
+        y: the second images.
+        rough: shape (n,), their difference before they are smoothed.
     """
     smooth = _smooth(x), _smooth(y)
     contrast = [_rms(pixels - pixels.mean(axis=(1, 2), keepdims=True)) for pixels in (x, y)]
@@ -131,6 +131,6 @@ def _smooth(images: Pixels) -> Pixels:
 
 
 def _rms(images: Pixels) -> NDArray[np.float32]:
-    """The root of the mean square of each image."""
+    """Give the root mean square of each image."""
     flat = images.reshape(len(images), -1)
     return np.asarray(np.sqrt(np.einsum("ij,ij->i", flat, flat) / np.float32(flat.shape[1])))

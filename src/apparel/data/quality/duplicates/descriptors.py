@@ -1,9 +1,8 @@
 """Images → a few numbers each, which are nearly the same for copies.
 
 An image is described as it appears in nine windows, each a pixel smaller on all sides and shifted
-by up to a pixel. Of two images that are shifted against each other, one shows in some window what
-the other shows in the middle one, so that one of its descriptors is the other's, whatever came in
-at the edges.
+by up to a pixel. Of two images that are shifted against each other, one shows in some window the
+content of the other's middle window, so that they share a descriptor.
 
 A window's brightness is smoothed, sampled on a grid, put in relation to its contrast and projected
 onto principal components: of the part that is the same once mirrored, and of the part that changes
@@ -28,7 +27,7 @@ N_SAME, N_CHANGING = 24, 10
 
 @dataclass(frozen=True, eq=False)
 class Descriptors:
-    """How images of one size are described.
+    """The description of images of one size.
 
     Attributes:
         mean: float32, shape (g,), of the part that is the same once mirrored.
@@ -49,7 +48,7 @@ class Descriptors:
 
     @property
     def n_numbers(self) -> int:
-        """Of a descriptor: components, contrast, and what components leave of either part."""
+        """Length of a descriptor: components, contrast, and the residual of either part."""
         return int(self.same.shape[1] + self.changing.shape[1] + 3)
 
     def describe(self, images: Pixels) -> Pixels:
@@ -122,7 +121,7 @@ def _samples(side: int) -> tuple[Pixels, Pixels]:
 
 
 def _parts(grids: Pixels) -> tuple[Pixels, Pixels]:
-    """Split grids (n, g, g) into what mirroring keeps and what it turns over, each (n, g * g)."""
+    """Split grids (n, g, g) into what mirroring keeps and what it negates, each (n, g * g)."""
     mirrored = grids[:, :, ::-1]
     half = np.float32(0.5)
     same, changing = (grids + mirrored) * half, (grids - mirrored) * half
@@ -130,12 +129,12 @@ def _parts(grids: Pixels) -> tuple[Pixels, Pixels]:
 
 
 def _components(values: Pixels, count: int) -> Pixels:
-    """The principal components of values that are centred, greatest variance first."""
+    """Find the principal components of centred values, greatest variance first."""
     _, vectors = np.linalg.eigh(values.T @ values)
     return np.ascontiguousarray(vectors[:, ::-1][:, :count])
 
 
 def _left_over(values: Pixels, components: Pixels) -> Pixels:
-    """How much of values their components leave, shape (n, 1)."""
+    """Measure the residual of values after their components, shape (n, 1)."""
     squares = np.einsum("ij,ij->i", values, values) - np.einsum("ij,ij->i", components, components)
     return np.asarray(np.sqrt(np.maximum(squares, 0))[:, np.newaxis])

@@ -1,4 +1,4 @@
-"""Images → every copy of an earlier one, with that."""
+"""Images → every copy of an earlier image, with that image."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +86,7 @@ def _alike(
     """Choose the pairs that are copies.
 
     Returns:
-        Those of `pairs`, the distance of each, and whether it is mirrored.
+        The copies among `pairs`, the distance of each, and whether it is mirrored.
     """
     distance, mirrored = np.empty(len(pairs), np.float32), np.empty(len(pairs), np.bool_)
     for part in _parts(images, len(pairs)):
