@@ -1,4 +1,4 @@
-"""Clusters for tests: one that is made up, and a real one of two nodes for all tests of Ray."""
+"""What tests of clusters share."""
 
 import pytest
 
@@ -6,28 +6,12 @@ from apparel.data.inputs import shards
 from tests.scale.fake_ray import FakeRay
 from tests.scale.images import encoded, made_model, write_table
 
-N_IMAGES = 60
-
 
 @pytest.fixture
 def fake_ray(monkeypatch):
     """What the program imports as Ray."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     return FakeRay().install(monkeypatch)
-
-
-@pytest.fixture(scope="session")
-def two_nodes():
-    """A real cluster, started once."""
-    from apparel.scale.cluster import load_ray  # noqa: PLC0415  # an extra
-
-    ray = load_ray()
-    from tests.scale.two_nodes import TwoNodes  # noqa: PLC0415  # as above
-
-    nodes = TwoNodes()
-    yield nodes
-    ray.shutdown()
-    nodes.close()
 
 
 @pytest.fixture(scope="session")
@@ -40,4 +24,4 @@ def model(tmp_path_factory):
 def table(tmp_path, monkeypatch):
     """The path of a table of 60 images, which make five shards."""
     monkeypatch.setattr(shards, "FILES", 12)
-    return write_table(tmp_path / "t.parquet", encoded(N_IMAGES), group_rows=4)
+    return write_table(tmp_path / "t.parquet", encoded(60), group_rows=4)

@@ -11,7 +11,7 @@ from apparel.cli import main
 from apparel.core.errors import ApparelError, DataError, ModelFileError, UsageError
 from apparel.scale import cluster
 from apparel.scale.cluster import Cluster, Task, connected
-from tests.scale.fake_ray import GetTimeoutError, RayError
+from tests.scale.fake_ray import RayError
 
 SEEDS = ["run", "--limit", "20", "--epochs", "1", "--seeds", "2"]
 
@@ -78,13 +78,13 @@ def test_a_node_without_this_apparel_is_named(fake_ray, monkeypatch, installed, 
         return installed
 
     monkeypatch.setattr(cluster, "version", version)
-    with pytest.raises(ApparelError, match=rf"the node 10\.0\.0\.0 .* has {said}, and this"):
+    with pytest.raises(ApparelError, match=rf"the node 10\.0\.0\.7 .* has {said}, and this"):
         connected(cluster.HERE).__enter__()
     assert fake_ray.calls[-1] == ("shutdown",)
 
 
 def test_a_node_that_does_not_answer_is_said(fake_ray):
-    fake_ray.fails["installed"] = GetTimeoutError("120 s")
+    fake_ray.fails["installed"] = RayError("120 s")
     with pytest.raises(ApparelError, match=r"a node .* does not answer"):
         connected(cluster.HERE).__enter__()
 

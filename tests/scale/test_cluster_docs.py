@@ -20,11 +20,6 @@ def commands():
     return [line.strip() for line in text.splitlines() if line.strip().startswith("apparel ")]
 
 
-def test_there_are_examples():
-    assert len(commands()) >= 8
-    assert len(FILES) == 2
-
-
 @pytest.mark.parametrize("command", commands())
 def test_commands_are_ones_that_the_program_takes(command):
     words = shlex.split(command, comments=True)[1:]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from apparel.data import loading
 from apparel.data.inputs import shards
 from apparel.scale import predict, training
 from apparel.scale import tuning as on_ray
-from apparel.scale.cluster import connected
+from apparel.scale.cluster import connected, load_ray
 from apparel.training import tuning
 from tests.scale import trials
 from tests.scale.images import encoded, plain_rows, rows_of, write_table
@@ -37,6 +38,53 @@ pytestmark = [
 
 # float32, as which format is faster is measured.
 SMALL = ["--limit", "600", "--dtype", "float32", "--model", "fast"]
+
+
+class TwoNodes:
+    """A real cluster on this machine, of two nodes with one core each.
+
+    Attributes:
+        address: of the head, as `--ray` takes it.
+    """
+
+    def __init__(self):
+        from ray.cluster_utils import Cluster  # noqa: PLC0415  # an extra
+
+        self._node = {"num_cpus": 1, "object_store_memory": 150 << 20, "include_dashboard": False}
+        self._cluster = Cluster(initialize_head=True, head_node_args=self._node)
+        self._other = self._cluster.add_node(**self._node)
+        self._cluster.wait_for_nodes()
+        self.address = self._cluster.address
+
+    def replace_node(self):
+        """End the node that is not the head, at once, with all that runs there; bring another."""
+        self._cluster.remove_node(self._other, allow_graceful=False)
+        self._other = self._cluster.add_node(**self._node)
+
+    def close(self):
+        """End all nodes."""
+        self._cluster.shutdown()
+
+
+@pytest.fixture(scope="session")
+def two_nodes():
+    """The cluster, started once."""
+    load_ray()
+    nodes = TwoNodes()
+    yield nodes
+    nodes.close()
+
+
+def processes_named(start):
+    """The ids of the cluster's processes whose command begins like this, oldest first."""
+    import psutil  # noqa: PLC0415  # comes with an extra
+
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if (process.cmdline() or [""])[0].startswith(start):
+                found.append((process.create_time(), process.pid))
+    return [pid for _, pid in sorted(found)]
 
 
 def until(condition, seconds=300.0):
@@ -68,8 +116,6 @@ def beside(*arguments):
 
 
 def test_predicting_loses_nothing(two_nodes, model, tmp_path, monkeypatch, capsys):
-    from tests.scale.two_nodes import processes_named  # noqa: PLC0415  # an extra
-
     monkeypatch.setattr(shards, "FILES", 300)
     source = write_table(tmp_path / "t.parquet", encoded(600) * 20, group_rows=300)
     output = tmp_path / "o.parquet"
@@ -157,8 +203,6 @@ def test_one_worker_gives_what_the_plain_run_gives(two_nodes, plain, tmp_path, c
 
 
 def test_a_lost_worker_and_a_lost_node_change_nothing_in_training(two_nodes, tmp_path):
-    from tests.scale.two_nodes import processes_named  # noqa: PLC0415  # an extra
-
     arguments = ["run", *SMALL, "--epochs", "16", "--batch-size", "128",
                  "--workers", "2", "--ray", two_nodes.address, "--run-dir"]  # fmt: skip
     calm, troubled = tmp_path / "calm", tmp_path / "troubled"
@@ -177,8 +221,6 @@ def test_a_lost_worker_and_a_lost_node_change_nothing_in_training(two_nodes, tmp
 def test_seeds_are_the_plain_runs_although_workers_and_a_node_are_lost(
     two_nodes, plain, tmp_path, capsys
 ):
-    from tests.scale.two_nodes import processes_named  # noqa: PLC0415  # an extra
-
     runs = tmp_path / "seeds"
     arguments = [*SMALL, "--epochs", "2", "--seeds", "2", "--seed", "3"]
     code = beside("run", *arguments, "--ray", two_nodes.address, "--run-dir", runs)
@@ -208,18 +250,11 @@ def log(folder, what):
     return [entry for entry in map(json.loads, lines) if entry[0] == what]
 
 
-@pytest.fixture
-def _trials_travel():
-    """Workers need not find the file of the trials."""
+def test_a_search_loses_nothing(two_nodes, tmp_path, capsys):
     from ray import cloudpickle  # noqa: PLC0415  # an extra
 
-    cloudpickle.register_pickle_by_value(trials)
-    yield
-    cloudpickle.unregister_pickle_by_value(trials)
+    cloudpickle.register_pickle_by_value(trials)  # workers need not find that file
 
-
-@pytest.mark.usefixtures("_trials_travel")
-def test_a_search_loses_nothing(two_nodes, tmp_path, capsys):
     def search():
         with connected(two_nodes.address) as cluster:
             clock = Counting(tmp_path, 7)

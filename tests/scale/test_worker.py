@@ -16,7 +16,7 @@ from apparel.predict.predictor import Predictor
 from apparel.scale import worker
 from apparel.scale.job import JOB, JobFolder, record_name, shard_name
 from apparel.scale.worker import Work, answer_shard, open_predictor
-from tests.scale.images import BROKEN, plain_rows, rows_of
+from tests.scale.images import plain_rows, rows_of
 
 
 @pytest.fixture(scope="module")
@@ -48,22 +48,6 @@ def work(model_file, folder):
 @pytest.fixture
 def shards(table):
     return find_shards([str(table)], ParquetReader())
-
-
-@pytest.mark.parametrize("scheme", ["", "file://"])
-def test_shards_are_answered_as_by_the_plain_command(work, folder, table, shards, tmp_path, scheme):
-    work = replace(work, output=f"{scheme}{work.output}")
-    counts = [answer_shard(work, k, shard) for k, shard in enumerate(shards)]
-    found = [
-        row
-        for k in range(len(shards))
-        for row in rows_of(tmp_path / "job.parquet" / shard_name(k, ".parquet"))
-    ]
-    assert found == plain_rows(work.model.path, [table], tmp_path)
-    assert [k for k, row in enumerate(found) if row["error"]] == sorted(BROKEN)
-    assert [count["failed"] for count in counts] == [1, 0, 0, 1, 0]
-    assert [count["images"] for count in counts] == [12] * 5
-    assert json.loads(folder.read(record_name(3))) == counts[3]
 
 
 def test_a_shard_is_done_again_only_if_its_record_or_file_is_missing(work, folder, shards):

@@ -293,10 +293,9 @@ def _check_nodes(ray: Any) -> None:
         ask.options(scheduling_strategy=on_node(node["NodeID"], soft=True)).remote()
         for node in nodes
     ]
-    errors = ray.exceptions
     try:
         found = ray.get(asked, timeout=ANSWER_SECONDS)
-    except (errors.GetTimeoutError, errors.RayError) as error:
+    except ray.exceptions.RayError as error:
         raise ApparelError(
             f"a node of the Ray cluster does not answer ({type(error).__name__}). See: ray status."
         ) from error
