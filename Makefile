@@ -53,7 +53,7 @@ stress: $(CHECK_SETUP)
 # Kill runs and resume them, damage checkpoints, open hostile and mutated files.
 torture: $(CHECK_SETUP)
 	$(BIN)/python -m benchmarks.torture $(PARTS)
-	[ -n "$(PARTS)" ] || $(BIN)/python -m benchmarks.torture.fuzz --mutants 100000
+	[ -n "$(PARTS)" ] || $(BIN)/python -m benchmarks.torture.fuzz
 
 clean:
 	rm -rf .venv .stress .mypy_cache .import_linter_cache .pytest_cache .ruff_cache .coverage

@@ -111,3 +111,67 @@ class MadeModel:
 def node(kind: str, *inputs: str, output: str = "y", **attributes: Any) -> onnx.NodeProto:
     """A node."""
     return helper.make_node(kind, inputs, [output], **attributes)
+
+
+# -- operators ---------------------------------------------------------------------------
+
+F32 = np.float32
+ROW = np.arange(1, 10, dtype=F32).reshape(1, 9, 1)
+# Each operator at least once, on `x`, float32 (n, 8, 9, 1), `flattened`, or `s`, the sizes of `x`.
+EVERY_OPERATOR: list[tuple[onnx.NodeProto, dict[str, object], int]] = [
+    (node("Add", "x", "a"), {"a": ROW}, 15),
+    (node("Sub", "a", "x"), {"a": ROW}, 15),
+    (node("Mul", "x", "a"), {"a": np.ones((1, 1, 9, 5), F32)}, 15),
+    *[(node(kind, "x"), {}, 15) for kind in ("Abs", "Identity", "Log", "Relu")],
+    (node("LeakyRelu", "x", alpha=0.3), {}, 16),
+    (node("Softmax", "x", axis=2), {}, 13),
+    (node("Conv", "x", "w"), {"w": np.ones((4, 8, 3, 1), F32)}, 15),
+    (node("Conv", "x", "w", "b", group=4, strides=[2, 1], pads=[3, 0, 1, 0], dilations=[4, 1]),
+     {"w": np.ones((4, 2, 2, 1), F32), "b": np.ones(4, F32)}, 22),
+    (node("MaxPool", "x", kernel_shape=[4, 1], strides=[3, 2], pads=[1, 0, 2, 0]), {}, 13),
+    (node("AveragePool", "x", kernel_shape=[2, 1]), {}, 13),
+    (node("AveragePool", "x", kernel_shape=[2, 1], dilations=[3, 1], ceil_mode=0), {}, 19),
+    (node("GlobalAveragePool", "x"), {}, 15),
+    (node("GlobalMaxPool", "x"), {}, 15),
+    (node("MatMul", "x", "w"), {"w": np.ones((1, 7), F32)}, 15),
+    (node("MatMul", "w", "x"), {"w": np.ones((1, 1, 5, 9), F32)}, 15),
+    (node("Gemm", "flattened", "w", "c"), {"w": np.ones((72, 7), F32), "c": np.ones(7, F32)}, 15),
+    (node("Cast", "images", to=TensorProto.UINT8), {}, 15),
+    (node("Cast", "s", to=TensorProto.INT32), {}, 15),
+    (node("Concat", "x", "x", axis=-2), {}, 15),
+    (node("Concat", "s", "k", "s", axis=0), {"k": np.array([5, 6])}, 15),
+    (node("Constant", value=numpy_helper.from_array(np.array([[3, 4]]))), {}, 15),
+    (node("Flatten", "x"), {}, 15),
+    (node("Gather", "s", "k"), {"k": np.array(-3)}, 15),
+    (node("Gather", "s", "k", axis=0), {"k": np.array([0, 3, -1])}, 15),
+    (node("Identity", "s"), {}, 15),
+    (node("Reshape", "x", "k"), {"k": np.array([0, 4, -1, 2])}, 15),
+    (node("Reshape", "x", "s", allowzero=0), {}, 15),
+    (node("ReduceSum", "x", "k"), {"k": np.array([-1, 1])}, 15),
+    (node("ReduceMax", "x", "k", keepdims=0), {"k": np.array([1, 3])}, 18),
+    (node("Shape", "x", start=0), {}, 15),
+    (node("Slice", "s", "a", "b", "k"), {"a": np.array([-3]), "b": np.array([2**62]),
+                                         "k": np.array([0])}, 15),
+    (node("Squeeze", "x", "k"), {"k": np.array([-1])}, 15),
+    (node("Transpose", "x", perm=[0, 3, 1, 2]), {}, 15),
+    (node("Unsqueeze", "n", "k"), {"k": np.array([0])}, 15),
+    (node("QuantizeLinear", "x", "a", "z"), {"a": F32(2), "z": np.uint8(3)}, 13),
+    (node("QuantizeLinear", "x", "a", "z", axis=1),
+     {"a": np.ones(8, F32), "z": np.zeros(8, np.int8)}, 15),
+    (node("DequantizeLinear", "w", "a", "z", axis=0),
+     {"w": np.ones((3, 4), np.int8), "a": np.ones(3, F32), "z": np.zeros(3, np.int8)}, 21),
+    (node("DequantizeLinear", "images", "a", "z"), {"a": F32(2), "z": np.uint8(3)}, 21),
+]  # fmt: skip
+
+
+def with_operator(
+    made: onnx.NodeProto, held: Mapping[str, object], opset: int = OPSET
+) -> onnx.ModelProto:
+    """A small model with one operator more."""
+    sizes = [node("Shape", "x", output="s"), node("Gather", "s", "zero", output="n")]
+    return made_proto(
+        novelty_threshold=12.5,
+        beside=[*sizes, made],
+        held={"zero": np.array(0), **held},
+        opset=opset,
+    )

@@ -11,8 +11,7 @@ import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto as T
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from apparel.core.records import Calibration
 from apparel.export import exporting
@@ -20,7 +19,7 @@ from apparel.models import architectures, novelty
 from apparel.predict.model_file import examine, read_model
 from apparel.predict.onnx_check import graph, operators, wire
 from apparel.predict.predictor import Predictor
-from tests.made_model import made_proto, node
+from tests.made_model import EVERY_OPERATOR, made_proto, with_operator
 
 SHAPE = (8, 9, 1)
 NAMES = ("ant", "bee", "cat")
@@ -171,70 +170,18 @@ def test_an_export_of_pytorch_is_read(tmp_path):
 
 # -- operators ---------------------------------------------------------------------------
 
-ROW = np.arange(1, 10, dtype=F32).reshape(1, 9, 1)
-# Each operator at least once, on `x`, float32 (n, 8, 9, 1), `flattened`, or `s`, the sizes of `x`.
-CASES = [
-    (node("Add", "x", "a"), {"a": ROW}, 15),
-    (node("Sub", "a", "x"), {"a": ROW}, 15),
-    (node("Mul", "x", "a"), {"a": np.ones((1, 1, 9, 5), F32)}, 15),
-    *[(node(kind, "x"), {}, 15) for kind in ("Abs", "Identity", "Log", "Relu")],
-    (node("LeakyRelu", "x", alpha=0.3), {}, 16),
-    (node("Softmax", "x", axis=2), {}, 13),
-    (node("Conv", "x", "w"), {"w": np.ones((4, 8, 3, 1), F32)}, 15),
-    (node("Conv", "x", "w", "b", group=4, strides=[2, 1], pads=[3, 0, 1, 0], dilations=[4, 1]),
-     {"w": np.ones((4, 2, 2, 1), F32), "b": np.ones(4, F32)}, 22),
-    (node("MaxPool", "x", kernel_shape=[4, 1], strides=[3, 2], pads=[1, 0, 2, 0]), {}, 13),
-    (node("AveragePool", "x", kernel_shape=[2, 1]), {}, 13),
-    (node("AveragePool", "x", kernel_shape=[2, 1], dilations=[3, 1], ceil_mode=0), {}, 19),
-    (node("GlobalAveragePool", "x"), {}, 15),
-    (node("GlobalMaxPool", "x"), {}, 15),
-    (node("MatMul", "x", "w"), {"w": np.ones((1, 7), F32)}, 15),
-    (node("MatMul", "w", "x"), {"w": np.ones((1, 1, 5, 9), F32)}, 15),
-    (node("Gemm", "flattened", "w", "c"), {"w": np.ones((72, 7), F32), "c": np.ones(7, F32)}, 15),
-    (node("Cast", "images", to=T.UINT8), {}, 15),
-    (node("Cast", "s", to=T.INT32), {}, 15),
-    (node("Concat", "x", "x", axis=-2), {}, 15),
-    (node("Concat", "s", "k", "s", axis=0), {"k": np.array([5, 6])}, 15),
-    (node("Constant", value=numpy_helper.from_array(np.array([[3, 4]]))), {}, 15),
-    (node("Flatten", "x"), {}, 15),
-    (node("Gather", "s", "k"), {"k": np.array(-3)}, 15),
-    (node("Gather", "s", "k", axis=0), {"k": np.array([0, 3, -1])}, 15),
-    (node("Identity", "s"), {}, 15),
-    (node("Reshape", "x", "k"), {"k": np.array([0, 4, -1, 2])}, 15),
-    (node("Reshape", "x", "s", allowzero=0), {}, 15),
-    (node("ReduceSum", "x", "k"), {"k": np.array([-1, 1])}, 15),
-    (node("ReduceMax", "x", "k", keepdims=0), {"k": np.array([1, 3])}, 18),
-    (node("Shape", "x", start=0), {}, 15),
-    (node("Slice", "s", "a", "b", "k"), {"a": np.array([-3]), "b": np.array([2**62]),
-                                         "k": np.array([0])}, 15),
-    (node("Squeeze", "x", "k"), {"k": np.array([-1])}, 15),
-    (node("Transpose", "x", perm=[0, 3, 1, 2]), {}, 15),
-    (node("Unsqueeze", "n", "k"), {"k": np.array([0])}, 15),
-    (node("QuantizeLinear", "x", "a", "z"), {"a": F32(2), "z": np.uint8(3)}, 13),
-    (node("QuantizeLinear", "x", "a", "z", axis=1),
-     {"a": np.ones(8, F32), "z": np.zeros(8, np.int8)}, 15),
-    (node("DequantizeLinear", "w", "a", "z", axis=0),
-     {"w": np.ones((3, 4), np.int8), "a": np.ones(3, F32), "z": np.zeros(3, np.int8)}, 21),
-    (node("DequantizeLinear", "images", "a", "z"), {"a": F32(2), "z": np.uint8(3)}, 21),
-]  # fmt: skip
-
-
-def one_operator(made, held, opset):
-    """A model with one operator more."""
-    sizes = [node("Shape", "x", output="s"), node("Gather", "s", "zero", output="n")]
-    held = {"zero": np.array(0), **held}
-    return small(beside=[*sizes, made], held=held, opset=opset).SerializeToString()
-
 
 @pytest.mark.parametrize(
-    ("made", "held", "opset"), CASES, ids=[f"{k} {case[0].op_type}" for k, case in enumerate(CASES)]
+    ("made", "held", "opset"),
+    EVERY_OPERATOR,
+    ids=[f"{k} {case[0].op_type}" for k, case in enumerate(EVERY_OPERATOR)],
 )
 def test_each_operator_gives_the_shape_that_onnx_runtime_gives(made, held, opset):
-    assert_shapes_are_the_runtimes(one_operator(made, held, opset))
+    assert_shapes_are_the_runtimes(with_operator(made, held, opset).SerializeToString())
 
 
 def test_each_operator_has_a_case():
-    assert {made.op_type for made, _, _ in CASES} == set(operators.OPERATORS)
+    assert {made.op_type for made, _, _ in EVERY_OPERATOR} == set(operators.OPERATORS)
 
 
 @st.composite
@@ -245,7 +192,7 @@ def odd_operators(draw):
     def perhaps(value):
         return draw(st.just(value) | numbers)
 
-    made, held, opset = draw(st.sampled_from(CASES))
+    made, held, opset = draw(st.sampled_from(EVERY_OPERATOR))
     changed = onnx.NodeProto()
     changed.CopyFrom(made)
     for attribute in changed.attribute:
@@ -256,7 +203,7 @@ def odd_operators(draw):
     for name, array in arrays.items():
         if array.dtype == np.int64:
             arrays[name] = np.vectorize(perhaps, otypes=[np.int64])(array)
-    return one_operator(changed, arrays, opset)
+    return with_operator(changed, arrays, opset).SerializeToString()
 
 
 @pytest.mark.security

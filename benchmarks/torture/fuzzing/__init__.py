@@ -1,1 +1,0 @@
-"""A small fuzzer, guided by the lines that its mutants reach."""
