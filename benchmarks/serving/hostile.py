@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from typing import Any
 
 import uvloop
@@ -107,21 +108,19 @@ async def _send_body(port: int, *, chunked: bool) -> str:
     length = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % BODY
     part = bytes(CHUNK)
     part = b"%x\r\n%b\r\n" % (CHUNK, part) if chunked else part
-    try:
+    answer = asyncio.create_task(reader.read(1 << 12))
+    with suppress(OSError):  # the server has heard enough
         writer.write(HEAD + length + b"\r\n\r\n")
         for _ in range(BODY // CHUNK):
             writer.write(part)
             await writer.drain()
-    except OSError:
-        pass  # the server has heard enough; its answer may still be read
     try:
-        answer = await asyncio.wait_for(reader.read(1 << 12), 15)
+        return (await asyncio.wait_for(answer, 15))[9:12].decode() or "none"
     except (OSError, TimeoutError):
-        answer = b""
+        return "none"
     finally:
         writer.transport.abort()  # what is not sent yet would outlive the loop
         await asyncio.sleep(0)
-    return answer[9:12].decode() if answer else "none"
 
 
 def slow_connections(

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ HOST = "127.0.0.1"
 
 @dataclass
 class Answer:
-    """What a server answered."""
+    """The answer to one request."""
 
     status: int
     headers: Mapping[str, str]
@@ -36,34 +36,25 @@ class Answer:
         return json.loads(self.body)
 
 
-class Server:
-    """A server that runs.
+class Client:
+    """A client of a server on this machine.
 
     Attributes:
-        process: it.
-        port: where it listens.
+        port: port of the server.
     """
 
-    def __init__(self, process: subprocess.Popen[str], port: int, log: Path) -> None:
-        self.process, self.port, self._log = process, port, log
+    def __init__(self, port: int) -> None:
+        self.port = port
 
     def ask(
-        self,
-        path: str,
-        body: bytes | None = None,
-        *,
-        method: str | None = None,
-        **headers: str,
+        self, path: str, body: bytes | None = None, *, method: str | None = None, **headers: str
     ) -> Answer:
         """Send one request on a connection of its own."""
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=SECONDS)
-        try:
-            sent = {key.replace("_", "-"): value for key, value in headers.items()}
+        sent = {key.replace("_", "-"): value for key, value in headers.items()}
+        with closing(http.client.HTTPConnection(HOST, self.port, timeout=SECONDS)) as connection:
             connection.request(method or ("GET" if body is None else "POST"), path, body, sent)
             answer = connection.getresponse()
             return Answer(answer.status, dict(answer.headers), answer.read())
-        finally:
-            connection.close()
 
     def infer(self, request: Any) -> Answer:
         """Ask by the Open Inference Protocol, in JSON."""
@@ -74,28 +65,40 @@ class Server:
         body, kind = form(*files)
         return self.ask(f"/predict{query}", body, Content_Type=kind)
 
+
+class Server(Client):
+    """A client that can also look at the server's process.
+
+    Attributes:
+        process: the server.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], port: int, log: Path) -> None:
+        super().__init__(port)
+        self.process, self._log = process, log
+
     def log(self) -> list[dict[str, Any]]:
-        """What it wrote to standard error, line by line."""
+        """Read the lines that it wrote to standard error."""
         return [json.loads(line) for line in self._log.read_text().splitlines()]
 
     def tracebacks(self) -> int:
-        """How many errors it met that it did not expect."""
+        """Count the errors that it did not expect."""
         return self._log.read_text().count("Traceback")
 
     def resident_mb(self) -> float:
-        """Its resident memory now."""
+        """Read its resident memory."""
         return self._memory_mb("VmRSS")
 
     def peak_mb(self) -> float:
-        """The most resident memory that it ever had, since `forget_peak`."""
+        """Read its highest resident memory since `forget_peak`."""
         return self._memory_mb("VmHWM")
 
     def forget_peak(self) -> None:
-        """Count the most resident memory from here."""
+        """Reset its highest resident memory."""
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
     def descriptors(self) -> int:
-        """How many files and connections it has open."""
+        """Count its open files and connections."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def _memory_mb(self, which: str) -> float:
@@ -110,30 +113,18 @@ def serving(model: Path, folder: Path, *options: str) -> Iterator[Server]:
 
     Args:
         model: the file.
-        folder: where its log goes.
-        options: of `apparel serve`.
+        folder: folder for its log.
+        options: options of `apparel serve`.
     """
     log = folder / "log"
+    command = [sys.executable, "-m", "apparel", "serve", str(model), "--port", "0", *options]
     environment = {k: v for k, v in os.environ.items() if k != "APPAREL_TOKEN"}
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                *_measured(),
-                "-m",
-                "apparel",
-                "serve",
-                str(model),
-                "--port",
-                "0",
-                *options,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            env=environment,
-        )
-    with process:
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        ) as process,
+    ):
         try:
             line = process.stdout.readline() if process.stdout else ""
             found = re.search(r"http://.*:(\d+)/", line)
@@ -141,24 +132,12 @@ def serving(model: Path, folder: Path, *options: str) -> Iterator[Server]:
                 raise RuntimeError(f"the server did not start: {line}{log.read_text()}")
             yield Server(process, int(found[1]), log)
         finally:
-            for _ in range(2):  # the second time, it does not wait
-                if process.poll() is None:
-                    process.send_signal(signal.SIGINT)
-            process.wait(SECONDS)
-
-
-def _measured() -> list[str]:
-    """What measures the lines that a server runs, where a test run measures its own."""
-    coverage = sys.modules.get("coverage")
-    if coverage is None or coverage.Coverage.current() is None:
-        return []
-    kept = coverage.Coverage.current().config
-    return ["-m", "coverage", "run", "--parallel-mode", f"--rcfile={kept.config_file}",
-            f"--data-file={kept.data_file}"]  # fmt: skip
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
 
 
 def form(*files: tuple[str, bytes]) -> tuple[bytes, str]:
-    """Files as a form, and its type."""
+    """Write files as a form; return it and its type."""
     parts = [
         b'--edge\r\nContent-Disposition: form-data; name="files"; filename="'
         + name.encode()
@@ -171,7 +150,7 @@ def form(*files: tuple[str, bytes]) -> tuple[bytes, str]:
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
-    """An image, grey with or without an axis for it or in colour, as a PNG file."""
+    """Write an image, grey with or without an axis for it or in colour, as a PNG file."""
     file = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[2:] == (1,) else image).save(file, "PNG")
     return file.getvalue()

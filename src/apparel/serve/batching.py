@@ -1,7 +1,7 @@
-"""Requests that wait are answered together.
+"""Dynamic batching: requests that wait are answered together.
 
-While the model works on a batch, what arrives is collected; then all of it, up to a limit, is the
-next batch. So a lone request never waits for others, and many requests cost little more than one.
+While the model works on a batch, new requests are collected; then all of them, up to a limit, are
+the next batch. So a lone request never waits for others, and many cost little more than one.
 """
 
 import asyncio
@@ -15,30 +15,29 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel.serve.http_errors import HttpError, busy
+from apparel.serve.limits import busy
 
 # Larger batches answer hardly more images a second, and their requests wait longer.
-LARGEST_BATCH = 64
+MAX_BATCH = 64
 
 Answer_ = TypeVar("Answer_")
 
 
 @dataclass(eq=False)
 class _Waiting(Generic[Answer_]):
-    """Images of one request, and where their answers go."""
+    """The images of one request, and the future of their answers."""
 
     images: NDArray[np.uint8]
-    deadline: float
     answers: "asyncio.Future[list[Answer_]]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
 
 class Batcher(Generic[Answer_]):
-    """Answers images, together with others that wait. Lives in one event loop.
+    """Answers images together with others that wait. Lives in one event loop.
 
     Attributes:
-        n_waiting: images that wait for their turn.
+        n_waiting: number of images that wait for their turn.
     """
 
     def __init__(
@@ -49,13 +48,13 @@ class Batcher(Generic[Answer_]):
         capacity: int,
         note_batch: Callable[[int], None],
     ) -> None:
-        """Begin with nothing to do.
+        """Start with an empty queue.
 
         Args:
-            answer: images, shape (n, h, w, c), to n answers; is called by `executor`.
-            executor: what answers, one batch at a time.
-            capacity: images that may wait.
-            note_batch: is told how many images each batch has.
+            answer: function from images, shape (n, h, w, c), to n answers.
+            executor: executor that calls it, for one batch at a time.
+            capacity: number of images that may wait.
+            note_batch: function that is called with the size of each batch.
         """
         self._answer = answer
         self._executor = executor
@@ -63,23 +62,20 @@ class Batcher(Generic[Answer_]):
         self._note_batch = note_batch
         self._queue: deque[_Waiting[Answer_]] = deque()
         self._working: asyncio.Task[None] | None = None
-        self._unanswered: set[_Waiting[Answer_]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._rings_at = 0.0
         self.n_waiting = 0
 
     @property
     def is_full(self) -> bool:
-        """Whether no further image may wait."""
+        """Tell whether no further image may wait."""
         return self.n_waiting >= self._capacity
 
     async def answer(self, images: NDArray[np.uint8], deadline: float) -> list[Answer_]:
         """Answer the images of one request.
 
         Args:
-            images: shape (n, h, w, c), n of at least 1.
-            deadline: by `time.monotonic`; then nobody waits any more. What still waits for its
-                turn then is dropped.
+            images: images, shape (n, h, w, c), n of at least 1.
+            deadline: time by `time.monotonic` at which the request is given up; images that still
+                wait then are dropped.
 
         Returns:
             One answer an image, in order.
@@ -89,40 +85,19 @@ class Batcher(Generic[Answer_]):
         """
         if self.n_waiting and self.n_waiting + len(images) > self._capacity:
             raise busy(f"{self.n_waiting} images wait already")
-        waiting: _Waiting[Answer_] = _Waiting(images, deadline)
+        waiting: _Waiting[Answer_] = _Waiting(images)
         self._queue.append(waiting)
         self.n_waiting += len(images)
         if self._working is None:
             self._working = asyncio.create_task(self._work())
-        self._unanswered.add(waiting)
-        if self._timer is None or deadline < self._rings_at:
-            self._ring_at(deadline)
         try:
-            return await waiting.answers
-        finally:
-            self._unanswered.discard(waiting)
-
-    def _ring_at(self, deadline: float) -> None:
-        """Look at all deadlines then: a timer for each request would cost each some time."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._rings_at = deadline
-        wait = max(0.0, deadline - time.monotonic())
-        self._timer = asyncio.get_running_loop().call_later(wait, self._ring)
-
-    def _ring(self) -> None:
-        """Drop what has waited too long; look again when the next one may have."""
-        self._timer = None
-        now = time.monotonic()
-        for waiting in self._unanswered:
-            if waiting.deadline <= now and not waiting.answers.done():
-                waiting.answers.set_exception(_too_late())
-        pending = [each.deadline for each in self._unanswered if not each.answers.done()]
-        if pending:
-            self._ring_at(min(pending))
+            async with asyncio.timeout(deadline - time.monotonic()):
+                return await waiting.answers
+        except TimeoutError:
+            raise busy("this request has waited too long") from None
 
     async def _work(self) -> None:
-        """Answer batch after batch until nothing waits."""
+        """Answer batch after batch until the queue is empty."""
         loop = asyncio.get_running_loop()
         try:
             while batch := self._next_batch():
@@ -130,35 +105,26 @@ class Batcher(Generic[Answer_]):
                 self._note_batch(len(images))
                 try:
                     answers = await loop.run_in_executor(self._executor, self._answer, images)
-                except Exception as error:  # noqa: BLE001  # is the requests' to meet, not this loop's
+                except Exception as error:  # noqa: BLE001  # fails the requests, not this loop
                     for waiting in batch:
                         if not waiting.answers.done():
                             waiting.answers.set_exception(error)
-                    continue
-                _hand_out(answers, batch)
+                else:
+                    _hand_out(answers, batch)
         finally:
             self._working = None
 
     def _next_batch(self) -> list[_Waiting[Answer_]]:
-        """Take what waits, in order, up to the largest batch; drop what waited too long."""
+        """Take requests from the queue, in order, up to the largest batch."""
         batch: list[_Waiting[Answer_]] = []
-        n_images, now = 0, time.monotonic()
-        while self._queue and (not batch or n_images + len(self._queue[0].images) <= LARGEST_BATCH):
+        n_images = 0
+        while self._queue and (not batch or n_images + len(self._queue[0].images) <= MAX_BATCH):
             waiting = self._queue.popleft()
             self.n_waiting -= len(waiting.images)
-            if waiting.answers.done():  # its client has gone
-                continue
-            if waiting.deadline < now:
-                waiting.answers.set_exception(_too_late())
-                continue
-            batch.append(waiting)
-            n_images += len(waiting.images)
+            if not waiting.answers.done():  # its deadline has not passed, and its client is there
+                batch.append(waiting)
+                n_images += len(waiting.images)
         return batch
-
-
-def _too_late() -> HttpError:
-    """A request was not answered in time."""
-    return busy("this request has waited too long")
 
 
 def _hand_out(answers: Sequence[Answer_], batch: Sequence[_Waiting[Answer_]]) -> None:

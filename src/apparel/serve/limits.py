@@ -1,5 +1,6 @@
-"""What a server takes, and how long it waits."""
+"""Limits of the server, and the error that refuses a request."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from apparel.core.errors import UsageError
@@ -7,18 +8,18 @@ from apparel.core.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a server takes, and how long it waits. Nothing is without limit.
+    """Sizes and durations that the server allows.
 
     Attributes:
-        body_bytes: of one request.
-        held_bytes: of all requests that are being read or answered, together.
-        images: of one request.
-        pixels: of one image as it was sent, height times width.
-        read_seconds: to receive one request, from its first byte to its last.
-        answer_seconds: to answer a request that was received; one that has waited longer is
-            dropped before it costs anything.
-        connections: open at once.
-        queue: images that wait for an answer.
+        body_bytes: size of one request's body.
+        held_bytes: size of all bodies that are being read or answered, together.
+        images: number of images in one request.
+        pixels: height times width of one image as it was sent.
+        read_seconds: time to receive one request, from its first byte to its last.
+        answer_seconds: time from a request's last byte to its response; a request that has waited
+            longer is dropped before any work is done on it.
+        connections: number of open connections.
+        queue: number of images that wait for an answer.
     """
 
     body_bytes: int = 8 << 20
@@ -52,3 +53,24 @@ class Limits:
                 f"one request may have {self.images:,} images, but only {self.queue:,} may wait. "
                 "Let at least as many wait."
             )
+
+
+class HttpError(Exception):
+    """A refused request: its status, and a message for the client that says what to do."""
+
+    def __init__(
+        self, status: int, message: str, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers or {})
+
+
+def unavailable(message: str) -> HttpError:
+    """Build the error for a request that can be sent again later."""
+    return HttpError(503, message, headers={"Retry-After": "1"})
+
+
+def busy(reason: str) -> HttpError:
+    """Build the error for a request that finds too much work."""
+    return unavailable(f"The server is busy: {reason}. Try again.")

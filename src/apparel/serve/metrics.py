@@ -1,4 +1,4 @@
-"""What a server has done, in Prometheus's format."""
+"""Counts of the server's work, in Prometheus's format."""
 
 from collections.abc import Callable, Sequence
 
@@ -22,63 +22,60 @@ class Metrics:
     """Counts of one server.
 
     Attributes:
-        requests: by path and status.
-        seconds: that requests took, by path.
-        batch_sizes: images that were answered at once.
-        images: that were answered, by what was said of them.
+        requests: requests by path and status.
+        seconds: duration of requests by path.
+        batch_sizes: images in each batch.
+        images: answered images by predicted class.
+        doubtful: images that need a second look, by reason.
         turned_away: requests that found the queue full.
     """
 
-    def __init__(self) -> None:
-        # A registry of its own: the library's would be shared by all servers of a process.
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
+    def __init__(self, count_waiting: Callable[[], float]) -> None:
+        """Start with zeros.
+
+        Args:
+            count_waiting: returns the number of images that wait for an answer.
+        """
+        # A registry of its own: all servers of a process would share the library's.
+        registry = self._registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
         self.requests = Counter(
-            "apparel_requests", "Requests.", ["path", "status"], registry=self._registry
+            "apparel_requests", "Requests.", ["path", "status"], registry=registry
         )
         self.seconds = Histogram(
             "apparel_request_seconds",
             "From a request's headers to its answer.",
             ["path"],
             buckets=SECONDS,
-            registry=self._registry,
+            registry=registry,
         )
         self.batch_sizes = Histogram(
-            "apparel_batch_images",
-            "Images answered at once.",
-            buckets=BATCHES,
-            registry=self._registry,
+            "apparel_batch_images", "Images answered at once.", buckets=BATCHES, registry=registry
         )
         self.images = Counter(
-            "apparel_images", "Images by predicted class.", ["label"], registry=self._registry
+            "apparel_images", "Images by predicted class.", ["label"], registry=registry
         )
         self.turned_away = Counter(
-            "apparel_turned_away_requests",
-            "Requests that found the queue full.",
-            registry=self._registry,
+            "apparel_turned_away_requests", "Requests that found the queue full.", registry=registry
         )
         self.doubtful = Counter(
             "apparel_doubtful_images",
             "Images that could not be read, are unlike the training images, or whose answer is not "
             "sure.",
             ["why"],
-            registry=self._registry,
+            registry=registry,
         )
-        self._waiting = Gauge(
-            "apparel_waiting_images", "Images that wait for an answer.", registry=self._registry
-        )
-
-    def watch_queue(self, n_waiting: Callable[[], float]) -> None:
-        """Let the number of waiting images be asked for when the counts are."""
-        self._waiting.set_function(n_waiting)
+        Gauge(
+            "apparel_waiting_images", "Images that wait for an answer.", registry=registry
+        ).set_function(count_waiting)
 
     def count_answers(self, answers: Sequence[Answer], threshold: float) -> None:
-        """Count what was said of images.
+        """Count the answers to images.
 
         Args:
-            answers: of any number of images.
-            threshold: the confidence below which an answer is not sure.
+            answers: answers to any number of images.
+            threshold: confidence below which an answer is not sure.
         """
         for answer in answers:
             if isinstance(answer, FailedImage):
@@ -91,5 +88,5 @@ class Metrics:
                 self.doubtful.labels("unlike").inc()
 
     def text(self) -> bytes:
-        """Everything, in Prometheus's text format."""
+        """Write all counts in Prometheus's text format."""
         return generate_latest(self._registry)

@@ -1,7 +1,7 @@
-"""What every request passes: who may ask, how much may be sent, what is noted of it.
+"""The middleware that every request passes: permission, size, errors, metrics and log.
 
-One ASGI middleware, since every layer costs each request some of its time. What it refuses, it
-refuses before the body is read.
+It is one ASGI middleware, since each layer costs every request some time. It refuses a request
+before its body is read.
 """
 
 import asyncio
@@ -16,14 +16,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apparel.serve.http_errors import HttpError, busy, ending, too_large
-from apparel.serve.limits import Limits
+from apparel.serve.limits import HttpError, busy, unavailable
 from apparel.serve.service import Service
 
 LOGGER = logging.getLogger("apparel.serve")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-# What anybody may see: health, the page, which asks for the token, and what the API is. None of it
-# tells what the model knows.
+# Paths that need no token: health, the page, which asks for the token, and the description of the
+# API. None of them names a class.
 OPEN_PATHS = {
     "/", "/page.css", "/page.js", "/docs", "/openapi.json", "/v2/health/live", "/v2/health/ready"
 }  # fmt: skip
@@ -39,8 +38,8 @@ HEADERS = [
 ]
 
 
-class Gate:
-    """Checks requests, bounds their bodies, completes their answers, and notes both."""
+class Middleware:
+    """Check requests, bound their bodies, complete their responses, and record both."""
 
     def __init__(
         self,
@@ -52,58 +51,57 @@ class Gate:
         token: str | None,
         paths: Mapping[Any, str],
     ) -> None:
-        """Stand before an application.
+        """Wrap an application.
 
         Args:
-            app: what answers.
-            service: what it serves.
+            app: application that answers.
+            service: model that the application serves.
             hosts: names by which clients may call this server.
-            origins: of other pages that may use it, for example "https://example.org".
-            token: what clients must present; None for nothing.
-            paths: what each endpoint's requests are counted by.
+            origins: origins of other pages that may use it, for example "https://example.org".
+            token: token that clients must present; None for none.
+            paths: path under which each endpoint's requests are counted.
         """
+        self.service = service
+        self.n_held = 0  # bytes of all bodies that are being read or answered
         self._app = app
-        self._service = service
-        self._limits: Limits = service.limits
         self._hosts = {name.lower() for name in hosts}
         self._origins = set(origins)
         self._token = token.encode() if token else None
         self._paths = dict(paths)
-        self._n_held = 0  # bytes of all requests that are being read or answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let one request through, or refuse it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        scope["app"] = self  # so that the router raises what it refuses
-        request = _Request(scope, receive, send, self)
+        """Answer one request, or refuse it."""
+        scope["app"] = self  # so that the router raises its errors
+        exchange = _Exchange(scope, receive, send, self)
         try:
-            self._check(scope, request.headers)
-            await self._app(scope, request.receive, request.send)
+            self._check(scope)
+            await self._app(scope, exchange.receive, exchange.send)
         except HttpError as error:
-            await request.refuse(error)
+            await exchange.refuse(error)
         except HTTPException as error:  # the router's
-            await request.refuse(HttpError(error.status_code, error.detail, headers=error.headers))
+            await exchange.refuse(HttpError(error.status_code, error.detail, headers=error.headers))
         except ClientDisconnect:
-            pass  # nobody is left to answer
+            pass  # no client is left to answer
         except asyncio.CancelledError:  # only the server's end cancels a request
-            await request.refuse(ending())
+            await exchange.refuse(unavailable("The server is about to end. Ask another, or again."))
         except Exception:
             LOGGER.exception("unexpected", extra={"path": scope["path"]})
-            await request.refuse(HttpError(500, "Something went wrong inside the server."))
+            await exchange.refuse(HttpError(500, "Something went wrong inside the server."))
         finally:
-            request.finish()
+            self.n_held -= exchange.n_received
+            self._record(scope, exchange)
 
-    def _check(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
-        """Refuse a request that may not be answered, before its body is read.
+    def _check(self, scope: Scope) -> None:
+        """Check by its head that a request may be answered.
 
         Raises:
             HttpError: it may not.
         """
+        names = [name for name, _ in scope["headers"]]
+        headers = dict(scope["headers"])
         host = headers.get(b"host", b"").decode("latin-1")
-        if not host:
-            raise HttpError(400, "The request has no Host header.")
+        if not host or names.count(b"host") > 1:
+            raise HttpError(400, "The request must have one Host header.")
         if _name_of(host) not in self._hosts:
             raise HttpError(
                 421, "This server is not known by that name. Name it with --allow-host."
@@ -111,8 +109,7 @@ class Gate:
         origin = headers.get(b"origin", b"").decode("latin-1")
         if origin and origin not in self._origins and origin.partition("://")[2] != host:
             raise HttpError(403, "Pages from elsewhere may not use this server.")
-        path = scope["path"]
-        if self._token is not None and path not in OPEN_PATHS and scope["method"] != "OPTIONS":
+        if self._token and scope["path"] not in OPEN_PATHS and scope["method"] != "OPTIONS":
             scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
             if scheme.lower() != b"bearer" or not hmac.compare_digest(given, self._token):
                 raise HttpError(
@@ -120,81 +117,84 @@ class Gate:
                     "A token is needed: send the header 'Authorization: Bearer TOKEN'.",
                     headers={"WWW-Authenticate": "Bearer"},
                 )
-        if scope["method"] == "POST" and self._n_held >= self._limits.held_bytes:
-            raise busy("too much is being received already")
+        if scope["method"] == "POST":
+            self.check_size(int(headers.get(b"content-length", 0)))
 
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """What every answer has."""
-        return HEADERS if self._service.is_ready else [*HEADERS, (b"connection", b"close")]
-
-    def hold(self, n_bytes: int, n_of_request: int) -> None:
-        """Count bytes of a body as held.
+    def check_size(self, n_bytes: int) -> None:
+        """Check that there is room for a body.
 
         Args:
-            n_bytes: that have just come.
-            n_of_request: of this body, with these.
+            n_bytes: its size, as far as it is known.
 
         Raises:
-            HttpError: they are too many.
+            HttpError: it is too large, or all bodies together are.
         """
-        self._n_held += n_bytes
-        if n_of_request > self._limits.body_bytes:
-            raise HttpError(413, too_large(self._limits))
-        if self._n_held > self._limits.held_bytes:
-            raise busy("too much is being received already")
+        limits = self.service.limits
+        if n_bytes > limits.body_bytes:
+            raise HttpError(
+                413, f"The request is too large: at most {limits.body_bytes:,} bytes are allowed."
+            )
+        if self.n_held > limits.held_bytes:
+            raise busy("too many bytes are being received already")
 
-    def release(self, n_bytes: int) -> None:
-        """Count bytes as gone."""
-        self._n_held -= n_bytes
-
-    def note(self, scope: Scope, status: int, seconds: float, n_bytes: int) -> None:
-        """Count a request, and write a line about it."""
+    def _record(self, scope: Scope, exchange: "_Exchange") -> None:
+        """Count a request, and log it."""
         path = self._paths.get(scope.get("endpoint"), "other")
-        metrics = self._service.metrics
-        metrics.requests.labels(path, status).inc()
+        seconds = time.perf_counter() - exchange.begin
+        metrics = self.service.metrics
+        metrics.requests.labels(path, exchange.status).inc()
         metrics.seconds.labels(path).observe(seconds)
         if LOGGER.isEnabledFor(logging.INFO):
-            client = scope.get("client") or ("",)
             extra = {
                 "method": scope["method"],
                 "path": path,
-                "status": status,
+                "status": exchange.status,
                 "ms": round(seconds * 1000, 2),
-                "bytes": n_bytes,
-                "client": client[0],
+                "bytes": exchange.n_received,
+                "client": (scope.get("client") or ("",))[0],
             }
             LOGGER.info("request", extra=extra)
 
 
-class _Request:
-    """One request on its way through the gate."""
+class _Exchange:
+    """One request and its response.
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, gate: Gate) -> None:
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self._scope, self._receive, self._send, self._gate = scope, receive, send, gate
-        self._begin = time.perf_counter()
-        self._n_received = 0
-        self._status = 0
+    Attributes:
+        begin: time by `time.perf_counter` at which the request's head had arrived.
+        n_received: bytes of its body so far.
+        status: status of the response; 0 before it.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, middleware: Middleware) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        self._middleware = middleware
+        self.begin = time.perf_counter()
+        self.n_received = 0
+        self.status = 0
 
     async def receive(self) -> Message:
-        """Give the application a part of the body, if there is room for it."""
+        """Receive a part of the body, if there is room for it."""
         message = await self._receive()
         if message["type"] == "http.request":
             n_bytes = len(message.get("body", b""))
-            self._n_received += n_bytes
-            self._gate.hold(n_bytes, self._n_received)
+            self.n_received += n_bytes
+            self._middleware.n_held += n_bytes
+            self._middleware.check_size(self.n_received)
         return message
 
     async def send(self, message: Message) -> None:
-        """Complete the headers of an answer."""
+        """Complete the headers of a response."""
         if message["type"] == "http.response.start":
-            self._status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *self._gate.headers()]
+            self.status = message["status"]
+            further = HEADERS
+            if not self._middleware.service.is_ready:
+                further = [*HEADERS, (b"connection", b"close")]
+            message["headers"] = [*message.get("headers", ()), *further]
         await self._send(message)
 
     async def refuse(self, error: HttpError) -> None:
-        """Answer with an error. What the client still sends is thrown away by the protocol."""
-        if self._status:  # half an answer is out: the connection ends, and shows it
+        """Send an error. The protocol discards the rest of the request."""
+        if self.status:  # half a response is out: the connection ends, and shows it
             return
         body = json.dumps({"error": str(error)}).encode()
         headers = {
@@ -206,15 +206,9 @@ class _Request:
         await self.send({"type": "http.response.start", "status": error.status, "headers": raw})
         await self._send({"type": "http.response.body", "body": body})
 
-    def finish(self) -> None:
-        """Let go of the body, and note the request."""
-        self._gate.release(self._n_received)
-        seconds = time.perf_counter() - self._begin
-        self._gate.note(self._scope, self._status, seconds, self._n_received)
-
 
 def _name_of(host: str) -> str:
-    """The name in a Host header, without port and brackets."""
+    """Extract the name from a Host header, without port and brackets."""
     if host.startswith("["):  # an IPv6 address
         return host[1:].partition("]")[0].lower()
     return host.partition(":")[0].lower()

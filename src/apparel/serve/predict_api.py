@@ -15,30 +15,30 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from apparel.core.records import FailedImage
-from apparel.serve.http_errors import HttpError
+from apparel.serve.limits import HttpError
 from apparel.serve.service import Explained, Service
 
 FILES_FIELD = "files"
 FORM = "multipart/form-data"
-# Of fields that are no files; nobody needs any.
-MOST_FIELDS, FIELD_BYTES = 8, 4096
-LONGEST_NAME = 200
+# Limits of form fields that are no files, of which the API has none.
+MAX_FIELDS, MAX_FIELD_BYTES = 8, 4096
+MAX_NAME_LENGTH = 200
 TITLES = {"fashion-mnist": "Fashion-MNIST"}
 
 
-class People:
-    """Endpoints for people."""
+class PredictApi:
+    """Endpoints `/predict` and `/model`."""
 
     def __init__(self, service: Service, name: str) -> None:
         self._service = service
         self._name = name
 
     def routes(self) -> list[Route]:
-        """Where they are."""
+        """List the endpoints."""
         return [Route("/model", self.model), Route("/predict", self.predict, methods=["POST"])]
 
     async def model(self, _request: Request) -> Response:
-        """What the model is, and what it takes."""
+        """Describe the model and its limits."""
         predictor, limits = self._service.predictor, self._service.limits
         facts = predictor.facts
         return JSONResponse(
@@ -66,58 +66,59 @@ class People:
         files = await self._files(request)
         explained = await self._service.answer_files(files, **options)
         found = [self._described(one) for one in explained]
-        read = any("error" not in one for one in found)
-        return JSONResponse({"predictions": found}, 200 if read else 422)
+        any_read = any("error" not in one for one in found)
+        return JSONResponse({"predictions": found}, 200 if any_read else 422)
 
     async def _files(self, request: Request) -> list[tuple[str, bytes]]:
-        """The names and contents of the files that were sent.
+        """Read the names and contents of the files.
 
         Raises:
-            HttpError: none was, or too many.
+            HttpError: there is none, or there are too many.
         """
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind.startswith("image/") or kind == "application/octet-stream":
             files = [("image", await request.body())]
         elif kind == FORM:
-            files = await self._from_form(request)
+            files = await self._files_of_form(request)
         else:
             raise HttpError(
                 415,
                 f"Send image files as {FORM} in the field '{FILES_FIELD}', or one image as the "
                 "body with its own type, for example image/png.",
             )
-        if not files or not any(content for _, content in files):
+        if not any(content for _, content in files):
             raise HttpError(
                 422, f"No image was sent. Send image files in the field '{FILES_FIELD}'."
             )
         return files
 
-    async def _from_form(self, request: Request) -> list[tuple[str, bytes]]:
-        """The files of a form.
+    async def _files_of_form(self, request: Request) -> list[tuple[str, bytes]]:
+        """Read the files of a form.
 
         Raises:
             HttpError: it is malformed, or has too many files.
         """
-        most = self._service.limits.images
-        _check_charset(request)
+        max_files = self._service.limits.images
+        # Python knows many character sets, and the decoders of some fail or give surrogates.
+        _, options = parse_options_header(request.headers.get("content-type", ""))
+        if options.get(b"charset", b"utf-8").lower() not in {b"utf-8", b"utf8"}:
+            raise HttpError(400, "The form is malformed: its charset must be utf-8.")
         try:
             async with request.form(
-                max_files=most, max_fields=MOST_FIELDS, max_part_size=FIELD_BYTES
+                max_files=max_files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
             ) as form:
                 return [
                     (_shown(file.filename), await file.read())
                     for file in form.getlist(FILES_FIELD)
                     if isinstance(file, UploadFile)
                 ]
-        except UnicodeError as error:
-            raise HttpError(400, "The form is malformed: a name in it is not UTF-8.") from error
         except HTTPException as error:
             if error.detail.startswith("Too many files"):
-                raise HttpError(413, f"At most {most} images are taken at once.") from error
+                raise HttpError(413, f"At most {max_files} images are allowed at once.") from error
             raise HttpError(400, f"The form is malformed: {error.detail}") from error
 
     def _described(self, one: Explained) -> dict[str, Any]:
-        """What is told of one image."""
+        """Describe the answer to one image."""
         answer = one.answer
         if isinstance(answer, FailedImage):
             return {"name": answer.name, "error": answer.problem}
@@ -139,19 +140,8 @@ class People:
         return described
 
 
-def _check_charset(request: Request) -> None:
-    """Refuse a form in another encoding: Python's decoders are many, and some fail or escape.
-
-    Raises:
-        HttpError: it says that it has one.
-    """
-    _, options = parse_options_header(request.headers.get("content-type", ""))
-    if options.get(b"charset", b"utf-8").lower() not in {b"utf-8", b"utf8"}:
-        raise HttpError(400, "The form is malformed: its charset must be utf-8.")
-
-
 def _flag(request: Request, name: str) -> bool:
-    """A query parameter that is true or false.
+    """Read a query parameter that is true or false.
 
     Raises:
         HttpError: it is something else.
@@ -163,12 +153,12 @@ def _flag(request: Request, name: str) -> bool:
 
 
 def _shown(name: str | None) -> str:
-    """A file's name as messages show it."""
-    return (name or "image").replace("\\", "/").rpartition("/")[2][-LONGEST_NAME:] or "image"
+    """Shorten a file's name for messages."""
+    return (name or "image").replace("\\", "/").rpartition("/")[2][-MAX_NAME_LENGTH:] or "image"
 
 
 def _data_address(image: NDArray[np.uint8]) -> str:
-    """An image as a PNG file inside an address."""
+    """Encode an image as a PNG file in a data: address."""
     file = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(file, "PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +18,16 @@ from apparel.data import decode
 from apparel.predict.predictor import Predictor
 from apparel.predict.reading import read_image
 from apparel.serve.batching import Batcher
-from apparel.serve.http_errors import busy
-from apparel.serve.limits import Limits
+from apparel.serve.limits import Limits, busy
 from apparel.serve.metrics import Metrics
 
-# Requests whose images may wait to be decoded or explained.
-MOST_DECODING, MOST_EXPLAINING = 64, 8
-# A file of so few bytes and pixels is decoded faster than a thread is asked to.
+# Requests whose images may wait for the image thread.
+MAX_WAITING = {"decoding": 64, "explaining": 8}
+# A file of so few bytes and pixels is decoded faster than another thread is asked to.
 SMALL_BYTES, SMALL_PIXELS = 16 << 10, 64 * 64
+
+Read = tuple[NDArray[np.uint8], tuple[str, ...]] | FailedImage
+Result_ = TypeVar("Result_")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,8 +35,8 @@ class Explained:
     """An answer, and the pixels that it rests on.
 
     Attributes:
-        answer: what is said of the image.
-        evidence: shape (h, w), 0 to 1; None where nobody asked or nothing could be read.
+        answer: answer to the image.
+        evidence: shape (h, w), 0 to 1; None where it was not asked for, or the image is unreadable.
     """
 
     answer: Answer
@@ -44,34 +48,33 @@ class Service:
 
     Attributes:
         predictor: the model.
-        limits: what it takes.
-        metrics: what it has done.
-        is_ready: whether it takes new requests; false once it is told to end.
-        batcher: what waits for an answer.
+        limits: limits on requests.
+        metrics: counts of the work done.
+        is_ready: whether it accepts new requests; false once the server is told to end.
+        batcher: queue of images that wait for an answer.
     """
 
     def __init__(self, predictor: Predictor, limits: Limits) -> None:
         self.predictor = predictor
         self.limits = limits
-        self.metrics = Metrics()
+        self.metrics = Metrics(lambda: self.batcher.n_waiting)
         self.is_ready = True
         self._model_thread = ThreadPoolExecutor(1, "model")
-        # One: large photos take much memory while they are decoded.
+        # One thread, as large photos take much memory while they are decoded.
         self._image_thread = ThreadPoolExecutor(1, "images")
-        self._n_decoding = self._n_explaining = 0
+        self._n_waiting = Counter[str]()
         self.batcher: Batcher[Prediction] = Batcher(
-            self._describe,
+            lambda images: predictor.describe(images, [""] * len(images)),
             self._model_thread,
             capacity=limits.queue,
             note_batch=self.metrics.batch_sizes.observe,
         )
-        self.metrics.watch_queue(lambda: self.batcher.n_waiting)
 
     def is_full(self, n_requests: int) -> bool:
-        """Whether a new request is turned away now.
+        """Tell whether a new request is turned away now.
 
         Args:
-            n_requests: that are being answered. Those that have only just come are not in the queue
+            n_requests: number of requests that are being answered. The newest are not in the queue
                 yet.
         """
         return self.is_ready and (self.batcher.is_full or n_requests >= self.limits.queue)
@@ -83,7 +86,7 @@ class Service:
             images: uint8, shape (n, *img_shape), n of at least 1.
 
         Raises:
-            HttpError: too much waits.
+            HttpError: too many images wait, or these took too long.
         """
         answers = await self.batcher.answer(images, self._deadline())
         self._count(answers)
@@ -95,31 +98,43 @@ class Service:
         """Answer image files.
 
         Args:
-            files: the name and content of each.
-            raw: take photos as they are.
-            explain: say which pixels the answers rest on.
+            files: name and content of each.
+            raw: do not bring photos into the form of the training images.
+            explain: also find the pixels that each answer rests on.
 
         Returns:
             One answer a file, in order.
 
         Raises:
-            HttpError: too much waits.
+            HttpError: too many images wait, or these took too long.
         """
         deadline = self._deadline()
-        as_photo = self.predictor.takes_photos and not raw
-        read = await self._read(files, deadline, as_photo=as_photo)
-        images = [found[0] for found in read if not isinstance(found, FailedImage)]
-        said = iter(await self.batcher.answer(np.stack(images), deadline) if images else ())
-        answers: list[Answer] = []
-        for (name, _), found in zip(files, read, strict=True):
-            if isinstance(found, FailedImage):
-                answers.append(found)
-            else:
-                answers.append(replace(next(said), name=name, steps=found[1]))
+        decode_steps = [partial(self._read, file, raw=raw) for file in files]
+        if len(files) == 1 and _is_small(files[0][1]):
+            read = [decode_steps[0]()]
+        else:
+            read = await self._in_image_thread("decoding", decode_steps, deadline)
+        images = [one[0] for one in read if not isinstance(one, FailedImage)]
+        found = iter(await self.batcher.answer(np.stack(images), deadline) if images else ())
+        answers: list[Answer] = [
+            one if isinstance(one, FailedImage) else replace(next(found), name=name, steps=one[1])
+            for (name, _), one in zip(files, read, strict=True)
+        ]
         self._count(answers)
-        if explain:
-            return await self._explained(answers, deadline)
-        return [Explained(answer=answer) for answer in answers]
+        if not explain or not images:
+            return [Explained(answer=answer) for answer in answers]
+        explain_steps = [
+            partial(self._explain, np.asarray(answer.image, np.uint8))
+            for answer in answers
+            if isinstance(answer, Prediction)
+        ]
+        maps = iter(await self._in_image_thread("explaining", explain_steps, deadline))
+        return [
+            Explained(
+                answer=answer, evidence=next(maps) if isinstance(answer, Prediction) else None
+            )
+            for answer in answers
+        ]
 
     def close(self) -> None:
         """End the threads."""
@@ -127,101 +142,51 @@ class Service:
         self._image_thread.shutdown(cancel_futures=True)
 
     def _deadline(self) -> float:
-        """Until when a request that has just been received must be answered."""
+        """Compute the time at which a request that has just arrived is given up."""
         return time.monotonic() + self.limits.answer_seconds
-
-    def _describe(self, images: NDArray[np.uint8]) -> list[Prediction]:
-        return self.predictor.describe(images, [""] * len(images))
 
     def _count(self, answers: Sequence[Answer]) -> None:
         self.metrics.count_answers(answers, self.predictor.threshold or 0)
 
-    async def _read(
-        self, files: Sequence[tuple[str, bytes]], deadline: float, *, as_photo: bool
-    ) -> list[tuple[NDArray[np.uint8], tuple[str, ...]] | FailedImage]:
-        """Decode files, small ones at once, others in the thread for that.
+    async def _in_image_thread(
+        self, work: str, steps: Iterable[Callable[[], Result_]], deadline: float
+    ) -> list[Result_]:
+        """Take the steps of a request one by one, in turn with other requests.
 
         Raises:
-            HttpError: too many wait to be decoded.
+            HttpError: too many requests wait for such work, or it takes too long.
         """
-        read = partial(_read_all, files, self.predictor.img_shape, deadline, as_photo=as_photo)
-        if len(files) == 1 and _is_small(files[0][1]):
-            return read()
-        if self._n_decoding >= MOST_DECODING:
-            raise busy(f"the images of {self._n_decoding} requests wait to be decoded")
-        self._n_decoding += 1
+        if self._n_waiting[work] >= MAX_WAITING[work]:
+            raise busy(f"{self._n_waiting[work]} requests wait for {work}")
+        self._n_waiting[work] += 1
+        loop = asyncio.get_running_loop()
         try:
-            loop = asyncio.get_running_loop()
             async with asyncio.timeout(deadline - time.monotonic()):
-                return await loop.run_in_executor(self._image_thread, read)
+                return [await loop.run_in_executor(self._image_thread, step) for step in steps]
         except TimeoutError:
-            raise busy("decoding takes too long") from None
+            raise busy(f"{work} takes too long") from None
         finally:
-            self._n_decoding -= 1
+            self._n_waiting[work] -= 1
 
-    async def _explained(self, answers: Sequence[Answer], deadline: float) -> list[Explained]:
-        """Say which pixels answers rest on.
-
-        Raises:
-            HttpError: too many wait to be explained, or it takes too long.
-        """
-        images = [np.asarray(a.image, np.uint8) for a in answers if isinstance(a, Prediction)]
-        if not images:
-            return [Explained(answer=answer) for answer in answers]
-        if self._n_explaining >= MOST_EXPLAINING:
-            raise busy(f"{self._n_explaining} requests wait to be explained")
-        self._n_explaining += 1
+    def _read(self, file: tuple[str, bytes], *, raw: bool) -> Read:
+        """Decode a file as the model takes it."""
+        name, content = file
+        as_photo = self.predictor.takes_photos and not raw
         try:
-            loop = asyncio.get_running_loop()
-            async with asyncio.timeout(deadline - time.monotonic()):
-                maps = iter(
-                    [
-                        (await loop.run_in_executor(self._image_thread, self._explain, image))
-                        for image in images
-                    ]
-                )
-        except TimeoutError:
-            raise busy("explaining takes too long") from None
-        finally:
-            self._n_explaining -= 1
-        return [
-            Explained(answer=a, evidence=next(maps) if isinstance(a, Prediction) else None)
-            for a in answers
-        ]
+            return read_image(content, self.predictor.img_shape, name=name, as_photo=as_photo)
+        except DataError as error:
+            return FailedImage(name=name, problem=str(error))
 
     def _explain(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.asarray(self.predictor.explain(image[None])[0])
 
 
 def _is_small(content: bytes) -> bool:
-    """Whether a file is decoded in no time."""
+    """Tell whether a file is decoded in no time."""
     if len(content) > SMALL_BYTES:
         return False
     try:
         height, width = decode.image_size(content)
-    except DataError:  # is said when it is read
+    except DataError:  # is reported when the file is read
         return True
     return height * width <= SMALL_PIXELS
-
-
-def _read_all(
-    files: Sequence[tuple[str, bytes]],
-    img_shape: tuple[int, int, int],
-    deadline: float,
-    *,
-    as_photo: bool,
-) -> list[tuple[NDArray[np.uint8], tuple[str, ...]] | FailedImage]:
-    """Decode files as the model takes them.
-
-    Raises:
-        TimeoutError: the deadline has passed, and nobody waits any more.
-    """
-    read: list[tuple[NDArray[np.uint8], tuple[str, ...]] | FailedImage] = []
-    for name, content in files:
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        try:
-            read.append(read_image(content, img_shape, name=name, as_photo=as_photo))
-        except DataError as error:
-            read.append(FailedImage(name=name, problem=str(error)))
-    return read

@@ -1,0 +1,129 @@
+"""Image files in, labels with probabilities out."""
+
+import time
+
+import numpy as np
+import pytest
+from benchmarks.serving.server import form, png
+
+from apparel.serve import service as service_module
+from apparel.serve.limits import Limits
+from tests.made_model import NAMES
+from tests.serve.conftest import THRESHOLD
+from tests.serve.test_open_inference import tensor
+
+
+def test_image_files_are_classified_and_a_broken_one_is_named(app, made):
+    images = made.images(2)
+    answer = app.predict(
+        ("a.png", png(images[0])), ("b.png", b"no image"), ("c.png", png(images[1]))
+    )
+    assert answer.status == 200
+    a, b, c = answer.json["predictions"]
+    assert b["name"] == "b.png"
+    assert "b.png is no image of a format that is read" in b["error"]
+    expected, novelty = made.probabilities(images), made.novelty(images)
+    for found, row, score in zip((a, c), expected, novelty, strict=True):
+        np.testing.assert_allclose(list(found["probabilities"].values()), row, atol=1e-5)
+        assert list(found["probabilities"]) == list(NAMES)
+        assert found["label"] == NAMES[row.argmax()]
+        assert found["confidence"] == pytest.approx(row.max(), abs=1e-5)
+        assert found["sure"] == (row.max() >= THRESHOLD)
+        assert found["novelty"] == pytest.approx(score, rel=1e-5)
+        assert found["unlike"] == (score > 1)
+        assert "map" not in found
+
+
+def test_one_image_may_be_the_whole_body(app, made):
+    images = made.images(1)
+    answer = app.ask("/predict", png(images[0]), Content_Type="image/png")
+    assert answer.json["predictions"][0]["label"] == NAMES[made.probabilities(images).argmax()]
+
+
+def test_a_map_shows_the_pixels_that_mattered(app, made, predictor):
+    images = made.images(1)
+    found = app.predict(("a.png", png(images[0])), ("b.png", b""), query="?explain=true").json
+    evidence = np.array(found["predictions"][0]["map"])
+    assert (evidence.min(), evidence.max()) == (0, 1)
+    np.testing.assert_allclose(evidence, predictor.explain(images)[0], atol=1e-3)
+    assert found["predictions"][0]["image"].startswith("data:image/png;base64,")
+    assert "map" not in found["predictions"][1]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "why"),
+    [
+        (b"no image", "image/png", 422, None),
+        (b"", "image/png", 422, "No image was sent"),
+        (b"x", "text/plain", 415, "multipart/form-data"),
+        (b"x", "multipart/form-data", 400, "malformed"),
+        (form()[0], form()[1], 422, "No image was sent"),
+        (form(*[("a", b"b")] * 65)[0], form()[1], 413, "At most 64 images"),
+    ],
+)
+def test_bodies_without_an_image_are_refused(app, body, kind, status, why):
+    answer = app.ask("/predict", body, Content_Type=kind)
+    assert answer.status == status
+    if why:
+        assert why in answer.json["error"]
+    else:
+        assert "is no image" in answer.json["predictions"][0]["error"]
+
+
+@pytest.mark.parametrize("charset", ["undefined", "idna", "unicode_escape", "utf-7", "latin-1"])
+def test_a_form_in_another_encoding_is_refused(app, charset):
+    body, kind = form((r"\ud800+2AA-.png", b"no image"))
+    answer = app.ask("/predict", body, Content_Type=f"{kind}; charset={charset}")
+    assert answer.status == 400
+    assert "charset must be utf-8" in answer.json["error"]
+
+
+def test_a_form_may_declare_utf_8(app):
+    body, kind = form(("ä.png", b"no image"))
+    answer = app.ask("/predict", body, Content_Type=f'{kind}; charset="UTF-8"')
+    assert answer.json["predictions"][0]["name"] == "ä.png"
+
+
+def test_a_flag_is_true_or_false(app):
+    assert app.ask("/predict?raw=1", b"x", Content_Type="image/png").status == 400
+
+
+def test_an_image_gets_the_same_answer_alone_in_a_batch_and_by_python(app, made, predictor):
+    images = made.images(40)
+    together = app.infer({"inputs": [tensor(images)]}).json["outputs"][0]["data"]
+    files = [(f"{i}.png", png(image)) for i, image in enumerate(images)]
+    as_files = app.predict(*files).json["predictions"]
+    alone = [app.predict(file).json["predictions"][0] for file in files[:5]]
+    python = predictor.predict_proba(images)
+    np.testing.assert_allclose(np.reshape(together, (40, 3)), python, atol=1e-5)
+    for found in (as_files, alone):
+        values = [list(one["probabilities"].values()) for one in found]
+        np.testing.assert_allclose(values, python[: len(found)], atol=1e-5)
+
+
+def test_the_page_learns_about_the_model(app):
+    model = app.ask("/model").json
+    assert model["class_names"] == list(NAMES)
+    assert model["img_shape"] == [8, 9, 1]
+    assert model["threshold"] == THRESHOLD
+    assert model["dataset"] == "made up"
+    assert (model["takes_photos"], model["tells_novelty"]) == (False, True)
+
+
+@pytest.mark.parametrize("work", ["decoding", "explaining"])
+def test_work_that_takes_too_long_is_given_up(application, made, monkeypatch, work):
+    app = application(Limits(answer_seconds=0.1))
+    step = {"decoding": "_read", "explaining": "_explain"}[work]
+    monkeypatch.setattr(app.service, step, lambda *_args, **_options: time.sleep(0.2))
+    monkeypatch.setattr(service_module, "_is_small", lambda _: work == "explaining")
+    answer = app.predict(("a.png", png(made.images(1)[0])), query="?explain=true")
+    assert answer.status == 503
+    assert f"{work} takes too long" in answer.json["error"]
+
+
+def test_work_of_too_many_requests_is_refused(app, made, monkeypatch):
+    monkeypatch.setattr(service_module, "MAX_WAITING", {"decoding": 0})
+    answer = app.predict(*[("a.png", png(made.images(1)[0]))] * 2)
+    assert answer.status == 503
+    assert answer.headers["retry-after"] == "1"
+    assert "0 requests wait for decoding" in answer.json["error"]

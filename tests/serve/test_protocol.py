@@ -1,0 +1,243 @@
+"""Connections: deadlines, limits, and one response to one request, over real sockets."""
+
+import socket
+import time
+from contextlib import closing, suppress
+
+import pytest
+from benchmarks.serving.client import post
+from benchmarks.serving.hostile import HEAD, slow_readers
+from benchmarks.serving.server import HOST, png
+
+GET = b"GET /v2/models/SMUGGLED HTTP/1.1\r\nHost: localhost\r\n\r\n"
+SERVER = b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n"
+INFER = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = INFER + b"Transfer-Encoding: chunked\r\n\r\n"
+LENGTH = b"Content-Length: %d\r\n" % len(GET)
+UPGRADE = b"Connection: Upgrade\r\nUpgrade: "
+
+
+def connect(server):
+    return closing(socket.create_connection((HOST, server.port), timeout=30))
+
+
+def answers(connection, most=None):
+    """Read answers until the connection ends, or so many; their statuses and bodies."""
+    found = []
+    with connection.makefile("rb") as file, suppress(ConnectionError):
+        while len(found) != most and (line := file.readline()):
+            status, length = int(line.split()[1]), 0
+            while (line := file.readline()) not in {b"\r\n", b""}:
+                name, _, value = line.partition(b":")
+                length = int(value) if name.lower() == b"content-length" else length
+            if status != 100:
+                found.append((status, file.read(length)))
+    return found
+
+
+# -- one message, one response, or the connection closes -------------------------------------------
+
+# Messages that parsers have read differently: each is refused, and its connection closed.
+AMBIGUOUS = {
+    "two lengths": INFER + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello" + GET,
+    "a length twice": INFER + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello" + GET,
+    "a list of lengths": INFER + b"Content-Length: 5, 5\r\n\r\nhello" + GET,
+    "a signed length": INFER + b"Content-Length: +5\r\n\r\nhello" + GET,
+    "a hexadecimal length": INFER + b"Content-Length: 0x5\r\n\r\nhello" + GET,
+    "a huge length": INFER + b"Content-Length: 18446744073709551621\r\n\r\nhello" + GET,
+    "length and chunks": INFER + LENGTH + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + GET,
+    "chunks and length": CHUNKED[:-2] + LENGTH + b"\r\n0\r\n\r\n" + GET,
+    "an unknown coding": INFER + b"Transfer-Encoding: xchunked\r\n" + LENGTH + b"\r\n" + GET,
+    "chunks in a coding": INFER + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + GET,
+    "chunks and identity": CHUNKED[:-2] + b"Transfer-Encoding: identity\r\n\r\n0\r\n\r\n" + GET,
+    "a space before the colon": INFER + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + GET,
+    "a folded header": INFER + b"X: a\r\n " + LENGTH + b"\r\n" + GET,
+    "a folded coding": INFER + b"Transfer-Encoding:\r\n chunked\r\n" + LENGTH + b"\r\n" + GET,
+    "a bare LF": INFER + b"X: a\nTransfer-Encoding: chunked\r\n" + LENGTH + b"\r\n" + GET,
+    "LF alone": INFER.replace(b"\r", b"") + b"Content-Length: 5\n\nhello" + GET,
+    "a bare CR": INFER + b"X: a\r" + LENGTH + b"\r\n" + GET,
+    "NUL": INFER + b"X: a\0b\r\n" + LENGTH + b"\r\n" + GET,
+    "a chunk's size and LF": CHUNKED + b"5\nhello\n0\n\n" + GET,
+    "LF in a chunk's extension": CHUNKED + b"5;a=\n\r\nhello\r\n0\r\n\r\n" + GET,
+    "a chunk of another size": CHUNKED + b"4\r\nhello\r\n0\r\n\r\n" + GET,
+    "a chunk's size with a sign": CHUNKED + b"+5\r\nhello\r\n0\r\n\r\n" + GET,
+    "a chunk's huge size": CHUNKED + b"10000000000000005\r\nhello\r\n0\r\n\r\n" + GET,
+    "a tunnel": b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n" + GET,
+    "HTTP/0.9": b"GET /v2\r\n\r\n" + GET,
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + GET,
+    "no method": b"/v2 HTTP/1.1\r\nHost: localhost\r\n\r\n" + GET,
+    "an upgrade with a body": INFER + UPGRADE + b"h2c\r\n" + LENGTH + b"\r\n" + GET,
+    "an upgrade with chunks": INFER + UPGRADE + b"h2c\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"%x\r\n%b\r\n0\r\n\r\n" % (len(GET), GET),
+}  # fmt: skip
+# Messages that have one meaning: the response may be any, and the next request is the next message.
+PLAIN = {
+    "a body": (INFER + LENGTH + b"\r\n" + GET, 400),
+    "chunks": (CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(GET), GET), 400),
+    "trailers": (CHUNKED + b"5;a=b\r\nhello\r\n0\r\nContent-Length: 9\r\n\r\n", 400),
+    "a body of GET": (SERVER + LENGTH + b"\r\n" + GET, 200),
+    "an upgrade": (SERVER + UPGRADE + b"websocket\r\n\r\n", 200),
+    "an upgrade of GET with a body": (SERVER + UPGRADE + b"h2c\r\n" + LENGTH + b"\r\n" + GET, 200),
+    "expectation": (INFER + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello", 400),
+    "two hosts": (b"GET /v2 HTTP/1.1\r\nHost: evil\r\nHost: localhost\r\n\r\n", 400),
+    "no host": (b"GET /v2 HTTP/1.1\r\n\r\n", 400),
+    "a whole address": (b"GET http://evil/v2 HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
+    "chunks of HTTP/1.0": (CHUNKED.replace(b"1.1", b"1.0") + b"0\r\n\r\n", 400),
+    "refused before its body": (SERVER.replace(b"GET", b"POST") + LENGTH + b"\r\n" + GET, 405),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", AMBIGUOUS)
+def test_an_ambiguous_message_gets_one_refusal_and_the_connection_ends(server, what):
+    message = AMBIGUOUS[what]
+    for parts in ([message], [message[:-1], message[-1:]], [message[: -len(GET)], GET]):
+        with connect(server) as connection:
+            with suppress(ConnectionError):  # the refusal may come before the last part
+                for part in parts:
+                    connection.sendall(part)
+            statuses = [status for status, _ in answers(connection)]
+            assert statuses == [400] or (statuses == [] and len(parts) > 1)
+
+
+@pytest.mark.parametrize("what", PLAIN)
+def test_a_message_gets_one_response_and_the_next_its_own(server, what):
+    message, expected = PLAIN[what]
+    for size in (len(message), 7):
+        with connect(server) as connection:
+            for start in range(0, len(message), size):
+                connection.sendall(message[start : start + size])
+            ((status, _),) = answers(connection, 1)
+            assert status == expected
+            with suppress(ConnectionError):  # where it has ended
+                connection.sendall(GET.replace(b"/models/SMUGGLED", b"/health/live"))
+                assert answers(connection, 1) in ([], [(200, b'{"live":true}')])
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+def test_of_requests_sent_together_the_first_is_answered(server, method):
+    request = method + b" /v2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+    with connect(server) as connection:
+        connection.sendall(request * 800)
+        assert len(answers(connection)) == 1
+
+
+def test_requests_one_after_the_other_share_a_connection(server):
+    with connect(server) as connection:
+        for _ in range(5):
+            connection.sendall(b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            ((status, body),) = answers(connection, 1)
+            assert (status, len(body) > 1000) == (200, True)
+
+
+# -- deadlines and limits --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hasty(serving_here):
+    """A server that soon loses its patience."""
+    with serving_here(read_seconds=0.3) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"\r\n", b"GET", HEAD, HEAD + b"Content-Length: 9\r\n\r\n1",
+     HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"],
+)  # fmt: skip
+def test_slow_requests_are_refused_and_cut(hasty, sent):
+    with connect(hasty) as connection:
+        connection.sendall(sent)
+        assert [status for status, _ in answers(connection)] == [408]
+
+
+@pytest.mark.parametrize("after", [b"", b"\r\n"])
+def test_idle_connections_are_cut_without_a_word(hasty, after):
+    with connect(hasty) as connection:
+        connection.sendall(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert answers(connection, 1)[0][0] == 200
+        connection.sendall(after)
+        assert answers(connection) == []
+
+
+def test_a_refused_body_that_does_not_end_is_cut_without_a_second_answer(hasty):
+    with connect(hasty) as connection:
+        connection.sendall(HEAD + b"Content-Length: 99999999\r\n\r\nabc")
+        assert [status for status, _ in answers(connection)] == [413]
+
+
+def test_clients_that_take_no_answers_are_cut(hasty):
+    assert slow_readers(hasty, connections=2, seconds=25)["not_cut"] == 0
+
+
+LONG_HEADS = {
+    "many headers": b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"a:\r\n" * 20_000 + b"\r\n",
+    "a header": b"GET / HTTP/1.1\r\nHost: localhost\r\na: " + b"a" * 1_000_000,
+    "an address": b"GET /" + b"a" * 100_000,
+    "empty lines": b"\r\n" * 1_000_000,
+    "trailers": CHUNKED + b"1\r\na\r\n0\r\n" + b"a:\r\n" * 200_000,
+    "a chunk's extension": CHUNKED + b"1;" + b"a" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("what", LONG_HEADS)
+def test_a_head_that_is_too_long_is_refused(server, what):
+    with connect(server) as connection:
+        with suppress(ConnectionError):
+            connection.sendall(LONG_HEADS[what])
+        assert [status for status, _ in answers(connection)] == [431]
+
+
+def test_a_long_head_that_is_allowed_is_answered(server):
+    head = b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n" + b"a: a\r\n" * 10_000 + b"\r\n"
+    with connect(server) as connection:
+        connection.sendall(head)
+        assert answers(connection, 1)[0][0] == 200
+
+
+def test_a_body_that_turns_out_too_large_is_refused(server):
+    with connect(server) as connection:
+        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        for _ in range(9):
+            connection.sendall(b"100000\r\n" + bytes(1 << 20) + b"\r\n")
+        assert answers(connection, 1)[0][0] == 413
+
+
+def test_too_many_connections_are_turned_away(serving_here):
+    with serving_here(connections=3) as served:
+        kept = [socket.create_connection((HOST, served.port), timeout=30) for _ in range(3)]
+        for connection in kept:
+            connection.sendall(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert answers(connection, 1)[0][0] == 200
+        with connect(served) as further:
+            ((status, body),) = answers(further)
+        assert status == 503
+        assert b"too many connections" in body
+        for connection in kept:
+            connection.close()
+        while served.server.server_state.connections:
+            time.sleep(0.01)
+        assert served.ask("/v2").status == 200
+
+
+def test_a_request_that_finds_the_queue_full_is_counted_once(serving_here, made):
+    def n_turned_away():
+        lines = served.ask("/metrics").body.decode().splitlines()
+        (line,) = [each for each in lines if each.startswith("apparel_turned_away_requests_total")]
+        return float(line.split()[1])
+
+    whole = post("/predict", png(made.images(1)[0]), "image/png")
+    with serving_here(queue=1, images=1) as served, connect(served) as first, connect(served) as c:
+        first.sendall(HEAD + b"Content-Length: 1000\r\n\r\nabc")  # is all that may be
+        while not served.server.server_state.tasks:
+            time.sleep(0.01)
+        for n, parts in enumerate(([whole], [whole[:20], whole[20:-9], whole[-9:]], [whole]), 1):
+            for part in parts:
+                c.sendall(part)
+            ((status, body),) = answers(c, 1)
+            assert status == 503
+            assert b"too many images" in body
+            assert served.ask("/v2/health/ready").status == 200
+            assert n_turned_away() == n
+        last = whole.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+        c.sendall(last)
+        assert [status for status, _ in answers(c)] == [503]
