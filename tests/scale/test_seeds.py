@@ -7,7 +7,7 @@ import pytest
 
 from apparel.core import backend
 from apparel.core.errors import ApparelError
-from apparel.scale.seeds import RaySeeds, run_in_worker
+from apparel.scale.seeds import run_all, run_in_worker
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def test_all_are_run_and_told_of(fake_ray, threads, tmp_path, monkeypatch, capsy
     monkeypatch.chdir(tmp_path)
     fake_ray.cpus = [4, 2]
     runs = {Path(name): partial(touch, tmp_path / f"{name}.done") for name in "abc"}
-    RaySeeds("local").run(runs)
+    run_all(runs, "local")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.done", "b.done", "c.done"]
     assert fake_ray.calls.count(("submit", "run_in_worker", 2)) == 3
     assert threads == [2, 2, 2]
@@ -39,7 +39,7 @@ def test_all_are_run_and_told_of(fake_ray, threads, tmp_path, monkeypatch, capsy
 
 
 def test_more_runs_than_processors_have_one_each(fake_ray, threads, tmp_path):
-    RaySeeds("local").run({tmp_path / f"{k}": partial(touch, tmp_path / "x") for k in range(4)})
+    run_all({tmp_path / f"{k}": partial(touch, tmp_path / "x") for k in range(4)}, "local")
     assert threads == [1] * 4
 
 

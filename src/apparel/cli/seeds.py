@@ -18,7 +18,7 @@ from apparel.runs import files, seed_folder
 from apparel.runs.folder import locked
 from apparel.runs.run_directory import RunDirectory
 from apparel.runs.seed_folder import SeedRuns
-from apparel.scale.seeds import RaySeeds
+from apparel.scale.seeds import run_all
 
 # Metrics that are no shares, and may exceed 1.
 UNBOUNDED = {"log_loss", "brier_score"}
@@ -96,7 +96,7 @@ def _to_the_end(runs: SeedRuns, folder: Path) -> None:
     with locked(folder):
         try:
             if runs.address is not None and todo:
-                RaySeeds(runs.address).run(todo)
+                run_all(todo, runs.address)
             else:
                 for path, start in todo.items():
                     print(f"\nRun {path}", flush=True)

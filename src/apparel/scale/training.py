@@ -19,9 +19,13 @@ from apparel.core.errors import ApparelError, UsageError
 from apparel.core.records import History
 from apparel.core.settings import Recipe, Settings
 from apparel.core.validation import whole_number
+from apparel.models import architectures
+from apparel.runs import inputs
 from apparel.runs.folder import CHECKPOINTS
+from apparel.runs.provenance import Begun
 from apparel.runs.run_directory import RunDirectory
 from apparel.scale.cluster import Cluster, connected
+from apparel.training import distributed, fit
 
 # Workers may be lost this often before training gives up. A node that its cloud takes away does
 # not count.
@@ -132,21 +136,19 @@ def train_share(job: Mapping[str, Any]) -> None:
     """
     from ray import train  # noqa: PLC0415  # an extra
 
-    from apparel.training import distributed  # noqa: PLC0415  # seconds, and in workers only
-
     context = train.get_context()
     backend.use_threads(job["cpus"])
     worker = distributed.join(context.get_world_rank(), context.get_world_size())
     try:
-        fit = _prepared(job["run"], job["source"], job["data_dir"])
+        train_with = _prepared(job["run"], job["source"], job["data_dir"])
     except ApparelError as error:
-        fit = None
+        train_with = None
         job["messages"].put(error)
     # A worker that gave up while others wait for it would look like one that was lost.
-    if distributed.all_agree(worker, fit is not None) and fit is not None:
+    if distributed.all_agree(worker, train_with is not None) and train_with is not None:
         shown = _Lines(job["messages"] if worker.rank == 0 else None)
         with redirect_stdout(shown), redirect_stderr(shown):
-            fit(worker=worker)
+            train_with(worker=worker)
 
 
 def _prepared(run: Path, source: str, data_dir: Path | None) -> Callable[..., History]:
@@ -158,11 +160,6 @@ def _prepared(run: Path, source: str, data_dir: Path | None) -> Callable[..., Hi
     Raises:
         ApparelError: the run or its images are missing, or the images differ.
     """
-    from apparel.models import architectures  # noqa: PLC0415  # seconds, and in workers only
-    from apparel.runs import inputs  # noqa: PLC0415  # as above
-    from apparel.runs.provenance import Begun  # noqa: PLC0415  # as above
-    from apparel.training import fit  # noqa: PLC0415  # as above
-
     if not run.is_dir():
         raise ApparelError(
             f"a worker does not see the run directory {run}. Put it on storage that all nodes of "
