@@ -320,7 +320,7 @@ def test_explain_results_prints_a_headline_and_its_findings(
 ) -> None:
     findings = tested.explain_results()
     output = capsys.readouterr().out
-    assert f"The model names {tested.evaluation.metrics['accuracy'].value:.1%}"[:-1] in output
+    assert f"The model classifies {tested.evaluation.metrics['accuracy'].value:.1%}"[:-1] in output
     # A single epoch, and few test images.
     assert {"short_training", "test_size"} <= {finding.topic for finding in findings}
     for number, finding in enumerate(findings, start=1):

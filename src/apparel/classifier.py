@@ -509,7 +509,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         highest = fashion_mnist.highest_credible_accuracy(self.labels)
         print(text.too_good_line(self.evaluation, highest), end="")
         if self._run:
-            print(text.looks_line(self._run.count_test_look()), end="")
+            print(text.repeated_test_line(self._run.count_test_look()), end="")
             self._run.write_evaluation(self.evaluation)
         self.show_conf_matrix(self.evaluation.true, self.evaluation.predicted)
         self.plot_history()

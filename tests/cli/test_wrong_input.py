@@ -13,7 +13,9 @@ from apparel.evaluation import comparison, label_issues, metrics
 from apparel.evaluation.robustness import measure_robustness
 from apparel.explain import findings
 from apparel.models import keras_inference
-from apparel.reporting import html, plots, text
+from apparel.reporting import plots, text
+from apparel.reporting.html.page import html_page
+from apparel.reporting.model_card import model_card
 from apparel.runs import files
 
 CALIBRATION = Calibration(temperature=1.2, target_accuracy=0.97, threshold=0.6, n_images=50)
@@ -116,8 +118,8 @@ def test_report_card_and_terminal_say_the_right_accuracy(evaluation):
         command="",
     )
     shown = f"{accuracy:.4f}"
-    assert shown in html.html(content)
-    assert shown in html.model_card(content)
+    assert shown in html_page(content)
+    assert shown in model_card(content)
     assert shown in text.metric_lines(evaluation)
     assert text.calibration_lines(evaluation)
     # Neither NaN nor infinity is JSON.
@@ -149,7 +151,7 @@ def test_suspects_are_looked_for_on_it(evaluation, capfd):
     )
     assert set(found.indices.tolist()) <= set(range(len(evaluation.true)))
     assert not np.isnan(found.label_quality).any()
-    assert drawn(plots.suspects_figure(found, images_for(evaluation))).startswith(b"\x89PNG")
+    assert drawn(plots.label_issues_figure(found, images_for(evaluation))).startswith(b"\x89PNG")
     assert capfd.readouterr() == ("", "")
 
 

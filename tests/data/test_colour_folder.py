@@ -89,4 +89,4 @@ def test_new_photos_are_classified_from_the_exported_file(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     for line, name in zip(done.stdout.splitlines(), COLOURS, strict=False):
         assert name in line
-    assert "Brought into the form" not in done.stdout
+    assert "Made similar" not in done.stdout

@@ -95,7 +95,7 @@ def test_the_command_writes_the_list_that_it_prints(
         ("train", 1000),
         ("test", 1000),
     ]
-    assert text.suspect_lines(found[1]) in done.stdout
+    assert text.label_issue_lines(found[1]) in done.stdout
     assert 'id="suspects"' in (run / "report.html").read_text(encoding="utf-8")
     labels = loading.load(limit=1000, seed=3).test_labels
     names = fashion_mnist.FASHION_MNIST_LABELS

@@ -18,7 +18,6 @@ from apparel.core.records import (
     CheckedImage,
     CopiedImage,
     CorruptionCurve,
-    DataCheck,
     Finding,
     History,
     Interval,
@@ -29,12 +28,18 @@ from apparel.core.records import (
     Saliency,
 )
 from apparel.evaluation import metrics
-from apparel.reporting import html as html_module
-from apparel.reporting.html.charts import svg
-from apparel.reporting.html.data import MOST_FILES, MOST_IMAGES, MOST_PAIRS
-from apparel.reporting.html.page import LARGEST_MATRIX, MOST_IN_CELL, MOST_PICTURES, MOST_SUSPECTS
-from apparel.reporting.html.pictures import heat, picture
-from apparel.reporting.plots import draw_reliability
+from apparel.reporting import plots
+from apparel.reporting.html._data_section import MOST_FILES, MOST_IMAGES, MOST_PAIRS
+from apparel.reporting.html._pictures import chart, heat, picture
+from apparel.reporting.html.page import (
+    LARGEST_MATRIX,
+    MOST_IN_CELL,
+    MOST_ISSUES,
+    MOST_PICTURES,
+    html_page,
+)
+from apparel.reporting.model_card import model_card
+from tests.reporting import test_text_data
 
 NAMES = ("T-shirt/top", "<b>bold</b>", "Bag & co")
 VOID = {"meta", "img", "br", "input"}
@@ -133,29 +138,28 @@ def squeezed(texts):
 # -- the page --------------------------------------------------------------------------------
 
 
-def test_the_top_shows_balanced_accuracy_where_classes_differ_in_size():
+@pytest.fixture(scope="module")
+def plain():
+    """A report without label issues, robustness and a check of the data, and its page."""
     content = made_up()
-    balanced = {"balanced_accuracy": Interval(0.4321, 0.4, 0.5)}
-    evaluation = replace(
-        content.evaluation, metrics=balanced | content.evaluation.metrics | balanced
-    )
-    page = Page(html_module.html(replace(content, evaluation=evaluation)))
-    assert page.texts["strong"] == ["43.2 %"]
-    assert "balanced accuracy on" in squeezed(page.texts["p"])[1]
+    html = html_page(content)
+    return content, html, Page(html)
 
 
-def test_the_top_says_what_how_well_and_what_stands_out():
-    content = made_up()
-    page = Page(html_module.html(content))
+def json_of(html, name):
+    return json.loads(re.search(rf"const {name} = (\{{.*\}});\n", html)[1])
+
+
+def test_the_top_shows_the_result_and_the_findings(plain):
+    content, _, page = plain
     assert page.texts["h1"] == page.texts["title"] == ["cnn on <data> & more"]
     accuracy = content.evaluation.metrics["accuracy"]
-    (strong,) = page.texts["strong"]
-    assert strong == f"{100 * accuracy.value:.1f} %"
-    paragraphs = squeezed(page.texts["p"])
-    assert "The model was trained." in paragraphs
-    assert "It names some." in paragraphs
-    low, high = (f"{100 * bound:.1f} %" for bound in (accuracy.low, accuracy.high))
-    assert f"95 % interval {low} to {high}" in paragraphs[1]
+    value, low, high = (f"{100 * x:.1f} %" for x in (accuracy.value, accuracy.low, accuracy.high))
+    assert squeezed(page.texts["p"])[:3] == [
+        "The model was trained.",
+        f"{value} accuracy on 60 test images 95 % interval {low} to {high}",
+        "It names some.",
+    ]
     first, more = page.texts["ol"]
     assert squeezed([first]) == [
         " ".join(f"It costs ${k} & <more>. Try: Buy less." for k in (1, 2, 3))
@@ -164,15 +168,8 @@ def test_the_top_says_what_how_well_and_what_stands_out():
     assert "1 more" in page.texts["summary"]
 
 
-def test_a_healthy_result_says_so():
-    page = Page(html_module.html(made_up(findings=())))
-    assert "Nothing stands out." in page.texts["p"]
-    assert "ol" not in page.texts
-
-
-def test_every_figure_and_fact_is_there():
-    content = made_up()
-    page = Page(html_module.html(content))
+def test_every_metric_and_fact_is_there(plain):
+    content, _, page = plain
     text = " ".join(squeezed(page.texts["main"]))
     for found in content.evaluation.metrics.values():
         assert f"{found.value:.4f} {found.low:.4f} to {found.high:.4f}" in text
@@ -183,12 +180,15 @@ def test_every_figure_and_fact_is_there():
     assert page.texts["code"] == ["apparel run --seed 3"]
 
 
-def test_the_matrix_is_the_confusion_matrix_and_each_cell_has_its_images():
-    content = made_up()
-    html = html_module.html(content)
-    page = Page(html)
-    cells = json.loads(re.search(r"const cells = (\{.*\});\n", html)[1])
-    evaluation = content.evaluation
+def test_sections_without_content_are_left_out(plain):
+    links = [held["href"] for held in plain[2].attributes("a")]
+    assert not {"#suspects", "#robustness", "#data"} & set(links)
+    assert "h3" not in plain[2].texts
+
+
+def test_the_matrix_is_the_confusion_matrix_and_each_cell_has_its_images(plain):
+    content, html, page = plain
+    cells, evaluation = json_of(html, "cells"), content.evaluation
     for true, predicted in np.argwhere(evaluation.confusion):
         count = evaluation.confusion[true, predicted]
         buttons = page.attributes("button", **{"data-cell": f"{true}-{predicted}"})
@@ -204,184 +204,30 @@ def test_the_matrix_is_the_confusion_matrix_and_each_cell_has_its_images():
             np.testing.assert_array_equal(np.asarray(drawn), content.test_images[index, ..., 0])
 
 
-def test_many_classes_are_shown_by_their_confused_pairs():
-    names = tuple(f"class {k}" for k in range(LARGEST_MATRIX + 1))
-    html = html_module.html(made_up(names=names, n=2000, sure=0.05))
-    assert 'class="matrix"' not in html
-    cells = json.loads(re.search(r"const cells = (\{.*\});\n", html)[1])
-    assert sum(len(cell["images"]) for cell in cells.values()) <= MOST_PICTURES
-    pairs = re.findall(r'<button type="button" data-cell="(\d+)-(\d+)">', html)
-    assert len(pairs) == 30
-    assert all(true != predicted for true, predicted in pairs)
-
-
-def test_the_slider_says_what_the_model_answers():
-    content = made_up()
-    html = html_module.html(content)
-    read = json.loads(re.search(r"const thresholds = (\{.*\});\n", html)[1])
+def test_the_slider_gives_coverage_and_accuracy(plain):
+    content, html, _ = plain
+    read = json_of(html, "thresholds")
     confidence = content.evaluation.probabilities.max(axis=1)
     right = content.evaluation.true == content.evaluation.predicted
     assert read["start"] == 50
     for k in (0, 37, 50, 80, 99):
         sure = confidence >= k / 100
+        accuracy = right[sure].mean() if sure.any() else 0
         assert read["coverages"][k] == pytest.approx(sure.mean(), abs=1e-4)
-        assert read["accuracies"][k] == pytest.approx(
-            right[sure].mean() if sure.any() else 0, abs=1e-4
-        )
+        assert read["accuracies"][k] == pytest.approx(accuracy, abs=1e-4)
 
 
-def test_each_mistake_has_its_image_and_maps():
-    content = made_up()
-    page = Page(html_module.html(content))
+def test_each_mistake_has_its_image_and_maps(plain):
+    content, _, page = plain
     assert len(page.attributes("img", **{"class": "grad-cam"})) == 3
     captions = squeezed(page.texts["figcaption"])
     for mistake, caption in zip(content.mistakes, captions, strict=True):
         assert caption.startswith(f"{mistake.class_names[mistake.true]} taken for {mistake.label}")
         assert caption.endswith(mistake.name)
-    nothing = np.zeros((0, 8, 6), np.float32)
-    flawless = made_up(mistakes=(), saliency=Saliency(grad_cam=nothing, occlusion=nothing))
-    assert "The model made no mistake." in Page(html_module.html(flawless)).texts["p"]
 
 
-def test_the_most_suspicious_labels_are_shown_where_they_were_looked_for():
-    assert "Labels that may be wrong" not in html_module.html(made_up())
-    train_images = np.random.default_rng(1).integers(0, 256, (90, 8, 6, 1), dtype=np.uint8)
-    indices = np.arange(3 * MOST_SUSPECTS)[::-2]
-    in_training = LabelIssues(
-        split="train",
-        n_images=90,
-        class_names=NAMES,
-        indices=indices,
-        given=indices % 3,
-        suggested=(indices + 1) % 3,
-        label_quality=np.linspace(0, 0.4, len(indices)),
-    )
-    nothing = np.zeros(0, np.int64)
-    in_test = replace(
-        in_training, split="test", n_images=60, indices=nothing, given=nothing, suggested=nothing
-    )
-    page = Page(
-        html_module.html(made_up(label_issues=(in_training, in_test), train_images=train_images))
-    )
-    assert page.texts["h3"] == ["36 of 90 training labels", "0 of 60 test labels"]
-    shown = [held for held in page.attributes("img") if held["alt"].startswith("Labelled")]
-    assert len(shown) == MOST_SUSPECTS
-    captions = squeezed(page.texts["figcaption"])[-MOST_SUSPECTS:]
-    for index, held, caption in zip(indices, shown, captions, strict=False):
-        given, suggested = NAMES[index % 3], NAMES[(index + 1) % 3]
-        assert held["alt"] == f"Labelled {given}, perhaps {suggested}"
-        assert caption == f"labelled {given}, perhaps {suggested}training image {index}"
-        _, drawn = unpacked(held["src"])
-        np.testing.assert_array_equal(np.asarray(drawn), train_images[index, ..., 0])
-
-
-def image(split, index, label="Bag & co"):
-    return CheckedImage(split=split, index=index, name=f"<{split}>/{index}.png", label=label)
-
-
-def pair(first, second, exact=False, mirrored=False):
-    return CopiedImage(first=first, second=second, exact=exact, mirrored=mirrored)
-
-
-def checked(**changes):
-    nothing = dict.fromkeys(("duplicates", "leaks", "conflicts", "unusual", "blank"), ())
-    values = {
-        "source": "made up",
-        "sha256": "abc",
-        "class_names": NAMES,
-        "images_per_class": {"training": [4000, 20, 5], "test": [30, 20, 10]},
-        "img_shape": (8, 6, 1),
-        "sizes": {},
-        "unreadable": {},
-        **nothing,
-    }
-    return DataCheck(**(values | changes))
-
-
-def test_the_data_are_shown_where_they_were_checked():
-    assert 'id="data"' not in html_module.html(made_up())
-    train_images = np.random.default_rng(1).integers(0, 256, (90, 8, 6, 1), dtype=np.uint8)
-    leaks = tuple(
-        pair(image("training", i), image("test", 59 - i), exact=i == 0) for i in range(15)
-    )
-    near = pair(image("validation", 80), image("training", 81), mirrored=True)
-    check = checked(
-        duplicates=(leaks[1], near, pair(image("test", 1), image("test", 2), exact=True)),
-        leaks=leaks,
-        conflicts=(pair(image("test", 3), image("training", 70, NAMES[1])),),
-        unusual=tuple(image("training", i) for i in range(MOST_IMAGES + 1)),
-        blank=(image("test", 9),),
-        unreadable={f"<{k}>.png": "it is broken" for k in range(MOST_FILES + 1)},
-    )
-    content = made_up(check=check, train_images=train_images)
-    html = html_module.html(content)
-    page = Page(html)
-    assert page.attributes("a", href="#data")
-    assert page.texts["h3"] == [
-        "Tested on, so left out of training: 15 pairs",
-        "The same image with two labels: 1 pair",
-        "Nearly the same: 1 pair",
-        f"Unlike the rest: {MOST_IMAGES + 1} images",
-        "Blank: 1 image",
-        f"Cannot be read: {MOST_FILES + 1} files",
-    ]
-    pictures = [
-        unpacked(held["src"])[1] for held in page.attributes("img") if ".png" in held["alt"]
-    ]
-    assert len(pictures) == 2 * (MOST_PAIRS + 1 + 1) + MOST_IMAGES + 1
-    expected = [image for leak in leaks[:MOST_PAIRS] for image in (leak.first, leak.second)]
-    expected += [check.conflicts[0].first, check.conflicts[0].second, near.first, near.second]
-    expected += [*check.unusual[:MOST_IMAGES], *check.blank]
-    for drawn, of in zip(pictures, expected, strict=True):
-        images = content.test_images if of.split == "test" else train_images
-        np.testing.assert_array_equal(np.asarray(drawn), images[of.index, ..., 0])
-    captions = squeezed(page.texts["figcaption"])[3:]
-    assert captions[0] == (
-        "Bag & co, training<training>/0.pngBag & co, test<test>/59.pngthe same pixels"
-    )
-    assert captions[1].endswith("nearly the same pixels")
-    assert captions[MOST_PAIRS] == (
-        "Bag & co, test<test>/3.png<b>bold</b>, training<training>/70.pngnearly the same pixels"
-    )
-    assert captions[MOST_PAIRS + 1].endswith("nearly the same pixels, mirrored")
-    assert captions[-1] == "Bag & co, test<test>/9.png"
-    rows = squeezed(page.texts["tr"])
-    assert "T-shirt/top4,00030" in rows
-    assert "all4,02560" in rows
-    assert "<0>.pngit is broken" in rows
-    assert f"<{MOST_FILES}>.pngit is broken" not in rows
-    assert squeezed(page.texts["p"]).count("The first 12; all are in check.json.") == 1
-    problems = squeezed(page.texts["li"])
-    assert any(line.startswith("15 training images show the same as a test") for line in problems)
-    assert "apparel check --fix" in page.texts["code"]
-
-
-def test_clean_data_get_a_line():
-    clean = checked(images_per_class={"training": [40, 20, 20], "test": [30, 20, 10]})
-    page = Page(html_module.html(made_up(findings=(), check=clean)))
-    (line,) = [text for text in page.texts["li"] if "T-shirt/top" not in text]
-    assert line.startswith("The data are clean")
-    assert "h3" not in page.texts
-
-
-def test_robustness_is_shown_where_it_was_measured():
-    assert "On images made worse" not in html_module.html(made_up())
-    share = Interval(0.5, 0.4, 0.6)
-    curve = CorruptionCurve(name="fog", unit="metres", strengths=(1,), accuracies=(share,))
-    robustness = Robustness(
-        n_images=60,
-        accuracy=share,
-        curves=(curve,),
-        attack=Attack(epsilon=0.1, steps=40, n_images=60, accuracy=Interval(0.25, 0.1, 0.4)),
-    )
-    page = Page(html_module.html(made_up(robustness=robustness)))
-    assert page.attributes("svg", **{"aria-label": "Accuracy under fog"})
-    assert any("it names 25.0 % of 60 images correctly" in text for text in page.texts["p"])
-
-
-def test_the_page_needs_no_other_file_and_says_what_its_pictures_show():
-    html = html_module.html(made_up())
-    page = Page(html)
+def test_the_page_needs_no_other_file_and_describes_its_pictures(plain):
+    _, html, page = plain
     assert {tag for tag, _ in page.tags} & {"link", "iframe", "object"} == set()
     for _, held in page.tags:
         for key in ("src", "href", "xlink:href"):
@@ -395,19 +241,184 @@ def test_the_page_needs_no_other_file_and_says_what_its_pictures_show():
     assert len(ids) == len(set(ids))
 
 
+def test_a_flawless_imbalanced_result_says_so():
+    nothing = np.zeros((0, 8, 6), np.float32)
+    content = made_up(
+        findings=(), mistakes=(), saliency=Saliency(grad_cam=nothing, occlusion=nothing)
+    )
+    balanced = {"balanced_accuracy": Interval(0.4321, 0.4, 0.5)}
+    metrics = balanced | content.evaluation.metrics | balanced
+    evaluation = replace(content.evaluation, metrics=metrics)
+    page = Page(html_page(replace(content, evaluation=evaluation)))
+    assert "Nothing stands out." in page.texts["p"]
+    assert "The model made no mistake." in page.texts["p"]
+    assert "ol" not in page.texts
+    assert page.texts["strong"] == ["43.2 %"]
+    assert "balanced accuracy on" in squeezed(page.texts["p"])[1]
+
+
+def test_many_classes_are_shown_by_their_confused_pairs():
+    names = tuple(f"class {k}" for k in range(LARGEST_MATRIX + 1))
+    html = html_page(made_up(names=names, n=2000, sure=0.05))
+    assert 'class="matrix"' not in html
+    cells = json_of(html, "cells").values()
+    assert sum(len(cell["images"]) for cell in cells) <= MOST_PICTURES
+    pairs = re.findall(r'<button type="button" data-cell="(\d+)-(\d+)">', html)
+    assert len(pairs) == 30
+    assert all(true != predicted for true, predicted in pairs)
+
+
 @pytest.mark.parametrize("shape", [(8, 6, 3), (96, 64, 3), (6, 6, 4)])
 def test_coloured_and_large_images_make_small_pictures(shape):
-    content = made_up(shape=shape, n=300)
-    html = html_module.html(content)
-    cells = json.loads(re.search(r"const cells = (\{.*\});\n", html)[1])
-    for cell in cells.values():
+    html = html_page(made_up(shape=shape))
+    for cell in json_of(html, "cells").values():
         kind, drawn = unpacked(cell["images"][0][1])
         assert kind == "data:image/jpeg"
         assert max(drawn.size) == min(max(shape[:2]), 64)
-    assert len(html) < 5_000_000
+    assert len(html) < 1_000_000
 
 
-def test_a_picture_of_shares_is_that_of_pixels_and_a_map_is_see_through():
+# -- sections that only some reports have ------------------------------------------------------
+
+TRAIN_IMAGES = np.random.default_rng(1).integers(0, 256, (90, 8, 6, 1), dtype=np.uint8)
+INDICES = np.arange(3 * MOST_ISSUES)[::-2]
+ISSUES = LabelIssues(
+    split="train",
+    n_images=90,
+    class_names=NAMES,
+    indices=INDICES,
+    given=INDICES % 3,
+    suggested=(INDICES + 1) % 3,
+    label_quality=np.linspace(0, 0.4, len(INDICES)),
+)
+NOTHING = np.zeros(0, np.int64)
+SHARE = Interval(0.5, 0.4, 0.6)
+
+
+def image(split, index, label="Bag & co"):
+    return CheckedImage(split=split, index=index, name=f"<{split}>/{index}.png", label=label)
+
+
+def pair(first, second, exact=False, mirrored=False):
+    return CopiedImage(first=first, second=second, exact=exact, mirrored=mirrored)
+
+
+def checked(**changes):
+    made = {
+        "class_names": NAMES,
+        "images_per_class": {"training": [4000, 20, 5], "test": [30, 20, 10]},
+        "img_shape": (8, 6, 1),
+        "sizes": {},
+    }
+    return test_text_data.checked(**(made | changes))
+
+
+LEAKS = tuple(pair(image("training", i), image("test", 59 - i), exact=i == 0) for i in range(15))
+NEAR = pair(image("validation", 80), image("training", 81), mirrored=True)
+CHECK = checked(
+    duplicates=(LEAKS[1], NEAR, pair(image("test", 1), image("test", 2), exact=True)),
+    leaks=LEAKS,
+    conflicts=(pair(image("test", 3), image("training", 70, NAMES[1])),),
+    unusual=tuple(image("training", i) for i in range(MOST_IMAGES + 1)),
+    blank=(image("test", 9),),
+    unreadable={f"<{k}>.png": "it is broken" for k in range(MOST_FILES + 1)},
+)
+
+
+@pytest.fixture(scope="module")
+def full():
+    """A report with every section, and its page."""
+    curve = CorruptionCurve(name="fog", unit="metres", strengths=(1,), accuracies=(SHARE,))
+    attack = Attack(epsilon=0.1, steps=40, n_images=60, accuracy=Interval(0.25, 0.1, 0.4))
+    content = made_up(
+        train_images=TRAIN_IMAGES,
+        label_issues=(
+            ISSUES,
+            replace(ISSUES, split="test", n_images=60, indices=NOTHING, given=NOTHING,
+                    suggested=NOTHING),
+        ),
+        robustness=Robustness(n_images=60, accuracy=SHARE, curves=(curve,), attack=attack),
+        check=CHECK,
+    )  # fmt: skip
+    return content, Page(html_page(content))
+
+
+def test_the_most_suspicious_labels_are_shown(full):
+    _, page = full
+    assert page.texts["h3"][:2] == ["36 of 90 training labels", "0 of 60 test labels"]
+    shown = [held for held in page.attributes("img") if held["alt"].startswith("Labelled")]
+    assert len(shown) == MOST_ISSUES
+    captions = [c for c in squeezed(page.texts["figcaption"]) if c.startswith("labelled")]
+    for index, held, caption in zip(INDICES, shown, captions, strict=False):
+        given, suggested = NAMES[index % 3], NAMES[(index + 1) % 3]
+        assert held["alt"] == f"Labelled {given}, perhaps {suggested}"
+        assert caption == f"labelled {given}, perhaps {suggested}training image {index}"
+        _, drawn = unpacked(held["src"])
+        np.testing.assert_array_equal(np.asarray(drawn), TRAIN_IMAGES[index, ..., 0])
+
+
+def test_robustness_is_shown_by_a_chart_for_each_corruption(full):
+    _, page = full
+    assert page.attributes("svg", **{"aria-label": "Accuracy under fog"})
+    assert any("it classifies 25.0 % of 60 images correctly" in text for text in page.texts["p"])
+
+
+def test_problems_of_the_data_are_shown_with_their_images(full):
+    content, page = full
+    assert page.attributes("a", href="#data")
+    assert page.texts["h3"][2:] == [
+        "Tested on, so left out of training: 15 pairs",
+        "The same image with two labels: 1 pair",
+        "Nearly the same: 1 pair",
+        f"Unlike the rest: {MOST_IMAGES + 1} images",
+        "Blank: 1 image",
+        f"Cannot be read: {MOST_FILES + 1} files",
+    ]
+    expected = [one for leak in LEAKS[:MOST_PAIRS] for one in (leak.first, leak.second)]
+    expected += [CHECK.conflicts[0].first, CHECK.conflicts[0].second, NEAR.first, NEAR.second]
+    expected += [*CHECK.unusual[:MOST_IMAGES], *CHECK.blank]
+    shown = [held for held in page.attributes("img") if ".png" in held["alt"]]
+    for held, of in zip(shown, expected, strict=True):
+        images = content.test_images if of.split == "test" else TRAIN_IMAGES
+        drawn = unpacked(held["src"])[1]
+        np.testing.assert_array_equal(np.asarray(drawn), images[of.index, ..., 0])
+    captions = squeezed(page.texts["figcaption"])[3 + MOST_ISSUES :]
+    assert captions[0] == (
+        "Bag & co, training<training>/0.pngBag & co, test<test>/59.pngthe same pixels"
+    )
+    assert captions[1].endswith("nearly the same pixels")
+    assert captions[MOST_PAIRS] == (
+        "Bag & co, test<test>/3.png<b>bold</b>, training<training>/70.pngnearly the same pixels"
+    )
+    assert captions[MOST_PAIRS + 1].endswith("nearly the same pixels, mirrored")
+    assert captions[-1] == "Bag & co, test<test>/9.png"
+
+
+def test_the_data_are_counted_and_all_problems_listed(full):
+    _, page = full
+    rows = squeezed(page.texts["tr"])
+    assert "T-shirt/top4,00030" in rows
+    assert "all4,02560" in rows
+    assert "<0>.pngit is broken" in rows
+    assert f"<{MOST_FILES}>.pngit is broken" not in rows
+    assert squeezed(page.texts["p"]).count("The first 12; all are in check.json.") == 1
+    problems = squeezed(page.texts["li"])
+    assert any(line.startswith("15 training images show the same as a test") for line in problems)
+    assert "apparel check --fix" in page.texts["code"]
+
+
+def test_clean_data_get_a_line():
+    clean = checked(images_per_class={"training": [40, 20, 20], "test": [30, 20, 10]})
+    page = Page(html_page(made_up(findings=(), check=clean)))
+    (line,) = page.texts["li"]
+    assert line.startswith("The data are clean")
+    assert "h3" not in page.texts
+
+
+# -- pictures and charts -----------------------------------------------------------------------
+
+
+def test_a_picture_is_equal_for_shares_and_pixels_and_a_map_is_translucent():
     pixels = np.arange(48, dtype=np.uint8).reshape(8, 6, 1)
     assert picture(pixels) == picture(pixels.astype(np.float32) / np.float32(255))
     _, drawn = unpacked(heat(np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)))
@@ -415,9 +426,8 @@ def test_a_picture_of_shares_is_that_of_pixels_and_a_map_is_see_through():
     assert {alpha for *_, alpha in drawn.get_flattened_data()} == {153}
 
 
-def test_charts_take_their_colours_from_the_page():
-    content = made_up()
-    drawing = svg(draw_reliability(content.evaluation.reliability), 'the "curve"')
+def test_charts_take_their_colours_from_the_page(plain):
+    drawing = chart(plots.calibration_figure(plain[0].evaluation), 'the "curve"')
     assert drawing.startswith('<svg role="img" aria-label="the &quot;curve&quot;"')
     assert "var(--blue)" in drawing
     assert "#0072b2" not in drawing
@@ -430,7 +440,7 @@ def test_charts_take_their_colours_from_the_page():
 
 def test_the_head_of_the_card_is_what_hugging_face_reads():
     content = made_up(title='a: "quoted" & #odd')
-    _, head, text = html_module.model_card(content).split("---\n", maxsplit=2)
+    _, head, text = model_card(content).split("---\n", maxsplit=2)
     read = yaml.safe_load(head)
     assert read["library_name"] == "keras"
     assert read["pipeline_tag"] == "image-classification"
@@ -451,7 +461,7 @@ def test_the_head_of_the_card_is_what_hugging_face_reads():
 
 def test_the_card_shows_every_figure_and_fact():
     content = made_up()
-    lines = html_module.model_card(content).splitlines()
+    lines = model_card(content).splitlines()
     assert "## Test result on 60 images" in lines
     for found in content.evaluation.metrics.values():
         row = f"| {found.value:.4f} | {found.low:.4f} to {found.high:.4f} |"
@@ -460,5 +470,5 @@ def test_the_card_shows_every_figure_and_fact():
     assert '- Processor: A "fast" <one>' in lines
     assert "    apparel run --seed 3" in lines
     assert "The model was trained. Classes: T-shirt/top, <b>bold</b>, Bag & co." in lines
-    healthy = html_module.model_card(replace(content, findings=()))
+    healthy = model_card(replace(content, findings=()))
     assert "Nothing stands out." in healthy.splitlines()

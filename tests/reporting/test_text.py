@@ -1,15 +1,25 @@
+"""Lines about test results, predictions and comparisons, word by word."""
+
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from apparel.core.records import (
+    Attack,
     Calibration,
+    Comparison,
+    CorruptionCurve,
     Evaluation,
+    Exported,
     FailedImage,
     Finding,
     Interval,
+    LabelIssues,
     Prediction,
+    Robustness,
+    SeedsResult,
+    Spread,
     TestedRun,
 )
 from apparel.evaluation.comparison import compare
@@ -36,33 +46,7 @@ def evaluation(n=1200):
     )
 
 
-def prediction(name, probabilities, true=None):
-    return Prediction(
-        name=name, probabilities=np.array(probabilities, np.float32), class_names=NAMES, true=true
-    )
-
-
-SURE = prediction("sure", [1, 0, 0])
-
-
-@pytest.fixture
-def predictions():
-    return [
-        prediction("0", [0.125, 0.75, 0.125], true=1),
-        prediction("long name", [0.0625, 0.25, 0.6875], true=0),
-        prediction("x", [1, 0, 0]),
-    ]
-
-
-def test_a_metric_shows_its_value_and_interval_with_four_digits():
-    assert text.metric_table(evaluation()) == {
-        "Accuracy": "0.9123  (95 % interval 0.9001 to 0.9200)",
-        "Log loss": "0.2500  (95 % interval 0.2000 to 0.3000)",
-    }
-    assert text.metric_lines(evaluation()).splitlines() == [
-        "Accuracy           0.9123  (95 % interval 0.9001 to 0.9200)",
-        "Log loss           0.2500  (95 % interval 0.2000 to 0.3000)",
-    ]
+# -- evaluation --------------------------------------------------------------------------
 
 
 def test_every_metric_of_an_evaluation_has_a_name_for_people():
@@ -74,9 +58,8 @@ def test_every_metric_of_an_evaluation_has_a_name_for_people():
     assert max(map(len, text.METRIC_NAMES.values())) <= 18  # the width of the column
 
 
-def test_the_summary_tells_all_that_was_measured():
-    summary = text.test_summary(evaluation(), {"loss": 0.25, "recall": 0.90006})
-    assert summary == (
+def test_the_summary_holds_every_result():
+    assert text.test_summary(evaluation(), {"loss": 0.25, "recall": 0.90006}) == (
         "\nTest result on 1,200 images\n"
         "Accuracy           0.9123  (95 % interval 0.9001 to 0.9200)\n"
         "Log loss           0.2500  (95 % interval 0.2000 to 0.3000)\n"
@@ -84,37 +67,41 @@ def test_the_summary_tells_all_that_was_measured():
         "\n"
         "THE REPORT\n"
         "Temperature: none was needed; calibration error 0.0000.\n"
-        "Abstaining: nobody chose a threshold, as there were no validation images for it."
+        "Abstaining: no threshold, as there were no validation images."
     )
 
 
-def test_only_a_second_look_at_the_test_images_is_told():
-    assert text.looks_line(1) == ""
-    assert text.looks_line(3).startswith("The test images of this run have been scored 3 times: ")
+def test_only_a_repeated_test_is_mentioned():
+    assert text.repeated_test_line(1) == ""
+    assert text.repeated_test_line(3) == (
+        "The test images of this run have been scored 3 times: choices made after a test result "
+        "make later ones too optimistic.\n"
+    )
 
 
-def test_an_accuracy_beyond_belief_is_warned_of_with_the_usual_causes():
-    def line(accuracy, n=1200):
-        metrics = {"accuracy": Interval(accuracy, 0.9, 1)}
-        return text.too_good_line(replace(evaluation(n), metrics=metrics), 0.975)
+@pytest.mark.parametrize(("accuracy", "n"), [(0.975, 1200), (0.9965, 999)])
+def test_a_credible_accuracy_is_not_warned_of(accuracy, n):
+    result = replace(evaluation(n), metrics={"accuracy": Interval(accuracy, 0.9, 1)})
+    assert text.too_good_line(result, 0.975) == ""
 
-    assert line(0.975) == line(0.9965, n=999) == ""
-    warning = line(0.9965)
+
+def test_an_incredible_accuracy_is_warned_of_with_the_usual_causes():
+    result = replace(evaluation(), metrics={"accuracy": Interval(0.9965, 0.9, 1)})
+    warning = text.too_good_line(result, 0.975)
     assert warning.startswith("Warning: an accuracy of 99.7% is too good to be true")
     assert "MNIST's digits" in warning
     assert "test images among the training images" in warning
 
 
-def test_the_summary_tells_what_temperature_and_threshold_do():
+def test_calibration_and_abstention_in_a_line_each():
     after, before = (
         replace(NO_RELIABILITY, expected_calibration_error=Interval(error, 0, 1))
         for error in (0.0076, 0.0391)
     )
+    fitted = Calibration(temperature=1.3, target_accuracy=0.97, threshold=0.618, n_images=6000)
     result = replace(
         evaluation(),
-        calibration=Calibration(
-            temperature=1.3, target_accuracy=0.97, threshold=0.618, n_images=6000
-        ),
+        calibration=fitted,
         reliability=after,
         reliability_before=before,
         abstention=replace(
@@ -124,26 +111,112 @@ def test_the_summary_tells_what_temperature_and_threshold_do():
         ),
     )
     assert text.calibration_lines(result).splitlines() == [
-        "Temperature: 1.30, chosen on 6,000 validation images; calibration error 0.0391 without, "
+        "Temperature: 1.30, fitted on 6,000 validation images; calibration error 0.0391 without, "
         "0.0076 with.",
         "Abstaining below a confidence of 0.62: answers 90.4% of the images, 97.1% of them "
         "correctly (96.8% to 97.5%); 97.0% were asked for.",
     ]
-    bent = replace(result, calibration=replace(result.calibration, slope=3.4, knee=0.724))
-    assert text.calibration_lines(bent).startswith(
-        "Temperature: 1.30, and logits below 0.72 stretched 3.4 times, chosen on 6,000 "
+    scaled = replace(result, calibration=replace(fitted, slope=3.4, knee=0.724))
+    assert text.calibration_lines(scaled).startswith(
+        "Temperature: 1.30, and logits below 0.72 scaled by 3.4, fitted on 6,000 "
+    )
+    none = replace(evaluation(), calibration=replace(fitted, temperature=1.0, threshold=None))
+    assert text.calibration_lines(none).splitlines()[1] == (
+        "Abstaining: no threshold, as no confidence was high enough for an accuracy of 97.0%."
     )
 
 
-def test_the_summary_tells_that_no_confidence_was_high_enough():
-    chosen = Calibration(temperature=1.0, target_accuracy=0.97, threshold=None, n_images=6000)
-    assert text.calibration_lines(replace(evaluation(), calibration=chosen)).splitlines()[1] == (
-        "Abstaining: no confidence was high enough for an accuracy of 97.0%."
+FINDINGS = [
+    Finding(topic="gap", text="It overfits.", advice="Stop.", weight=0.2),
+    Finding(topic="imbalance", text="Bees are rare.", advice="Add bees.", weight=0.1),
+]
+
+
+@pytest.mark.parametrize(
+    ("findings", "lines"),
+    [
+        (FINDINGS, "1. It overfits.\n   Try: Stop.\n2. Bees are rare.\n   Try: Add bees."),
+        ([], "Nothing stands out."),
+    ],
+)
+def test_an_explanation_gives_the_metrics_before_the_results(findings, lines):
+    metrics = [("Accuracy", "share that is right."), ("Recall", "share that is found.")]
+    assert text.explanation(metrics, "It is good.", findings) == (
+        "\nWhat the metrics mean\n- Accuracy: share that is right.\n- Recall: share that is found."
+        f"\n\nWhat these results say\nIt is good.\n\n{lines}"
     )
 
 
-def test_a_prediction_shows_whether_it_is_right_and_every_confidence(predictions):
-    lines = text.prediction_lines(predictions).splitlines()
+def test_robustness_stands_in_columns():
+    share = Interval(0.9, 0.85, 0.93)
+    curve = CorruptionCurve(
+        name="fog", unit="metres", strengths=(1, 2.5), accuracies=(share, Interval(0.05, 0, 1))
+    )
+    attack = Attack(epsilon=0.1, steps=40, n_images=300, accuracy=Interval(0.0, 0.0, 0.01))
+    found = Robustness(n_images=1200, accuracy=share, curves=(curve,), attack=attack)
+    assert text.robustness_lines(found).splitlines() == [
+        "Accuracy on 1,200 unchanged test images: 90.0% (85.0% to 93.0%)",
+        "and with the images corrupted, at five strengths:",
+        "",
+        f"fog         metres{' ' * 24}   1:  90.0%   2.5:   5.0%",
+        "",
+        "Under attack: 0.0% (0.0% to 1.0%) where each pixel may be changed by 0.1 to mislead the "
+        "model (projected gradient descent, 40 steps).",
+    ]
+
+
+@pytest.mark.parametrize(("m", "rows"), [(0, 0), (3, 3), (40, 10)])
+def test_the_first_ten_label_issues_stand_in_a_table(m, rows):
+    found = LabelIssues(
+        split="test",
+        n_images=100,
+        class_names=NAMES,
+        indices=np.arange(m)[::-1] * 2,
+        given=np.arange(m) % 3,
+        suggested=(np.arange(m) + 1) % 3,
+        label_quality=np.linspace(0, 0.4, m),
+    )
+    heading, *table = text.label_issue_lines(found).strip().splitlines()
+    assert heading == f"{m} of 100 labels of test images are suspicious ({m / 100:.1%})"
+    assert len(table) == (rows + 1 if rows else 0)
+    assert not rows or table[1].split() == [str(2 * m - 2), "ant", "bee,", "the", "0.0000"]
+
+
+def test_an_export_says_how_close_it_is_to_the_model(tmp_path):
+    compared = Comparison(
+        images=1000, same_class=0.9985, largest_difference=0.00321, accuracy=0.91,
+        model_accuracy=0.912, runtime="ONNX Runtime", runtime_version="1.2",
+    )  # fmt: skip
+    exported = Exported(
+        path=tmp_path, format="onnx", precision="int8", comparison=compared, needs={},
+        written="", apparel="", size=2_345_678,
+    )  # fmt: skip
+    assert text.export_lines(exported) == (
+        "2.35 MB, onnx, int8, read back in ONNX Runtime 1.2\n"
+        "On 1,000 images: the model's class for 99.85%, accuracy 91.00% (the model's: 91.20%), "
+        "probabilities within 0.003"
+    )
+
+
+# -- predictions -------------------------------------------------------------------------
+
+
+def prediction(name, probabilities, true=None):
+    return Prediction(
+        name=name, probabilities=np.array(probabilities, np.float32), class_names=NAMES, true=true
+    )
+
+
+SURE = prediction("sure", [1, 0, 0])
+PREDICTIONS = [
+    prediction("0", [0.125, 0.75, 0.125], true=1),
+    prediction("long name", [0.0625, 0.25, 0.6875], true=0),
+    prediction("x", [1, 0, 0]),
+]
+
+
+def test_a_prediction_shows_whether_it_is_right_and_every_confidence():
+    lines = text.prediction_lines(PREDICTIONS).splitlines()
     assert lines[0] == "0: predicted bee, the, true bee, the (right)"
     assert lines[1].startswith("    bee, the 75.0%, ")
     assert lines[2] == "long name: predicted c, true ant (wrong)"
@@ -152,48 +225,51 @@ def test_a_prediction_shows_whether_it_is_right_and_every_confidence(predictions
     assert len(lines) == 6
 
 
-def test_predictions_stand_in_columns(predictions):
-    assert text.prediction_rows(predictions).splitlines() == [
-        "0          bee, the   75.0%",
-        "long name  c          68.8%",
-        "x          ant       100.0%",
-    ]
-
-
-def test_several_classes_are_named_the_most_probable_first(predictions):
-    rows = text.prediction_rows([*predictions[:1], FailedImage(name="b", problem="why")], top=2)
-    top = predictions[0].top(2)
-    assert [p for _, p in top] == sorted(predictions[0].probabilities, reverse=True)[:2]
-    width = max(len(label) for label, _ in top)
-    shown = "  ".join(f"{label:<{width}}  {p:6.1%}" for label, p in top)
-    assert rows.splitlines() == [f"0  {shown}", "b  error: why"]
-    assert len(predictions[0].top(9)) == len(NAMES)
-
-
-def test_an_answer_below_the_threshold_is_marked(predictions):
-    rows = text.prediction_rows(predictions, threshold=0.75).splitlines()
-    assert [row.endswith("  not sure") for row in rows] == [False, True, False]
-
-
-def test_names_are_shown_in_one_line_that_every_terminal_can_show():
-    answers = [replace(SURE, name="a\nb.png"), FailedImage(name="c\udcff.png", problem="why")]
-    assert text.prediction_rows(answers).splitlines() == [
-        "a\\nb.png     ant  100.0%",
-        "c\\udcff.png  error: why",
-    ]
+@pytest.mark.parametrize(
+    ("answers", "options", "rows"),
+    [
+        (
+            PREDICTIONS,
+            {},
+            ["0          bee, the   75.0%", "long name  c          68.8%",
+             "x          ant       100.0%"],
+        ),
+        (
+            [PREDICTIONS[1], FailedImage(name="b", problem="b why")],
+            {"top": 2},
+            ["long name  c          68.8%  bee, the   25.0%", "b          error: why"],
+        ),
+        (
+            [PREDICTIONS[0], replace(SURE, novelty=1.0), replace(SURE, novelty=1.1)],
+            {"threshold": 0.8},
+            ["0     bee, the   75.0%  not sure", "sure  ant       100.0%",
+             "sure  ant       100.0%  unlike the training images"],
+        ),
+        (
+            [replace(SURE, name="a\nb.png"), FailedImage(name="c\udcff.png", problem="why")],
+            {},
+            ["a\\nb.png     ant  100.0%", "c\\udcff.png  error: why"],
+        ),
+    ],
+)  # fmt: skip
+def test_answers_stand_in_columns(answers, options, rows):
+    assert text.prediction_rows(answers, **options).splitlines() == rows
 
 
 def notes_on(*parts):
-    notes = text.PredictionNotes()
+    """The lines of notes, counted in one process and in one for each part."""
+    notes, joined = text.PredictionNotes(), text.PredictionNotes()
     for part in parts:
+        elsewhere = text.PredictionNotes()
+        elsewhere.add(part)
+        joined.add_counts(elsewhere.counts())
         notes.add(part)
+    assert joined.lines() == notes.lines()
     return notes.lines()
 
 
 def test_images_unlike_the_training_images_are_warned_of():
     likely, unlikely = replace(SURE, novelty=1.0), replace(SURE, name="digit", novelty=1.1)
-    rows = text.prediction_rows([likely, unlikely]).splitlines()
-    assert rows == ["sure   ant  100.0%", "digit  ant  100.0%  unlike the training images"]
     assert notes_on([likely]) == notes_on([SURE]) == ""
     warning = notes_on([likely, unlikely], [replace(unlikely, novelty=9.0)])
     assert warning.startswith("\nWarning: 2 of 3 images are unlike what the model was trained on.")
@@ -201,7 +277,7 @@ def test_images_unlike_the_training_images_are_warned_of():
     assert notes_on([unlikely]).startswith("\nWarning: this image is unlike")
 
 
-def test_the_notes_say_what_was_done_to_which_images_and_which_failed():
+def test_notes_name_the_steps_taken_and_count_failures():
     steps = ("trimmed the background", "negated")
     first = [replace(SURE, steps=steps), replace(SURE, name="b", steps=("negated",))]
     second = [
@@ -211,7 +287,7 @@ def test_the_notes_say_what_was_done_to_which_images_and_which_failed():
     ]
     assert notes_on(first, second).splitlines() == [
         "",
-        "Brought into the form of the training images (--raw leaves this out):",
+        "Made similar to the training images (--raw turns this off):",
         "  2 images: trimmed the background, negated",
         "  b: negated",
         "",
@@ -219,29 +295,7 @@ def test_the_notes_say_what_was_done_to_which_images_and_which_failed():
     ]
 
 
-def test_an_explanation_says_what_the_metrics_mean_before_the_results():
-    said = text.explanation(
-        [("Accuracy", "share that is right."), ("Recall", "share that is found.")],
-        "It is good.",
-        [
-            Finding(topic="gap", text="It overfits.", advice="Stop.", weight=0.2),
-            Finding(topic="imbalance", text="Bees are rare.", advice="Add bees.", weight=0.1),
-        ],
-    )
-    assert said == (
-        "\nWhat the metrics mean\n- Accuracy: share that is right.\n- Recall: share that is found."
-        "\n\nWhat these results say\nIt is good.\n\n"
-        "1. It overfits.\n   Try: Stop.\n2. Bees are rare.\n   Try: Add bees."
-    )
-
-
-def test_an_explanation_without_findings_says_so():
-    assert text.explanation([], "It is good.", ()).endswith(
-        "What these results say\nIt is good.\n\nNothing stands out."
-    )
-
-
-# -- comparisons -----------------------------------------------------------------------
+# -- several runs ------------------------------------------------------------------------
 
 
 def run_of(name, right, setting):
@@ -295,5 +349,19 @@ def test_groups_name_every_run():
     ]
     lines = text.comparison(compare(groups)).splitlines()
     assert lines[:4] == ["A  90.00%  a0", "A  90.50%  a1", "B  94.00%  b0", "B  94.40%  b1"]
-    assert "B is better: +3.9 points (2.5 to 5.4), p = 0.0" in lines[4]
+    assert lines[4].startswith("on the same 1,000 test images. B is better: +3.9 points (2.5 to ")
     assert lines[4].endswith("Welch's t-test.")
+
+
+def test_seeds_have_a_line_each_and_metrics_their_spread():
+    spread = Spread(values=(0.9, 0.92), mean=Interval(0.91, 0.8, 1), deviation=0.0141)
+    found = SeedsResult(seeds=(3, 12), n_images=1000, metrics={"accuracy": spread})
+    assert text.seeds_lines(found).splitlines() == [
+        "Accuracy of each of 2 seeds on 1,000 test images",
+        "seed 3             0.9000",
+        "seed 12            0.9200",
+        "",
+        "Means over the seeds",
+        "Accuracy           0.9100  (95 % interval of the mean 0.8000 to 1.0000, from seed to seed "
+        "+/- 0.0141)",
+    ]

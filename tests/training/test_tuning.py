@@ -297,10 +297,10 @@ def test_the_picture_has_a_line_for_each_trial():
     assert set(lines) == {t.accuracies for t in TRIALS if t.accuracies}
     assert list(ax.get_lines()[0].get_xdata()) == [2.5, 5.0]
     legend = [entry.get_text() for entry in ax.get_legend().get_texts()]
-    assert sorted(legend) == ["best", "default setting", "stopped early", "trained to its end"]
-    assert ax.get_title() == "4 trials, 3 of them to their end; best: 85.0 %"
+    assert sorted(legend) == ["best", "complete", "default setting", "stopped early"]
+    assert ax.get_title() == "4 trials, 3 of them complete; best: 85.0 %"
     (empty,) = trials_figure(()).axes
-    assert [text.get_text() for text in empty.texts] == ["nothing on record"]
+    assert [text.get_text() for text in empty.texts] == ["no data"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def main(parsed: Namespace) -> None:
     evaluation, times = _evaluate(parsed.run, parsed.data, parsed.data_dir)
     highest = fashion_mnist.highest_credible_accuracy(evaluation.class_names)
     print(text.too_good_line(evaluation, highest), end="")
-    print(text.looks_line(times), end="")
+    print(text.repeated_test_line(times), end="")
     print(
         text.metric_lines(evaluation),
         evaluation.report,

@@ -14,7 +14,8 @@ from apparel.data import arrays
 from apparel.evaluation import metrics
 from apparel.explain import findings, saliency
 from apparel.models import architectures, keras_inference
-from apparel.reporting import html
+from apparel.reporting.html.page import html_page
+from apparel.reporting.model_card import model_card
 from apparel.runs import files
 from apparel.runs.run_directory import RunDirectory
 
@@ -46,8 +47,8 @@ def report(run: str | os.PathLike[str], *, data_dir: str | os.PathLike[str] | No
     """
     directory = RunDirectory.open(run)
     content = load_report(directory, data_dir)
-    directory.write_text("report.html", html.html(content))
-    directory.write_text("README.md", html.model_card(content))
+    directory.write_text("report.html", html_page(content))
+    directory.write_text("README.md", model_card(content))
     return directory.path / "report.html"
 
 

@@ -17,7 +17,7 @@ from apparel.runs.run_directory import RunDirectory
 def main(parsed: Namespace) -> None:
     """Stress, and print each corruption's accuracies."""
     robustness, times, written = _stress(parsed.run, parsed.data_dir)
-    print(text.looks_line(times), end="")
+    print(text.repeated_test_line(times), end="")
     print(f"Report: {written}")
     print(text.robustness_lines(robustness))
 
@@ -37,7 +37,7 @@ def stress(
         OSError: the run directory cannot be written.
 
     Example:
-        >>> apparel.stress("runs/coats").clean
+        >>> apparel.stress("runs/coats").accuracy
     """
     return _stress(run, data_dir)[0]
 

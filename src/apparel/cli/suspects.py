@@ -21,7 +21,7 @@ def main(parsed: Namespace) -> None:
     for path in written:
         print(f"{'Report' if path.suffix == '.html' else 'Written'}: {path}")
     for of_split in found:
-        print(text.suspect_lines(of_split))
+        print(text.label_issue_lines(of_split))
 
 
 def suspects(
@@ -67,7 +67,7 @@ def _suspects(
     ]
     written = []
     for of_split, images in zip(found, (dataset.train_images, dataset.test_images), strict=True):
-        figure = plots.suspects_figure(of_split, images)
+        figure = plots.label_issues_figure(of_split, images)
         written += [
             directory.write_suspects(of_split),
             directory.write_figure(f"suspects_{of_split.split}", figure),

@@ -1,45 +1,45 @@
-"""A `Report` → one HTML file that needs no other."""
+"""The page: everything that a report shows, with charts, pictures and a slider."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from apparel.core.image_array import ImageArray
-from apparel.core.records import Evaluation, Interval, LabelIssues, Report, Robustness
+from apparel.core.records import Evaluation, LabelIssues, Report, Robustness
 from apparel.reporting import plots
-from apparel.reporting.html.charts import svg
-from apparel.reporting.html.data import data_section
-from apparel.reporting.html.pictures import heat, picture
-from apparel.reporting.html.templates import render
-from apparel.reporting.plots.confusion import row_shares
-from apparel.reporting.plots.style import new_axes, percent
+from apparel.reporting.html._data_section import data_section
+from apparel.reporting.html._pictures import chart, heat, picture
+from apparel.reporting.plots._style import percent
+from apparel.reporting.plots.evaluation import row_shares
+from apparel.reporting.templates import render
 from apparel.reporting.text import METRIC_NAMES
 
-# A larger matrix is shown by its most confused pairs alone.
+# A larger matrix is replaced by its most confused pairs.
 LARGEST_MATRIX = 30
 MOST_PAIRS = 30
 # Pictures of a cell, and in all: they make up most of the page.
 MOST_IN_CELL, MOST_PICTURES = 8, 900
-# Labels that are probably wrong, of each split.
-MOST_SUSPECTS = 24
+# Label issues shown of each split.
+MOST_ISSUES = 24
 # Steps of the slider for the threshold.
 N_THRESHOLDS = 100
-# Small enough for two beside each other on a page, large enough to read on a phone.
+# Inches: small enough for two side by side on a page, large enough to read on a phone.
 _CHART = (5.0, 3.6)
 _SMALL_CHART = (3.2, 2.5)
 
 
-def html(report: Report) -> str:
+def html_page(report: Report) -> str:
     """Lay out a page.
 
     Args:
-        report: everything that it shows.
+        report: the content.
 
     Returns:
-        An HTML page without any address but those of its own pictures.
+        An HTML page that refers to no other file.
     """
     evaluation = report.evaluation
     cells = _cells(evaluation)
@@ -50,7 +50,7 @@ def html(report: Report) -> str:
         evaluation=evaluation,
         n=len(evaluation.true),
         leading_name=METRIC_NAMES[leading].lower(),
-        leading=_percentages(evaluation.metrics[leading]),
+        leading=evaluation.metrics[leading],
         metrics={METRIC_NAMES[name]: found for name, found in evaluation.metrics.items()},
         matrix=_matrix(evaluation) if len(evaluation.class_names) <= LARGEST_MATRIX else None,
         pairs=[cell for cell in cells if cell["true"] != cell["predicted"]][:MOST_PAIRS],
@@ -58,23 +58,15 @@ def html(report: Report) -> str:
         charts=_charts(report),
         robustness_charts=_robustness_charts(report.robustness),
         mistakes=_mistakes(report),
-        suspects=[_suspects(found, report) for found in report.label_issues],
+        label_issues=[_label_issues(issues, report) for issues in report.label_issues],
         data=data_section(report),
         thresholds=_thresholds(evaluation),
         percent=percent,
     )
 
 
-def _percentages(interval: Interval) -> dict[str, str]:
-    return {
-        "value": percent(interval.value),
-        "low": percent(interval.low),
-        "high": percent(interval.high),
-    }
-
-
 def _cells(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Every pair of true and predicted class that occurs, wrong ones first, by their images."""
+    """Every pair of true and predicted class that occurs, confusions first, by frequency."""
     names, confusion = evaluation.class_names, evaluation.confusion
     found = [
         {
@@ -83,9 +75,9 @@ def _cells(evaluation: Evaluation) -> list[dict[str, Any]]:
             "predicted": names[predicted],
             "wrong": bool(true != predicted),
             "count": int(confusion[true, predicted]),
-            "images": ((evaluation.true == true) & (evaluation.predicted == predicted)).nonzero()[
-                0
-            ],
+            "images": np.flatnonzero(
+                (evaluation.true == true) & (evaluation.predicted == predicted)
+            ),
         }
         for true, predicted in np.argwhere(confusion)
     ]
@@ -114,7 +106,7 @@ def _matrix(evaluation: Evaluation) -> list[list[dict[str, Any]]]:
 
 
 def _cell_pictures(cells: list[dict[str, Any]], images: ImageArray) -> dict[str, Any]:
-    """Pictures of the images of each cell, as many as the page bears."""
+    """Pictures of the images of each cell, up to a limit for the page."""
     left, found = MOST_PICTURES, {}
     for cell in cells:
         shown = cell["images"][: min(MOST_IN_CELL, left)]
@@ -129,43 +121,38 @@ def _cell_pictures(cells: list[dict[str, Any]], images: ImageArray) -> dict[str,
 
 
 def _charts(report: Report) -> dict[str, Markup]:
-    """Training, calibration and abstaining."""
+    """Learning curves, reliability and abstention."""
     history, evaluation = report.history, report.evaluation
-    calibration = evaluation.calibration
-    before = evaluation.reliability_before if calibration.is_needed else None
-    accuracy, loss, reliability, abstention = (new_axes(_CHART) for _ in range(4))
-    plots.draw_curves(history, "accuracy", ax=accuracy)
-    plots.draw_curves(history, "loss", ax=loss)
-    plots.draw_reliability(evaluation.reliability, before, ax=reliability)
-    plots.draw_abstention(evaluation.abstention, calibration, ax=abstention)
     return {
-        "accuracy": _chart(accuracy, "Accuracy of each epoch"),
-        "loss": _chart(loss, "Loss of each epoch"),
-        "reliability": _chart(reliability, "Accuracy over confidence"),
-        "abstention": _chart(abstention, "Accuracy over the share of images answered"),
+        "accuracy": _chart("Accuracy of each epoch", plots.draw_curves, history, "accuracy"),
+        "loss": _chart("Loss of each epoch", plots.draw_curves, history, "loss"),
+        "reliability": _chart("Accuracy over confidence", plots.draw_reliability, evaluation),
+        "abstention": _chart(
+            "Accuracy over the share of images answered", plots.draw_abstention, evaluation
+        ),
     }
 
 
 def _robustness_charts(robustness: Robustness | None) -> list[Markup]:
-    """A chart for each way of making images worse."""
+    """A chart for each corruption."""
     if robustness is None:
         return []
+    accuracy = robustness.accuracy
     return [
-        _chart(
-            plots.draw_corruption(curve, robustness.accuracy, ax=new_axes(_SMALL_CHART)),
-            f"Accuracy under {curve.name}",
-        )
+        _chart(f"Accuracy under {curve.name}", plots.draw_corruption, curve, accuracy, small=True)
         for curve in robustness.curves
     ]
 
 
-def _chart(ax: Axes, label: str) -> Markup:
-    """An SVG element that the template takes as it is."""
-    return Markup(svg(ax, label))  # noqa: S704  # made by matplotlib, which escapes its texts
+def _chart(label: str, draw: Callable[..., Axes], *content: object, small: bool = False) -> Markup:
+    """Draw a chart of its own."""
+    figure = Figure(figsize=_SMALL_CHART if small else _CHART, layout="constrained")
+    draw(*content, ax=figure.subplots())
+    return chart(figure, label)
 
 
 def _mistakes(report: Report) -> Iterator[dict[str, Any]]:
-    """The worst mistakes, each with pictures of its image and its maps."""
+    """The worst mistakes, each with pictures of its image and its saliency maps."""
     maps = zip(report.saliency.grad_cam, report.saliency.occlusion, strict=True)
     for mistake, (grad_cam, occlusion) in zip(report.mistakes, maps, strict=True):
         if mistake.image is None or mistake.true is None:
@@ -181,15 +168,15 @@ def _mistakes(report: Report) -> Iterator[dict[str, Any]]:
         }
 
 
-def _suspects(found: LabelIssues, report: Report) -> dict[str, Any]:
-    """How many labels of a split are probably wrong, and pictures of the first."""
-    images = report.train_images if found.split == "train" else report.test_images
-    names, shown = found.class_names, slice(MOST_SUSPECTS)
+def _label_issues(issues: LabelIssues, report: Report) -> dict[str, Any]:
+    """The number of label issues of a split, and pictures of the first."""
+    images = report.train_images if issues.split == "train" else report.test_images
+    names, shown = issues.class_names, slice(MOST_ISSUES)
     return {
-        "split": found.split_name,
-        "count": len(found.indices),
-        "n_images": found.n_images,
-        "file": f"suspects_{found.split}.csv",
+        "split": issues.split_name,
+        "count": len(issues.indices),
+        "n_images": issues.n_images,
+        "file": f"suspects_{issues.split}.csv",
         "shown": [
             {
                 "index": int(index),
@@ -198,17 +185,17 @@ def _suspects(found: LabelIssues, report: Report) -> dict[str, Any]:
                 "image": picture(images[index]),
             }
             for index, given, suggested in zip(
-                found.indices[shown], found.given[shown], found.suggested[shown], strict=True
+                issues.indices[shown], issues.given[shown], issues.suggested[shown], strict=True
             )
         ],
     }
 
 
 def _thresholds(evaluation: Evaluation) -> dict[str, Any]:
-    """For each step of the slider, what the model answers and how much of it correctly."""
+    """Coverage and accuracy at each step of the slider."""
     abstention, chosen = evaluation.abstention, evaluation.calibration.threshold
     steps = np.arange(N_THRESHOLDS) / N_THRESHOLDS
-    # Thresholds fall along the curve: how many are at least as high as each step.
+    # Thresholds fall along the curve; this counts those that are at least as high as each step.
     last = np.searchsorted(-abstention.thresholds, -steps, side="right") - 1
     some = last >= 0
     return {

@@ -1,31 +1,26 @@
-"""Records → lines of text for a terminal, a notebook or a table."""
+"""Records as lines of text for a terminal, a notebook or a table."""
 
-from apparel.reporting.text.check import (
+from apparel.reporting.text.data import (
     check_lines,
     check_summary,
     class_weights_line,
     left_out_line,
 )
-from apparel.reporting.text.comparison import comparison
 from apparel.reporting.text.evaluation import (
     METRIC_NAMES,
     calibration_lines,
-    looks_line,
+    explanation,
+    export_lines,
+    finding_lines,
+    label_issue_lines,
     metric_lines,
-    metric_table,
+    repeated_test_line,
+    robustness_lines,
     test_summary,
     too_good_line,
 )
-from apparel.reporting.text.export import export_lines
-from apparel.reporting.text.finding import (
-    explanation,
-    finding_lines,
-    robustness_lines,
-    suspect_lines,
-)
 from apparel.reporting.text.prediction import PredictionNotes, prediction_lines, prediction_rows
-from apparel.reporting.text.seeds import seeds_lines
-from apparel.reporting.text.tuning import trial_table, validation_verdict
+from apparel.reporting.text.runs import comparison, seeds_lines, trial_table, validation_verdict
 
 __all__ = [
     "METRIC_NAMES",
@@ -38,15 +33,14 @@ __all__ = [
     "explanation",
     "export_lines",
     "finding_lines",
+    "label_issue_lines",
     "left_out_line",
-    "looks_line",
     "metric_lines",
-    "metric_table",
     "prediction_lines",
     "prediction_rows",
+    "repeated_test_line",
     "robustness_lines",
     "seeds_lines",
-    "suspect_lines",
     "test_summary",
     "too_good_line",
     "trial_table",

@@ -1,4 +1,4 @@
-"""Predictions → lines."""
+"""Lines about predictions for single images."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,11 +6,9 @@ from typing import Any
 from apparel.core.messages import printable
 from apparel.core.records import Answer, FailedImage, Prediction
 
-UNLIKE, NOT_SURE = "  unlike the training images", "  not sure"
-
 
 def prediction_lines(predictions: Sequence[Prediction]) -> str:
-    """One block an image: predicted and true class, and every class's confidence."""
+    """Describe each image in a block: predicted and true class, and all confidences."""
     return "\n".join(_prediction_block(prediction) for prediction in predictions)
 
 
@@ -27,16 +25,16 @@ def _prediction_block(prediction: Prediction) -> str:
 
 
 def prediction_rows(answers: Sequence[Answer], *, top: int = 1, threshold: float = 0) -> str:
-    """One line an image, in columns: its name, the most probable classes and their confidences.
+    """List answers, a line per image: its name, the most probable classes and confidences.
 
     Args:
         answers: at least one.
-        top: how many classes to name.
-        threshold: the confidence below which the answer is marked as not sure.
+        top: number of classes to list.
+        threshold: confidence below which an answer is marked "not sure".
     """
     name_width = max(len(printable(answer.name)) for answer in answers)
-    named = [answer for answer in answers if isinstance(answer, Prediction)]
-    label_width = max((len(label) for p in named for label, _ in p.top(top)), default=0)
+    read = [answer for answer in answers if isinstance(answer, Prediction)]
+    label_width = max((len(label) for p in read for label, _ in p.top(top)), default=0)
     return "\n".join(
         f"{printable(answer.name):<{name_width}}  {_answer(answer, label_width, top, threshold)}"
         for answer in answers
@@ -44,24 +42,24 @@ def prediction_rows(answers: Sequence[Answer], *, top: int = 1, threshold: float
 
 
 def _answer(answer: Answer, label_width: int, top: int, threshold: float) -> str:
-    """What is said of one image."""
+    """The answer for one image."""
     if isinstance(answer, FailedImage):
         return f"error: {answer.problem.removeprefix(answer.name).strip()}"
     classes = "  ".join(f"{label:<{label_width}}  {p:6.1%}" for label, p in answer.top(top))
-    unsure = NOT_SURE if answer.confidence < threshold else ""
-    return f"{classes}{unsure}{UNLIKE if answer.is_unlike else ''}"
+    unsure = "  not sure" if answer.confidence < threshold else ""
+    return f"{classes}{unsure}{'  unlike the training images' if answer.is_unlike else ''}"
 
 
 class PredictionNotes:
-    """What is to be said once all images are classified, counted on the way."""
+    """Counts of unusual, preprocessed and failed images, reported after all answers."""
 
     def __init__(self) -> None:
         self.n_images = self.n_unlike = self.n_failed = 0
-        # The steps that were taken: how many images, and the first of them.
+        # Number of images by the steps taken, and the name of the first.
         self._steps: dict[tuple[str, ...], tuple[int, str]] = {}
 
     def add(self, answers: Sequence[Answer]) -> None:
-        """Count some more."""
+        """Count further answers."""
         self.n_images += len(answers)
         for answer in answers:
             if isinstance(answer, FailedImage):
@@ -69,11 +67,10 @@ class PredictionNotes:
                 continue
             self.n_unlike += bool(answer.is_unlike)
             if answer.steps:
-                count, first = self._steps.get(answer.steps, (0, printable(answer.name)))
-                self._steps[answer.steps] = count + 1, first
+                self._add_steps(answer.steps, 1, printable(answer.name))
 
     def counts(self) -> dict[str, Any]:
-        """What was counted, for JSON."""
+        """The counts, in plain types for JSON."""
         return {
             "images": self.n_images,
             "unlike": self.n_unlike,
@@ -82,46 +79,31 @@ class PredictionNotes:
         }
 
     def add_counts(self, counts: dict[str, Any]) -> None:
-        """Count what was counted elsewhere.
-
-        Args:
-            counts: as `counts` gives them.
-        """
+        """Add the `counts` of another process."""
         self.n_images += counts["images"]
         self.n_unlike += counts["unlike"]
         self.n_failed += counts["failed"]
         for steps, n, first in counts["steps"]:
-            before, named = self._steps.get(tuple(steps), (0, first))
-            self._steps[tuple(steps)] = before + n, named
+            self._add_steps(tuple(steps), n, first)
+
+    def _add_steps(self, steps: tuple[str, ...], n: int, name: str) -> None:
+        before, first = self._steps.get(steps, (0, name))
+        self._steps[steps] = before + n, first
 
     def lines(self) -> str:
-        """Which images are unlike the training images, what was done to them, and what failed."""
-        return "\n".join([*self._unlike_lines(), *self._step_lines(), *self._failed_lines()])
-
-    def _unlike_lines(self) -> list[str]:
-        if not self.n_unlike:
-            return []
-        some = f"{self.n_unlike:,} of {self.n_images:,} images {_is(self.n_unlike)}"
-        which = "this image is" if self.n_images == 1 else some
-        return [
-            f"\nWarning: {which} unlike what the model was trained on. However confident the "
-            "answer, do not rely on it."
-        ]
-
-    def _step_lines(self) -> list[str]:
-        if not self._steps:
-            return []
-        heading = "\nBrought into the form of the training images (--raw leaves this out):"
-        of = {
-            steps: first if n == 1 else f"{n:,} images" for steps, (n, first) in self._steps.items()
-        }
-        return [heading, *(f"  {which}: {', '.join(steps)}" for steps, which in of.items())]
-
-    def _failed_lines(self) -> list[str]:
-        if not self.n_failed:
-            return []
-        return [f"\n{self.n_failed:,} of {self.n_images:,} images could not be read."]
-
-
-def _is(count: int) -> str:
-    return "is" if count == 1 else "are"
+        """Warnings of images unlike the training images, the steps taken, and failures."""
+        lines = []
+        if self.n_unlike:
+            verb = "is" if self.n_unlike == 1 else "are"
+            some = f"{self.n_unlike:,} of {self.n_images:,} images {verb}"
+            lines.append(
+                f"\nWarning: {'this image is' if self.n_images == 1 else some} unlike what the "
+                "model was trained on. However confident the answer, do not rely on it."
+            )
+        if self._steps:
+            lines.append("\nMade similar to the training images (--raw turns this off):")
+        for steps, (n, first) in self._steps.items():
+            lines.append(f"  {first if n == 1 else f'{n:,} images'}: {', '.join(steps)}")
+        if self.n_failed:
+            lines.append(f"\n{self.n_failed:,} of {self.n_images:,} images could not be read.")
+        return "\n".join(lines)

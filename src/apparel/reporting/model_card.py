@@ -1,10 +1,10 @@
-"""A `Report` → a model card in the format of Hugging Face's hub.
+"""A report as a model card in the format of Hugging Face's hub.
 
 https://huggingface.co/docs/hub/model-cards
 """
 
 from apparel.core.records import Report
-from apparel.reporting.html.templates import render
+from apparel.reporting.templates import render
 from apparel.reporting.text import METRIC_NAMES, finding_lines
 
 
@@ -12,10 +12,10 @@ def model_card(report: Report) -> str:
     """Lay out a model card.
 
     Args:
-        report: everything that is known.
+        report: the content.
 
     Returns:
-        Markdown with a YAML head, whose strings are written as JSON, which YAML holds.
+        Markdown with a YAML head, whose strings are written as JSON, a subset of YAML.
     """
     metrics = report.evaluation.metrics
     return render(
@@ -23,15 +23,7 @@ def model_card(report: Report) -> str:
         report=report,
         evaluation=report.evaluation,
         n=len(report.evaluation.true),
-        index={
-            kind: metrics[name]
-            for kind, name in (
-                ("accuracy", "accuracy"),
-                ("precision", "precision"),
-                ("recall", "recall"),
-                ("f1", "f1"),
-            )
-        },
+        index={kind: metrics[kind] for kind in ("accuracy", "precision", "recall", "f1")},
         metrics={METRIC_NAMES[name]: found for name, found in metrics.items()},
         findings=finding_lines(report.findings),
     )

@@ -1,11 +1,11 @@
-"""A DataCheck → lines."""
+"""Lines about the data: what a check found, and what training does about it."""
 
 from collections.abc import Sequence
 
 from apparel.core.messages import printable
 from apparel.core.records import FEWEST_TO_TRAIN, IMBALANCE, CopiedImage, DataCheck, Splits
 
-# Names in a line.
+# Number of names in a line.
 MOST_NAMES = 3
 CLEAN = (
     "The data are clean: no test image is also trained on, no image has two labels, and every file "
@@ -14,12 +14,12 @@ CLEAN = (
 
 
 def check_lines(check: DataCheck) -> str:
-    """Say what the data are, how many images each class and split has, and what is wrong."""
+    """Describe the data: source and size, images of each class and split, and all problems."""
     return f"{_heading(check)}\n\n{_table(check)}\n\n{check_summary(check)}"
 
 
 def check_summary(check: DataCheck) -> str:
-    """Say what is wrong, a line for each kind of problem, or in one line that nothing is."""
+    """List the problems, a line for each kind, or say that there are none."""
     lines = (
         _leaks(check),
         _conflicts(check),
@@ -35,24 +35,24 @@ def check_summary(check: DataCheck) -> str:
 
 
 def left_out_line(check: DataCheck) -> str:
-    """Say that training images were left out because they leak; nothing where none does."""
+    """Say that training images were left out because they leak; empty where none does."""
     count = len(check.leaked_training)
     if not count:
         return ""
     return (
-        f"{_count(count, 'training image')} that {_verb(count, 'is', 'are')} among the test images "
-        f"as well {_verb(count, 'was', 'were')} left out. --keep-leaks keeps them.\n"
+        f"{_count(count, 'training image')} that {_verb(count, 'duplicates', 'duplicate')} test "
+        f"images {_verb(count, 'was', 'were')} left out. --keep-leaks keeps them.\n"
     )
 
 
 def class_weights_line(splits: Splits) -> str:
-    """Say that training counts each class the same; nothing where it counts each image so."""
+    """Say that training weights classes equally; empty where it weights images equally."""
     if splits.class_weights is None:
         return ""
     present = [count for count in splits.images_per_class["training"] if count]
     return (
         f"Class weights: the largest class has {max(present):,} training images and the smallest "
-        f"{min(present):,}, so each class counts the same instead of each image.\n"
+        f"{min(present):,}, so classes count equally instead of images.\n"
     )
 
 
@@ -66,7 +66,7 @@ def _heading(check: DataCheck) -> str:
     common = max(check.sizes, key=lambda size: check.sizes[size])
     low, high = min(check.sizes), max(check.sizes)
     return (
-        f"{heading} (height x width), brought to that from {_count(len(check.sizes), 'size')}, "
+        f"{heading} (height x width), resized from {_count(len(check.sizes), 'size')}, "
         f"{low[0]} x {low[1]} to {high[0]} x {high[1]}, most often {common[0]} x {common[1]}"
     )
 
@@ -90,8 +90,8 @@ def _leaks(check: DataCheck) -> str:
         return ""
     return (
         f"{_count(count, 'training image')} {_verb(count, 'shows', 'show')} the same as a test "
-        f"image ({_pairs(check.leaks)}): the accuracy comes out too high where they are "
-        "trained on. `apparel check --fix` lists the others, where images are in files."
+        f"image ({_pairs(check.leaks)}): training on them would inflate the accuracy. "
+        "`apparel check --fix` lists the other images, where images are in files."
     )
 
 
@@ -129,8 +129,8 @@ def _in_validation(check: DataCheck) -> str:
         return ""
     return (
         f"{_count(len(pairs), 'image')} {_verb(len(pairs), 'is', 'are')} in training and "
-        f"validation ({_pairs(pairs)}): the validation accuracy will come out too high. Keep each "
-        "in one of them."
+        f"validation ({_pairs(pairs)}): this inflates the validation accuracy. Keep each in only "
+        "one of them."
     )
 
 
@@ -141,9 +141,9 @@ def _within_splits(check: DataCheck) -> str:
     exact = sum(pair.exact for pair in pairs)
     advice = " `apparel check --fix` leaves out those with the same pixels." if exact else ""
     return (
-        f"{_count(len(pairs), 'image')} {_verb(len(pairs), 'shows', 'show')} the same as an "
-        f"earlier one of the same split, {exact:,} with the same pixels ({_pairs(pairs)}): they "
-        f"count more than others.{advice}"
+        f"{_count(len(pairs), 'image')} {_verb(len(pairs), 'duplicates', 'duplicate')} an earlier "
+        f"one of the same split, {exact:,} with the same pixels ({_pairs(pairs)}): they count more "
+        f"than others.{advice}"
     )
 
 
@@ -154,8 +154,8 @@ def _small_classes(check: DataCheck) -> str:
     shown = [f"{printable(name)} {count}" for name, count in found.items()]
     return (
         f"{_count(len(found), 'class', 'classes')} {_verb(len(found), 'has', 'have')} fewer than "
-        f"{FEWEST_TO_TRAIN} training images ({_listed(shown, len(shown))}): what is learnt of them "
-        "hangs on single images. Add images, or leave the class out."
+        f"{FEWEST_TO_TRAIN} training images ({_listed(shown, len(shown))}): single images decide "
+        "what is learnt of them. Add images, or leave the class out."
     )
 
 
@@ -167,7 +167,7 @@ def _imbalance(check: DataCheck) -> str:
     largest, smallest = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
     return (
         f"{printable(largest)} has {check.imbalance:.1f} times as many training images as "
-        f"{printable(smallest)}: training counts each class the same. Read the balanced accuracy, "
+        f"{printable(smallest)}: training weights all classes equally. Read the balanced accuracy, "
         "or add images of the small classes."
     )
 
@@ -178,7 +178,7 @@ def _unusual(check: DataCheck) -> str:
     count = len(check.unusual)
     return (
         f"{_count(count, 'image')} {_verb(count, 'is', 'are')} unlike the rest "
-        f"({_names([image.name for image in check.unusual])}): look whether "
+        f"({_names([image.name for image in check.unusual])}): check that "
         f"{_verb(count, 'it belongs', 'they belong')} to the data."
     )
 
@@ -188,8 +188,8 @@ def _blank(check: DataCheck) -> str:
         return ""
     count = len(check.blank)
     return (
-        f"{_count(count, 'image')} {_verb(count, 'shows', 'show')} nothing "
-        f"({_names([image.name for image in check.blank])}): take {_verb(count, 'it', 'them')} out."
+        f"{_count(count, 'image')} {_verb(count, 'is', 'are')} blank "
+        f"({_names([image.name for image in check.blank])}): remove {_verb(count, 'it', 'them')}."
     )
 
 
@@ -209,7 +209,7 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _listed(shown: Sequence[str], count: int) -> str:
-    """Some of so many in a line."""
+    """The first of `count` items in a line."""
     return "; ".join(shown[:MOST_NAMES]) + ("; …" if count > MOST_NAMES else "")
 
 

@@ -1,4 +1,4 @@
-"""The templates of this package."""
+"""The templates of the report and the model card, and how they are filled."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ _ENVIRONMENT = jinja2.Environment(
 
 
 def render(name: str, **values: Any) -> str:
-    """Fill a template; what it names and does not get is an error.
+    """Fill a template; a value that it names but does not get is an error.
 
     Args:
-        name: a file in `templates/`; one that ends in .html has its values escaped.
-        **values: by the names that the template uses.
+        name: a file of this folder; values are escaped where it ends in .html.
+        **values: values by the names that the template uses.
     """
     return _ENVIRONMENT.get_template(name).render(**values)
