@@ -1,13 +1,12 @@
-"""How many images of each kind are taken for unlike Fashion-MNIST's training images.
+"""Measure the share of images of each kind that the novelty score calls unfamiliar.
 
     python -m benchmarks.novelty [--mnist SOURCE]
 
-For each seed, a tenth of the training images is held out, as a run does, and the score and its
-threshold are learnt as a run learns them. Then the share of images above the threshold is counted:
-of the test images, as they are and changed a little, which should be few, and of images that are no
-clothes, which should be many. scikit-learn's handwritten digits have 8 x 8 pixels and are enlarged
-to 20 or 28; MNIST's, which this project does not have, can be given as any source that
-`apparel check` takes. Prints a line of JSON a seed.
+For each seed, a tenth of the training images is held out, and the score and its threshold are
+fitted as in a run. Then images above the threshold are counted. Few of the test images, unchanged
+or changed a little, should be, and many of the images that show no clothes. scikit-learn's
+handwritten digits have 8 x 8 pixels and are enlarged to 20 or 28; MNIST's, which this project does
+not have, can be given as any source that `apparel check` takes. Prints a line of JSON per seed.
 """
 
 import argparse
@@ -47,7 +46,7 @@ def digits(side: int) -> Pixels:
 
 
 def kinds(test_images: Pixels, mnist: str | None) -> Iterator[tuple[str, Pixels]]:
-    """Images by what they are: first of those that should not be unlike, then of the others."""
+    """Images by kind: first kinds that should be familiar, then others."""
     random = np.random.default_rng(0)
     shape = (N_MADE_UP, SIDE, SIDE, 1)
     yield "test images", test_images
@@ -65,7 +64,7 @@ def kinds(test_images: Pixels, mnist: str | None) -> Iterator[tuple[str, Pixels]
 
 
 def main() -> None:
-    """Learn and count for each seed, and print what came of it."""
+    """Fit and count for each seed, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mnist", metavar="SOURCE", help="MNIST's images")
     mnist = parser.parse_args().mnist

@@ -1,11 +1,11 @@
-"""How many of the labels first suspected are wrong, where it is known which are.
+"""Measure the precision of label issues on planted label errors.
 
     python -m benchmarks.suspects_precision
 
-Some training labels, chosen by the seed, become those of another class, each as likely as any. The
-training images are searched for wrong labels, and of the first hundredth of them that is suspected,
-it is counted how many were planted. Labels that Fashion-MNIST itself has wrong count as right, so
-the figure is a lower bound. Prints a line of JSON.
+Some training labels, chosen by the seed, are replaced by other classes at random. The label issues
+are then ranked, and those in the first hundredth of the training images that were planted are
+counted. Labels that Fashion-MNIST itself has wrong count as correct, so the precision is a lower
+bound. Prints a line of JSON.
 """
 
 import argparse
@@ -25,8 +25,8 @@ def main() -> None:
     """Plant, search, count."""
     parser = argparse.ArgumentParser(description="Plant wrong labels and search for them.")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--share", type=float, default=0.03, help="of labels that are made wrong")
-    parser.add_argument("--limit", type=int, help="of training images, for a try")
+    parser.add_argument("--share", type=float, default=0.03, help="share of labels to replace")
+    parser.add_argument("--limit", type=int, help="number of training images, for a trial run")
     asked = parser.parse_args()
     dataset = loading.load(limit=asked.limit, seed=asked.seed)
     labels, random = dataset.train_labels.copy(), np.random.default_rng(asked.seed)

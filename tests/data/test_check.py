@@ -516,7 +516,7 @@ def test_the_command_names_images_that_are_blank_or_unlike_the_rest(tmp_path, mo
     main.main(["check", "digits"])
     output = capsys.readouterr().out
     assert " images are unlike the rest (0/noise.png; " in output
-    assert "1 image shows nothing (1/blank.png)" in output
+    assert "1 image is blank (1/blank.png)" in output
     found = read_check(tmp_path)
     assert found.unusual[0].name == "0/noise.png"
     assert len(found.unusual) < 8
