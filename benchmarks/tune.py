@@ -23,8 +23,9 @@ from scipy import stats
 
 from apparel.core.atomic_files import write_text
 from apparel.core.backend import processor_name
-from apparel.runs import files
+from apparel.runs.files import read_history
 from apparel.runs.provenance import versions
+from apparel.runs.search_folder import read_trials
 
 FOLDER = Path(__file__).parent / "results"
 
@@ -67,7 +68,7 @@ def searched(folder: Path, seed: int, asked: argparse.Namespace) -> dict[str, An
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     elif json.loads((folder / "tune.json").read_text(encoding="utf-8"))["status"] != "complete":
         subprocess.run([*command, "resume", str(folder)], check=True, stdout=subprocess.DEVNULL)
-    trials = files.read_trials(folder)
+    trials = read_trials(folder)
     default = outcome(folder / "default")
     best = outcome(folder / "best") if (folder / "best").exists() else default
     return {
@@ -83,7 +84,7 @@ def outcome(run: Path) -> dict[str, Any]:
     """The accuracies of a full training, and what it was trained with."""
     settings = json.loads((run / "settings.json").read_text(encoding="utf-8"))
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    history = files.read_history(run, settings)
+    history = read_history(run, settings)
     return {
         "val_accuracy": history.history["val_accuracy"][-1],
         "test_accuracy": metrics["accuracy"]["value"],

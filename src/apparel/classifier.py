@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from apparel.core import backend, display
+from apparel.core.atomic_files import write_text
 from apparel.core.errors import DataError, StepOrderError, UsageError
 from apparel.core.image_array import ImageArray
 from apparel.core.model_formats import FASHION_MNIST, KERAS_FILE, SAVED_FILE, format_of
@@ -58,9 +59,9 @@ from apparel.explain import glossary, saliency
 from apparel.export import exporting, metadata
 from apparel.models import architectures, keras_inference, novelty
 from apparel.reporting import plots, text
-from apparel.runs.files import write_weights
+from apparel.runs import files
 from apparel.runs.folder import IMAGES_FILE
-from apparel.runs.provenance import Begun, versions
+from apparel.runs.provenance import Provenance, versions
 from apparel.runs.run_directory import RunDirectory
 from apparel.training import budget, fit
 
@@ -213,7 +214,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self._plan: Plan | None = None
         self._run: RunDirectory | None = None
         # How the training began that is being resumed.
-        self._begun: Begun | None = None
+        self._begun: Provenance | None = None
 
     @classmethod
     def resume(
@@ -245,7 +246,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         """
         directory = path if isinstance(path, RunDirectory) else RunDirectory.resume(path)
         with directory.lock():
-            settings, begun = directory.begun()
+            settings, begun = directory.provenance()
             named = str(directory.request["source"]) if source is None else source
             if source is None and named == ARRAYS:
                 raise UsageError(
@@ -509,8 +510,8 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         highest = fashion_mnist.highest_credible_accuracy(self.labels)
         print(text.too_good_line(self.evaluation, highest), end="")
         if self._run:
-            print(text.repeated_test_line(self._run.count_test_look()), end="")
-            self._run.write_evaluation(self.evaluation)
+            print(text.repeated_test_line(self._run.count_test_evaluation()), end="")
+            files.write_evaluation(self._run.path, self.evaluation)
         self.show_conf_matrix(self.evaluation.true, self.evaluation.predicted)
         self.plot_history()
         self.plot_calibration()
@@ -665,7 +666,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             show_examples=self._is_fashion_mnist(splits),
         )
         if self._run:
-            self._run.write_export(exported)
+            files.write_export(self._run.path, exported)
         print(f"Model saved to {exported.path}")
         return exported.path
 
@@ -754,11 +755,11 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         )
         self._replace_model(architectures.calibrated(self.model, self.calibration), settings)
         if run:
-            write_weights(run.path, architectures.named_weights(self.model))
+            files.write_weights(run.path, architectures.named_weights(self.model))
             run.write_history(history, self.calibration, architectures.weights_sha256(self.model))
             # At once: whatever fails later, minutes of training are not lost.
             self.export_model(run.path / KERAS_FILE)
-            run.write_novelty(self._trained.novelty)
+            files.write_novelty(run.path, self._trained.novelty)
             run.write_status("interrupted" if history.interrupted else "trained")
         if history.interrupted:
             raise KeyboardInterrupt
@@ -789,7 +790,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             can_resume=self._is_loaded(),
         )
         if self.data_check:
-            run.write_check(self.data_check)
+            files.write_check(run.path / files.CHECK_FILE, self.data_check)
         if self._loaded and self._loaded.image_list and self._is_loaded():
             try:
                 table = splits_table(self._loaded.image_list, splits, run.path / IMAGES_FILE)
@@ -797,7 +798,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
                 print(f"{IMAGES_FILE} was not written: {error}")
             else:
                 if table:
-                    run.write_text(IMAGES_FILE, table)
+                    write_text(run.path / IMAGES_FILE, table)
 
     def _replace_model(self, model: Any, settings: Settings) -> None:
         """Take a model with another end, compiled like the one before."""
@@ -885,7 +886,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     def _show(self, name: str, figure: Figure) -> Figure:
         """Show a figure in a notebook or on a screen, and keep it in the run directory."""
         if self._run:
-            self._run.write_figure(name, figure)
+            files.write_figure(self._run.path, name, figure)
         display.show(figure)
         return figure
 

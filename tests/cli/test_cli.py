@@ -260,7 +260,7 @@ def test_a_run_that_fails_later_says_so(
     def full_disk(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "metrics.json")
 
-    monkeypatch.setattr("apparel.runs.run_directory.RunDirectory.write_evaluation", full_disk)
+    monkeypatch.setattr("apparel.runs.files.write_evaluation", full_disk)
     arguments = ["run", "--limit", "100", "--epochs", "1", "--run-dir", str(tmp_path / "run")]
     assert main.main(arguments) == 1
     assert "metrics.json: No space left on device" in capsys.readouterr().err.splitlines()[-1]

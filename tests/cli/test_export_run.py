@@ -12,12 +12,12 @@ import pytest
 
 from apparel import ApparelClassifier
 from apparel.cli.export import export_run
-from apparel.core.errors import DataError, DataUnavailableError, ModelFileError, UsageError
+from apparel.core.errors import DataError, DataUnavailableError, UsageError
 from apparel.core.model_formats import SUFFIXES, default_files, default_name
 from apparel.core.settings import Settings
 from apparel.data import loading
 from apparel.data.splits import prepare
-from apparel.runs import files, inputs
+from apparel.runs import inputs
 from apparel.runs.run_directory import RunDirectory
 from tests.conftest import run_command
 
@@ -140,23 +140,6 @@ def test_an_exported_file_says_how_the_run_went(run):
     # The run's own file was written by other code, before the run was over.
     own = {e.key: json.loads(e.value) for e in onnx.load(run / "model.onnx").metadata_props}
     assert own == facts
-
-
-@pytest.mark.parametrize("text", ["", "[1]", "{"])
-def test_a_broken_list_is_named(run, text):
-    (run / "export.json").write_text(text)
-    with pytest.raises(ModelFileError, match=r"export\.json does not list exported files"):
-        files.read_exports(run)
-
-
-def test_accuracy_is_read_back_or_unknown(run):
-    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    assert files.read_accuracy(run) == {**metrics["accuracy"], "n": 1000}
-    (run / "metrics.json").write_text('{"n": 3}')
-    with pytest.raises(ModelFileError, match="holds no figures"):
-        files.read_accuracy(run)
-    (run / "metrics.json").unlink()
-    assert files.read_accuracy(run) is None
 
 
 def test_a_name_of_another_format_is_refused(run):

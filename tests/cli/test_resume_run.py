@@ -92,9 +92,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(expected, broken_off, tmp_
 def test_running_again_says_how_to_go_on(broken_off, tmp_path):
     refused = run_command("run", *OPTIONS, "--run-dir", "run", cwd=tmp_path)
     assert refused.returncode == 2
-    assert "it holds a run that is not complete. Go on with it: apparel resume run." in (
-        refused.stderr
-    )
+    assert "run holds a run not yet complete. Resume with: apparel resume run." in refused.stderr
     looked = run_command("report", "run", cwd=tmp_path)
     assert looked.returncode == 4
     assert len(looked.stderr.splitlines()) == 1
@@ -175,7 +173,7 @@ def test_other_images_are_refused(broken_off):
     images = random.integers(0, 256, (700, 28, 28), dtype=np.uint8)
     labels = np.arange(700) % 10
     before = sorted(path.name for path in (broken_off / "checkpoints").iterdir())
-    with pytest.raises(DataError, match="the images are not those that training began with"):
+    with pytest.raises(DataError, match="these are not the images this run was trained on"):
         ApparelClassifier.resume(broken_off, source=((images, labels), (images[::-1], labels)))
     assert sorted(path.name for path in (broken_off / "checkpoints").iterdir()) == before
 

@@ -7,11 +7,8 @@ import pytest
 from scipy import stats
 
 from apparel.cli import main
-from apparel.core.errors import ModelFileError
-from apparel.core.settings import Settings
 from apparel.evaluation import intervals
-from apparel.runs import seed_folder
-from apparel.runs.seed_folder import SEEDS_FILE, SeedRuns
+from apparel.runs.seed_folder import SEEDS_FILE
 
 SMALL = ["--limit", "300", "--epochs", "1", "--dtype", "float32", "--model", "fast"]
 
@@ -63,9 +60,6 @@ def test_intervals_of_a_mean_are_students():
 
 
 def test_the_folder_stands_for_its_runs_in_a_comparison(folder, capsys):
-    runs = [folder / "seed-7", folder / "seed-8"]
-    assert seed_folder.runs_in(folder) == runs
-    assert seed_folder.runs_in(runs[0]) == [runs[0]]
     # With --limit, each seed draws test images of its own.
     assert main.main(["compare", str(folder)]) == 3
     assert "seed-7 and seed-8 were tested on different images" in capsys.readouterr().err
@@ -91,18 +85,6 @@ def test_a_run_that_is_missing_is_run_by_resume(folder, capsys):
     assert "seed-7" not in capsys.readouterr().out.partition("Accuracy of each")[0]
 
 
-def test_the_folder_is_not_used_twice(folder, capsys):
-    assert main.main(["run", *SMALL, "--seeds", "2", "--run-dir", str(folder)]) == 2
-    assert f"apparel resume {folder}" in capsys.readouterr().err
-
-
-def test_a_folder_with_other_files_is_left_alone(tmp_path, capsys):
-    (tmp_path / "thesis.txt").write_text("mine")
-    assert main.main(["run", *SMALL, "--seeds", "2", "--run-dir", str(tmp_path)]) == 2
-    assert "is not empty" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -121,17 +103,3 @@ def test_what_does_not_go_together_is_refused(arguments, said, tmp_path, capsys)
     assert main.main(["run", *arguments, "--run-dir", str(folder)]) == 2
     assert said in capsys.readouterr().err
     assert not folder.exists()
-
-
-@pytest.mark.parametrize("content", ["", "{}", '{"settings": {"epochs": -1}}', "[1]"])
-def test_a_broken_record_is_refused(content, tmp_path):
-    (tmp_path / SEEDS_FILE).write_text(content)
-    with pytest.raises(ModelFileError, match="does not say which runs were asked for"):
-        seed_folder.read(tmp_path)
-
-
-def test_seeds_follow_each_other(tmp_path):
-    runs = SeedRuns(settings=Settings(seed=3), n_seeds=3, source="x", data_dir=None, address=None)
-    each = runs.each(tmp_path)
-    assert [settings.seed for settings, _ in each] == [3, 4, 5]
-    assert [path.name for _, path in each] == ["seed-3", "seed-4", "seed-5"]

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import re
 import shlex
 import signal
 import subprocess
@@ -13,13 +12,14 @@ import pytest
 
 from apparel.cli import main, run, tune
 from apparel.cli.arguments import parser, settings_of
-from apparel.core.errors import ModelFileError, UsageError
+from apparel.core.errors import ModelFileError
 from apparel.core.recipes import recipe_of
 from apparel.core.records import Trial
 from apparel.core.signals import Terminated
-from apparel.runs import files, search_folder
+from apparel.runs import search_folder
+from apparel.runs.files import read_history
 from apparel.runs.run_directory import RunDirectory
-from apparel.runs.search_folder import Asked, SearchFolder, is_search
+from apparel.runs.search_folder import Asked, SearchFolder
 from apparel.training import budget, fit, tuning
 from tests.conftest import run_command
 
@@ -40,40 +40,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(budget, "VALIDATION_START_SECONDS", 0.3)
 
 
-# -- what is asked for --------------------------------------------------------------------
-
-
-def test_a_budget_is_divided_among_trials_and_two_full_trainings():
-    half_an_hour = asked()
-    assert half_an_hour.search_seconds == 1080
-    assert half_an_hour.trial_seconds == 90
-    assert half_an_hour.full_seconds == 360
-    assert asked(trials=6).trial_seconds == 180
-    assert half_an_hour.settings() == asked().settings(360.0)
-    assert half_an_hour.settings().model_name == "auto"
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"trials": 0}, "--trials must be a whole number of at least 1, but is 0"),
-        ({"budget": 60.0}, "3.0 s for each of 12 trials, but one takes at least 10 s"),
-        ({"budget": 60.0}, "Give --budget 200s or more, or fewer --trials"),
-        ({"budget": 199.0}, "--budget 200s"),
-        ({"trials": 1000}, "for each of 1000 trials"),
-        ({"seed": -1}, "seed must be"),
-        ({"limit": 0}, "limit must be"),
-    ],
-)
-def test_what_makes_no_sense_is_refused(changes, said):
-    with pytest.raises(UsageError) as caught:
-        asked(**changes)
-    assert said in str(caught.value)
-
-
-def test_the_least_budget_that_is_named_is_enough():
-    assert asked(budget=200.0).trial_seconds == 10
-    assert asked(budget=34.0, trials=2).trial_seconds >= 10
+# -- what is refused ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -85,8 +52,12 @@ def test_the_least_budget_that_is_named_is_enough():
         (["--run-dir", "/proc/x"], 2, "/proc/x cannot be written"),
         (["--run-dir", "full"], 2, "the folder full is not empty"),
         (["--run-dir", "full/file"], 2, "full/file is a file"),
-        (["--run-dir", "done"], 2, "done holds a search that is complete. Name another folder"),
-        (["--run-dir", "begun"], 2, "is not complete. Go on with it: apparel resume begun. Or"),
+        (["--run-dir", "done"], 2, "the folder done is not empty. Name another"),
+        (
+            ["--run-dir", "begun"],
+            2,
+            "a search not yet complete. Resume with: apparel resume begun",
+        ),
     ],
 )
 def test_wrong_use_is_one_line(options, code, said, tmp_path, monkeypatch, capsys):
@@ -94,7 +65,7 @@ def test_wrong_use_is_one_line(options, code, said, tmp_path, monkeypatch, capsy
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("mine")
     for name, status in (("done", "complete"), ("begun", "interrupted")):
-        SearchFolder.create(tmp_path / name, asked()).note(networks={}, status=status)
+        SearchFolder.create(tmp_path / name, asked()).update(networks={}, status=status)
     assert main.main(["tune", *options]) == code
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
@@ -131,49 +102,6 @@ def test_run_takes_what_a_search_chooses(monkeypatch, tmp_path):
     assert (learning_rate, smoothing, shift, erase, flip) == (0.05, 0.02, 2, 0.25, False)
     recipe = recipe_of(taken[0])
     assert (recipe.learning_rate, recipe.shift, recipe.erase) == (0.05, 2, 0.25)
-
-
-# -- the folder ---------------------------------------------------------------------------
-
-
-def test_a_search_that_tried_nothing_leaves_no_trace(tmp_path):
-    folder = SearchFolder.create(tmp_path / "s", asked())
-    assert is_search(folder.path)
-    assert not folder.end("failed")
-    assert not folder.path.exists()
-
-
-def test_a_folder_that_was_there_stays(tmp_path):
-    (tmp_path / "s").mkdir()
-    folder = SearchFolder.create(tmp_path / "s", asked())
-    folder.end("failed")
-    assert list(folder.path.iterdir()) == []
-
-
-def test_a_search_is_asked_the_same_when_it_goes_on(tmp_path):
-    wanted = asked(seed=3, trials=4, data_dir="/d", limit=9, ray="auto")
-    folder = SearchFolder.create(tmp_path / "s", wanted)
-    folder.note(networks={"cnn": []})
-    assert folder.end("interrupted")
-    again = SearchFolder.resume(tmp_path / "s")
-    assert again.asked() == wanted
-    assert again.record()["status"] == "interrupted"
-
-
-@pytest.mark.parametrize(
-    ("content", "error", "said"),
-    [
-        ("{", ModelFileError, "no readable tune.json"),
-        ('{"space": 1}', ModelFileError, "does not say what the search was to do"),
-        ('{"space": 1, "asked": {"budget": 1}}', ModelFileError, "does not say what"),
-        ('{"space": 99}', ModelFileError, "another version of apparel began"),
-        ('{"space": 1, "status": "complete"}', UsageError, "is complete. Nothing is left to do"),
-    ],
-)
-def test_a_damaged_record_is_named(content, error, said, tmp_path):
-    (tmp_path / "tune.json").write_text(content)
-    with pytest.raises(error, match=re.escape(said)):
-        SearchFolder.resume(tmp_path).asked()
 
 
 # -- the whole ----------------------------------------------------------------------------
@@ -271,7 +199,7 @@ def test_the_best_setting_and_the_default_are_trained_in_full(
     trials, trained, finished_run, tmp_path, monkeypatch, capsys
 ):
     folder = SearchFolder.create(tmp_path / "s", asked())
-    folder.note(networks={"planned": [["fast", 16], ["fast", 32]]})
+    folder.update(networks={"planned": [["fast", 16], ["fast", 32]]})
     done = []
 
     def complete(settings, path, **_):
@@ -287,7 +215,7 @@ def test_the_best_setting_and_the_default_are_trained_in_full(
     if len(trained) == 2:
         assert (done[1][1].width, done[1][1].learning_rate, done[1][1].budget) == (32, 0.2, 360)
         assert "the best setting is level with the default" in printed
-        history = files.read_history(
+        history = read_history(
             finished_run[0], json.loads((finished_run[0] / "settings.json").read_text())
         )
         assert f"{history.history['val_accuracy'][-1]:.2%}" in printed
@@ -295,7 +223,7 @@ def test_the_best_setting_and_the_default_are_trained_in_full(
 
 def test_where_no_trial_came_to_its_end_it_is_said(tmp_path):
     folder = SearchFolder.create(tmp_path / "s", asked())
-    folder.note(networks={})
+    folder.update(networks={})
     with pytest.raises(ModelFileError, match="was trained to its end"):
         tune._train_in_full(folder, asked(), (trial(0, (0.9,), "stopped"),))
 
@@ -330,7 +258,7 @@ def test_a_signal_ends_the_command_as_it_does_others(number, code, tmp_path):
 
 
 def test_a_search_folder_is_no_run(tmp_path):
-    SearchFolder.create(tmp_path / "s", asked()).note(networks={})
+    SearchFolder.create(tmp_path / "s", asked()).update(networks={})
     done = run_command("report", "s", cwd=tmp_path)
     assert (done.returncode, len(done.stderr.splitlines())) == (4, 1)
     done = run_command("run", "--run-dir", "s", "--overwrite", cwd=tmp_path)

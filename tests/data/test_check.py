@@ -17,7 +17,7 @@ from apparel.core.errors import DataError, ModelFileError, UsageError
 from apparel.core.records import FEWEST_TO_TRAIN, IMBALANCE, CheckedImage, Files, Unusual
 from apparel.data import arrays, image_table, loading
 from apparel.data.quality.check import check_data, exact_duplicates_of
-from apparel.runs.files import check_json, data_check, read_check
+from apparel.runs.files import read_check, write_check
 
 NAMES = ("ant", "bee")
 N_TRAIN, N_TEST = 24, 8
@@ -261,7 +261,7 @@ def check_of_much():
 def test_what_is_written_is_read_back(check_of_much, tmp_path):
     assert read_check(tmp_path) is None
     path = tmp_path / "check.json"
-    path.write_text(check_json(check_of_much), encoding="utf-8")
+    write_check(path, check_of_much)
     assert read_check(tmp_path) == check_of_much
     read = json.loads(path.read_text(encoding="utf-8"))
     assert read["is_clean"] is False
@@ -280,13 +280,14 @@ def test_what_is_written_is_read_back(check_of_much, tmp_path):
     assert read["unreadable"] == {"train/x.png": "train/x.png is empty."}
     assert [image["index"] for image in read["unusual"]] == [1, 2]
     not_looked_for = replace(check_of_much, unusual=None, blank=None)
-    path.write_text(check_json(not_looked_for), encoding="utf-8")
+    write_check(path, not_looked_for)
     assert read_check(tmp_path) == not_looked_for
 
 
 @pytest.mark.parametrize("change", ["", "[]", "{}", "less", "more", "leaks"])
 def test_a_broken_file_is_refused(check_of_much, tmp_path, change):
-    laid_out = data_check(check_of_much)
+    write_check(tmp_path / "check.json", check_of_much)
+    laid_out = json.loads((tmp_path / "check.json").read_text(encoding="utf-8"))
     if change == "less":
         del laid_out["source"]
     elif change == "more":

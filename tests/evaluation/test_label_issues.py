@@ -11,6 +11,7 @@ from apparel.data import loading
 from apparel.data.sources import fashion_mnist
 from apparel.evaluation import label_issues
 from apparel.reporting import text
+from apparel.runs.files import read_check, read_suspects
 from apparel.runs.run_directory import RunDirectory
 from apparel.training import cross_validation
 from tests.conftest import Command
@@ -90,7 +91,7 @@ def test_the_command_writes_the_list_that_it_prints(
         picture = run / "plots" / f"suspects_{split}.png"
         assert picture.read_bytes()[:4] == b"\x89PNG"
         assert f"Written: {picture.relative_to(tmp_path)}" in done.stdout
-    found = RunDirectory.open(run).suspects()
+    found = read_suspects(run, RunDirectory.open(run).settings(), read_check(run))
     assert [(issues.split, issues.n_images) for issues in found] == [
         ("train", 1000),
         ("test", 1000),

@@ -109,10 +109,9 @@ def test_the_attack_spares_images_far_from_the_decision_boundary(measured):
 def test_robustness_is_written_and_read_back(measured, tmp_path):
     found = measured[0]
     assert files.read_robustness(tmp_path) is None
-    path = tmp_path / "stress.json"
-    path.write_text(json.dumps(files.robustness(found)), encoding="utf-8")
+    files.write_robustness(tmp_path, found)
     assert files.read_robustness(tmp_path) == found
-    path.write_text('{"n": 3}', encoding="utf-8")
+    (tmp_path / "stress.json").write_text('{"n": 3}', encoding="utf-8")
     with pytest.raises(ModelFileError, match=r"apparel stress"):
         files.read_robustness(tmp_path)
 

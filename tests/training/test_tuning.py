@@ -1,5 +1,6 @@
 """The search space, the order of trials, and what is kept of them, with trainings made up."""
 
+import csv
 import json
 import shlex
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from apparel.core.records import Trial, best_trial
 from apparel.core.settings import Plan, Settings, run_command
 from apparel.reporting.plots import trials_figure
 from apparel.reporting.text import trial_table, validation_verdict
-from apparel.runs.files import read_trials, trial_rows
+from apparel.runs.search_folder import read_trials, write_trials
 from apparel.training import tuning
 from apparel.training.tuning import searching
 from apparel.training.tuning.space import CNN, LADDER, NARROWER, PLANNED, WIDER, trial_settings
@@ -282,12 +283,15 @@ def test_the_table_shows_the_best_first():
     assert all(row[:end].rstrip() == row[:end] for row in rows)  # right-justified
 
 
-def test_rows_hold_what_was_trained():
-    header, rows = trial_rows(TRIALS)
-    assert dict(zip(header, rows[2], strict=True)) == {
-        "number": 2, "state": "complete", "model_name": "cnn", "width": None,
-        "learning_rate": 0.1, "batch_size": 512, "label_smoothing": 0.1, "flip": False, "shift": 0,
-        "erase": 0.0, "val_accuracy": 0.85, "seconds": 5.0, "epochs": 2, "directory": "trials/002",
+def test_rows_hold_what_was_trained(tmp_path):
+    write_trials(tmp_path, TRIALS)
+    with (tmp_path / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[2] == {
+        "number": "2", "state": "complete", "model_name": "cnn", "width": "",
+        "learning_rate": "0.1", "batch_size": "512", "label_smoothing": "0.1", "flip": "False",
+        "shift": "0", "erase": "0.0", "val_accuracy": "0.85", "seconds": "5.0", "epochs": "2",
+        "directory": "trials/002",
     }  # fmt: skip
 
 
@@ -327,7 +331,7 @@ def test_a_file_that_describes_no_trial_is_said_to_be_so(tmp_path):
     folder = tmp_path / "trials" / "000"
     folder.mkdir(parents=True)
     (folder / "settings.json").write_text('{"status": "complete", "recipe": {}}')
-    with pytest.raises(ModelFileError, match="describes no trial"):
+    with pytest.raises(ModelFileError, match="holds no trial of a search"):
         read_trials(tmp_path)
     (folder / "settings.json").write_text('{"status": "running"}')
     assert read_trials(tmp_path) == ()  # claimed, not yet begun

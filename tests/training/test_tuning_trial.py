@@ -11,8 +11,8 @@ import pytest
 from apparel.core.errors import DataError, UsageError
 from apparel.core.settings import Settings
 from apparel.data import arrays
-from apparel.runs.files import read_trials
 from apparel.runs.run_directory import RunDirectory
+from apparel.runs.search_folder import read_trials
 from apparel.training import budget, tuning
 from apparel.training import fit as fit_module
 

@@ -77,7 +77,7 @@ def check(
         image_table.need_image_files(dataset)
     found = check_all(dataset)
     if listing:
-        write_text(listing, files.check_json(found))
+        files.write_check(listing, found)
     if table:
         write_text(table, image_table.cleaned_table(dataset, found, table))
     return found

@@ -8,6 +8,7 @@ from apparel.core.records import GroupComparison, PairComparison
 from apparel.evaluation import comparison
 from apparel.reporting import text
 from apparel.runs import seed_folder
+from apparel.runs.files import read_tested_run
 from apparel.runs.run_directory import RunDirectory
 
 
@@ -32,4 +33,6 @@ def compare(*runs: str | os.PathLike[str]) -> list[PairComparison | GroupCompari
         >>> apparel.compare("runs/before", "runs/after")
     """
     paths = [path for run in runs for path in seed_folder.runs_in(Path(run))]
-    return comparison.compare([RunDirectory.open(path).tested() for path in paths])
+    return comparison.compare(
+        [read_tested_run(path, RunDirectory.open(path).settings()) for path in paths]
+    )

@@ -76,9 +76,9 @@ def export_run(
             threshold=directory.calibration().threshold,
             accuracy=files.read_accuracy(directory.path),
         ),
-        novelty=directory.novelty() if kind == "onnx" else None,
+        novelty=files.read_novelty(directory.path) if kind == "onnx" else None,
         calibration=keras_inference.calibration_images(splits) if int8 else None,
         show_examples=record["dataset"]["source"] == FASHION_MNIST,
     )
-    directory.write_export(exported)
+    files.write_export(directory.path, exported)
     return exported

@@ -75,4 +75,4 @@ def count_evaluation(directory: RunDirectory, dataset: Dataset) -> int:
     """
     if dataset.test_sha256 != directory.settings()["dataset"].get("test_sha256"):
         return 1
-    return directory.count_test_look()
+    return directory.count_test_evaluation()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from apparel.cli.loading import load_run
+from apparel.core.atomic_files import write_text
 from apparel.core.errors import ApparelError, ModelFileError
 from apparel.core.records import Evaluation, Evidence, Report, source_name
 from apparel.core.settings import Settings, run_command
@@ -47,8 +48,8 @@ def report(run: str | os.PathLike[str], *, data_dir: str | os.PathLike[str] | No
     """
     directory = RunDirectory.open(run)
     content = load_report(directory, data_dir)
-    directory.write_text("report.html", html_page(content))
-    directory.write_text("README.md", model_card(content))
+    write_text(directory.path / "report.html", html_page(content))
+    write_text(directory.path / "README.md", model_card(content))
     return directory.path / "report.html"
 
 
@@ -67,14 +68,14 @@ def load_report(directory: RunDirectory, data_dir: str | os.PathLike[str] | None
     images = arrays.scale_pixels(dataset.test_images)
     worst = evaluation.worst_mistakes(N_MISTAKES)
     counts = record["dataset"]["images_per_class"]
+    check = files.read_check(directory.path)
     evidence = Evidence(
         evaluation=evaluation,
         history=history,
         images_per_class=counts["training"],
-        label_issues=directory.suspects(),
-        robustness=directory.robustness(),
+        label_issues=files.read_suspects(directory.path, record, check),
+        robustness=files.read_robustness(directory.path),
     )
-    check = directory.check()
     source, name = source_name(record["dataset"]["source"]), record["recipe"]["model_name"]
     return Report(
         title=f"{name} on {source}",

@@ -3,13 +3,12 @@
 from argparse import Namespace
 
 from apparel.cli import run, seeds, tune
-from apparel.runs.search_folder import is_search
-from apparel.runs.seed_folder import SEEDS_FILE
+from apparel.runs.folder import SEARCH_FILE, SEEDS_FILE
 
 
 def main(parsed: Namespace) -> None:
     """Resume what the folder holds."""
-    if is_search(parsed.run):
+    if (parsed.run / SEARCH_FILE).is_file():
         resume = tune.resume
     elif (parsed.run / SEEDS_FILE).is_file():
         resume = seeds.resume

@@ -10,12 +10,12 @@ from pathlib import Path
 from apparel.cli import run
 from apparel.cli.arguments import settings_of
 from apparel.core import recipes
+from apparel.core.atomic_files import locked
 from apparel.core.errors import UsageError
 from apparel.core.records import SeedsResult
 from apparel.evaluation import intervals
 from apparel.reporting import text
-from apparel.runs import files, seed_folder
-from apparel.runs.folder import locked
+from apparel.runs import seed_folder
 from apparel.runs.run_directory import RunDirectory
 from apparel.runs.seed_folder import SeedRuns
 from apparel.scale.seeds import run_all
@@ -46,7 +46,7 @@ def main(parsed: Namespace) -> None:
         data_dir=parsed.data_dir.resolve() if parsed.data_dir else None,
         address=parsed.ray,
     )
-    _to_the_end(runs, seed_folder.claim_folder(parsed.run_dir, runs))
+    _to_the_end(runs, seed_folder.create(parsed.run_dir, runs))
 
 
 def resume(
@@ -104,7 +104,7 @@ def _to_the_end(runs: SeedRuns, folder: Path) -> None:
         except BaseException:
             print(f"Resume with: apparel resume {folder}", file=sys.stderr)
             raise
-        n_images, values = files.read_measures([path for _, path in each])
+        n_images, values = seed_folder.read_metrics([path for _, path in each])
         found = SeedsResult(
             seeds=tuple(settings.seed for settings, _ in each),
             n_images=n_images,
@@ -113,6 +113,6 @@ def _to_the_end(runs: SeedRuns, folder: Path) -> None:
                 for name, of_metric in values.items()
             },
         )
-        seed_folder.complete(folder, files.seeds(found))
+        seed_folder.complete(folder, found)
     print(f"\n{text.seeds_lines(found)}")
     print(f"Runs: {folder}. To compare them: apparel compare {folder} OTHER")

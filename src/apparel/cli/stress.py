@@ -11,6 +11,7 @@ from apparel.data.arrays import scale_pixels
 from apparel.evaluation.robustness import measure_robustness
 from apparel.models import architectures, keras_inference
 from apparel.reporting import plots, text
+from apparel.runs import files
 from apparel.runs.run_directory import RunDirectory
 
 
@@ -55,7 +56,7 @@ def _stress(
         dataset.test_labels,
         seed=directory.settings()["settings"]["seed"],
     )
-    directory.write_robustness(robustness)
-    directory.write_figure("robustness", plots.robustness_figure(robustness))
+    files.write_robustness(directory.path, robustness)
+    files.write_figure(directory.path, "robustness", plots.robustness_figure(robustness))
     times = count_evaluation(directory, dataset)
     return robustness, times, report(run, data_dir=data_dir)

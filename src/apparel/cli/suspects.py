@@ -10,7 +10,7 @@ from apparel.core.records import LabelIssues
 from apparel.core.settings import Settings
 from apparel.evaluation import label_issues
 from apparel.reporting import plots, text
-from apparel.runs import inputs
+from apparel.runs import files, inputs
 from apparel.runs.run_directory import RunDirectory
 from apparel.training import cross_validation
 
@@ -69,7 +69,7 @@ def _suspects(
     for of_split, images in zip(found, (dataset.train_images, dataset.test_images), strict=True):
         figure = plots.label_issues_figure(of_split, images)
         written += [
-            directory.write_suspects(of_split),
-            directory.write_figure(f"suspects_{of_split.split}", figure),
+            files.write_suspects(directory.path, of_split),
+            files.write_figure(directory.path, f"suspects_{of_split.split}", figure),
         ]
     return found, [*written, report(run, data_dir=data_dir)]

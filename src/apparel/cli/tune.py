@@ -1,6 +1,5 @@
 """`apparel tune`: a hyperparameter search, then the best setting and the default in full."""
 
-import csv
 import io
 import os
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 
 from apparel.cli import run
 from apparel.core import backend, display
-from apparel.core.atomic_files import atomic_path, write_text
+from apparel.core.atomic_files import locked
 from apparel.core.errors import ModelFileError
 from apparel.core.records import GroupComparison, PairComparison, Trial, TuningResult, best_trial
 from apparel.core.settings import Settings, run_command
@@ -22,9 +21,9 @@ from apparel.data import loading
 from apparel.data.quality.check import screen, without_leaks
 from apparel.evaluation import comparison
 from apparel.reporting import plots, text
-from apparel.runs import files
+from apparel.runs.files import read_history, read_tested_run, write_figure
 from apparel.runs.run_directory import RunDirectory
-from apparel.runs.search_folder import Asked, SearchFolder
+from apparel.runs.search_folder import Asked, SearchFolder, read_trials, write_trials
 from apparel.scale import tuning as on_ray
 from apparel.scale.cluster import connected, load_ray
 from apparel.training import tuning
@@ -148,11 +147,11 @@ def _check_packages(asked: Asked) -> None:
 
 def _to_the_end(folder: SearchFolder, asked: Asked) -> TuningResult:
     """Do what is left of a search, and leave a folder that says how it ended."""
-    with folder.lock(), termination_raised():
+    with locked(folder.path), termination_raised():
         try:
             if not folder.record().get("searched"):
                 _search(folder, asked)
-                folder.note(searched=True)
+                folder.update(searched=True)
             trials = _show_trials(folder)
             result = _train_in_full(folder, asked, trials)
         except BaseException as error:
@@ -182,12 +181,12 @@ def _search(folder: SearchFolder, asked: Asked) -> None:
     full = images.plan(asked.settings(), number_format) if is_new else None
     if asked.ray is None:
         if full:
-            folder.note(networks=tuning.networks(images.plan(settings, number_format), full))
+            folder.update(networks=tuning.networks(images.plan(settings, number_format), full))
         tuning.search(seed=asked.seed, clock=clock, trials=_trials(folder, settings, images))
         return
     with connected(asked.ray) as cluster:
         if full:
-            folder.note(networks=tuning.networks(on_ray.plan(cluster, images, settings), full))
+            folder.update(networks=tuning.networks(on_ray.plan(cluster, images, settings), full))
         trials = _trials(folder, settings, images)
         on_ray.search(cluster, seed=asked.seed, clock=clock, trials=trials)
 
@@ -213,14 +212,10 @@ def _images(settings: Settings, asked: Asked) -> TrialImages:
 
 def _show_trials(folder: SearchFolder) -> tuple[Trial, ...]:
     """Print and write down what was tried."""
-    trials = files.read_trials(folder.path)
+    trials = read_trials(folder.path)
     print(text.trial_table(trials))
-    table = io.StringIO()
-    header, rows = files.trial_rows(trials)
-    csv.writer(table, lineterminator="\n").writerows([header, *rows])
-    write_text(folder.path / files.TRIALS_FILE, table.getvalue())
-    with atomic_path(folder.path / "plots" / "trials.png") as temporary:
-        plots.trials_figure(trials).savefig(temporary, dpi=120)
+    write_trials(folder.path, trials)
+    write_figure(folder.path, "trials", plots.trials_figure(trials))
     return trials
 
 
@@ -259,7 +254,9 @@ def _train_in_full(folder: SearchFolder, asked: Asked, trials: tuple[Trial, ...]
         runs = [RunDirectory.open(folder.path / name) for name in (DEFAULT, BEST)]
         accuracies = [_validation_accuracy(each) for each in runs]
         n_images = sum(runs[0].settings()["dataset"]["images_per_class"]["validation"])
-        compared = comparison.compare([each.tested() for each in runs])
+        compared = comparison.compare(
+            [read_tested_run(each.path, each.settings()) for each in runs]
+        )
         print("\nBoth trained in full, A the default and B the best setting:")
         print(text.comparison(compared))
         print()
@@ -276,5 +273,5 @@ def _train_in_full(folder: SearchFolder, asked: Asked, trials: tuple[Trial, ...]
 
 def _validation_accuracy(directory: RunDirectory) -> float:
     """Give that of a run's model at the end of its training."""
-    history = files.read_history(directory.path, directory.settings())
+    history = read_history(directory.path, directory.settings())
     return history.history["val_accuracy"][-1]

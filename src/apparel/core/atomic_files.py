@@ -1,13 +1,16 @@
 """Write files so that a reader never sees half of one, even if the power fails."""
 
+import csv
+import io
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from apparel.core.errors import UsageError
+from apparel.core.errors import ApparelError, UsageError
 
 # What the folders of files that are being written end in.
 PARTIAL = ".partial"
@@ -88,6 +91,38 @@ def write_text(target: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def write_json(
+    target: str | os.PathLike[str],
+    value: object,
+    *,
+    ascii: bool = False,  # noqa: A002  # json's word
+) -> None:
+    """Write `value` to `target` as indented JSON, whole or not at all.
+
+    Args:
+        target: the file.
+        value: what JSON can hold.
+        ascii: escape all other characters, for text that may not be valid Unicode.
+
+    Raises:
+        OSError: the folder cannot be made or written to, or the disk is full.
+    """
+    write_text(target, json.dumps(value, indent=2, ensure_ascii=ascii) + "\n")
+
+
+def write_csv(
+    target: str | os.PathLike[str], header: Sequence[str], rows: Iterable[Iterable[object]]
+) -> None:
+    """Write a table to `target` as UTF-8, whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be made or written to, or the disk is full.
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    write_text(target, text.getvalue())
+
+
 def check_writable(target: str | os.PathLike[str]) -> None:
     """Check, before hours of work, that a file can be written later.
 
@@ -102,6 +137,34 @@ def check_writable(target: str | os.PathLike[str]) -> None:
         raise UsageError(
             f"{path} cannot be written: {error.strerror}. Name a file in another folder."
         ) from error
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder; the system releases it however this process ends.
+
+    Where the file system has no locks, no process is kept out.
+
+    Raises:
+        ApparelError: another process works there.
+    """
+    try:
+        import fcntl  # noqa: PLC0415  # Windows has none
+    except ImportError:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ApparelError(
+                    f"another process is at work in {folder}. Wait until it ends, or end it."
+                ) from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sync(path: Path) -> None:

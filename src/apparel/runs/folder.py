@@ -1,15 +1,16 @@
-"""The folder of a run: who may have it, who works in it, and what an earlier run left there."""
+"""Folders of runs: taken for a new run, search or set of seeds; cleared of earlier results."""
 
 import itertools
-import os
+import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from apparel.core.atomic_files import is_partial
-from apparel.core.errors import ApparelError, UsageError
+from apparel.core.atomic_files import claim, is_partial
+from apparel.core.errors import UsageError
 from apparel.core.model_formats import SAVED_FILE, default_files, default_name
 from apparel.runs.files import (
     CHECK_FILE,
@@ -21,32 +22,81 @@ from apparel.runs.files import (
     STRESS_FILE,
     SUSPECTS_FILE,
     WEIGHTS_FILE,
+    read_json,
 )
 
+# What a folder is for, and how far it has come: a run, runs of several seeds, or a search.
+SETTINGS_FILE, SEEDS_FILE, SEARCH_FILE = "settings.json", "seeds.json", "tune.json"
+_KINDS = {SETTINGS_FILE: "a run", SEEDS_FILE: "runs of several seeds", SEARCH_FILE: "a search"}
 IMAGES_FILE = "images.csv"
-SETTINGS_FILE = "settings.json"
 CHECKPOINTS = "checkpoints"
+# The status of what cannot be resumed: it is complete, or a search stopped it as a poor trial.
+ENDED = ("complete", "stopped")
 
 
 def new_folder(name: str) -> Path:
-    """Make a folder of its own under `runs`: `<date>-<time>-<name>`."""
+    """Make a new folder, `runs/<date>-<time>-<name>`."""
     stem = f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}-{name}"
     for number in itertools.count(1):
         folder = Path("runs", stem if number == 1 else f"{stem}-{number}")
-        # Two runs may start in the same second: whoever makes the folder has it.
+        # Two runs may start in the same second: the one that makes the folder has it.
         with suppress(FileExistsError):
             folder.mkdir(parents=True)
             break
     return folder
 
 
-def check_room(folder: Path, *, overwrite: bool, can_resume: bool) -> None:
-    """Check that a folder is free for a run, or holds one that may be replaced.
+def claim_folder(
+    path: Path | None,
+    *,
+    name: str,
+    file: str,
+    record: Mapping[str, object],
+    overwrite: bool = False,
+) -> tuple[Path, bool]:
+    """Take a folder for a run, runs of several seeds or a search, and record what it is for.
 
     Args:
-        folder: that is wanted.
-        overwrite: whether a run that is there may be replaced.
-        can_resume: whether there is one that was broken off.
+        path: the folder; None for a new one, `runs/<date>-<time>-<name>`.
+        name: end of the name of a new folder.
+        file: name of the record's file.
+        record: its content.
+        overwrite: take the folder of an earlier run as well, and leave its record for now.
+
+    Returns:
+        The folder, and whether it was made.
+
+    Raises:
+        UsageError: the folder holds something, or cannot be written to.
+    """
+    try:
+        if path is None:
+            folder, is_new = new_folder(name), True
+        else:
+            folder, is_new = path, not path.exists()
+            _check_free(folder, overwrite=overwrite)
+            folder.mkdir(parents=True, exist_ok=True)
+        if overwrite and (folder / file).exists():
+            tempfile.TemporaryFile(dir=folder).close()
+        else:
+            # Of two processes that want this folder, one gets it.
+            claim(folder / file, json.dumps(record, indent=2) + "\n")
+    except OSError as error:
+        raise UsageError(
+            f"the folder {path or 'runs'} cannot be written: {error.strerror}. Name another with "
+            "--run-dir."
+        ) from error
+    return folder, is_new
+
+
+def is_resumable(record: Mapping[str, object]) -> bool:
+    """Tell whether a record says what is to be done, and that it is not done yet."""
+    known = "asked" in record or {"settings", "source"} <= record.keys()
+    return known and record.get("status") not in ENDED
+
+
+def _check_free(folder: Path, *, overwrite: bool) -> None:
+    """Check that a folder is free, or holds a run that may be replaced.
 
     Raises:
         UsageError: it is not.
@@ -57,50 +107,22 @@ def check_room(folder: Path, *, overwrite: bool, can_resume: bool) -> None:
         raise UsageError(f"{folder} is a file. Name a folder with --run-dir.")
     if all(is_partial(path) for path in folder.iterdir()):
         return
-    if not overwrite and can_resume:
-        raise UsageError(
-            f"the run directory {folder} is not empty: it holds a run that is not complete. Go on "
-            f"with it: apparel resume {folder}. Or replace it with --overwrite, or name another "
-            "folder with --run-dir."
-        )
-    if not overwrite:
-        raise UsageError(
-            f"the run directory {folder} is not empty. Name another with --run-dir, or replace "
-            "that run with --overwrite."
-        )
-    if not (folder / SETTINGS_FILE).is_file():
+    is_run = (folder / SETTINGS_FILE).is_file()
+    if overwrite and not is_run:
         raise UsageError(
             f"{folder} holds files but is no run directory, so it is not overwritten. "
             "Name another with --run-dir."
         )
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a folder; the system lets go of it however this one ends.
-
-    Where the file system knows no locks, nobody is kept out.
-
-    Raises:
-        ApparelError: another process works there.
-    """
-    try:
-        import fcntl  # noqa: PLC0415  # Windows has none
-    except ImportError:
-        yield
+    if overwrite:
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ApparelError(
-                    f"another process is at work in {folder}. Wait until it ends, or end it."
-                ) from error
-        yield
-    finally:
-        os.close(descriptor)
+    problem, advice = "is not empty", "Name another"
+    for file, what in _KINDS.items():
+        with suppress(AttributeError, OSError, TypeError, ValueError):
+            if is_resumable(read_json(folder / file)):
+                problem = f"holds {what} not yet complete"
+                advice = f"Resume with: apparel resume {folder}. Or name another"
+    replace = ", or replace that run with --overwrite" if is_run else ""
+    raise UsageError(f"the folder {folder} {problem}. {advice} with --run-dir{replace}.")
 
 
 def drop_results(folder: Path) -> None:
@@ -119,13 +141,14 @@ def drop_outcome(folder: Path) -> None:
              *default_files())  # fmt: skip
     for path in (*(folder / name for name in names), *(folder / "plots").glob("*.png")):
         path.unlink(missing_ok=True)
-    saved_model = folder / default_name("saved_model")
-    if saved_model.is_dir() and not saved_model.is_symlink():
-        shutil.rmtree(saved_model)
+    _remove_folder(folder / default_name("saved_model"))
 
 
 def drop_checkpoints(folder: Path) -> None:
     """Delete the checkpoints of a training."""
-    checkpoints = folder / CHECKPOINTS
-    if checkpoints.is_dir() and not checkpoints.is_symlink():
-        shutil.rmtree(checkpoints)
+    _remove_folder(folder / CHECKPOINTS)
+
+
+def _remove_folder(folder: Path) -> None:
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder)

@@ -8,6 +8,7 @@ from apparel.core.settings import Settings
 from apparel.data import loading
 from apparel.data.quality.check import without_leaks
 from apparel.data.splits import prepare
+from apparel.runs.files import read_check
 from apparel.runs.run_directory import RunDirectory
 
 
@@ -19,16 +20,18 @@ def load_data(
 ) -> Dataset:
     """Load the images that a run was trained and tested on.
 
+    Args:
+        directory: of the run.
+        source: place of the images, if not the recorded one.
+        data_dir: folder with the data set's files.
+
     Raises:
         DataUnavailableError: the data set cannot be had.
     """
     record = directory.settings()
     settings = Settings(**record["settings"])
-    return loading.load(
-        source or record["dataset"]["source"],
-        data_dir=data_dir,
-        **settings.of_data,
-    )
+    place = source or record["dataset"]["source"]
+    return loading.load(place, data_dir=data_dir, **settings.of_data)
 
 
 def load_splits(
@@ -41,8 +44,8 @@ def load_splits(
 
     Args:
         directory: of the run.
-        data_dir: a folder with the data set's files.
-        source: where the images are, if not where they were.
+        data_dir: folder with the data set's files.
+        source: place of the images, if not the recorded one.
 
     Raises:
         DataUnavailableError: the data set cannot be had.
@@ -58,7 +61,7 @@ def load_splits(
             "classifier.export_model(path)."
         )
     dataset = load_data(directory, source=source, data_dir=data_dir)
-    check = directory.check()
+    check = read_check(directory.path)
     if check and check.sha256 == dataset.sha256 and not settings.keep_leaks:
         dataset = without_leaks(dataset, check)
     if dataset.sha256 != recorded["sha256"]:

@@ -1,4 +1,4 @@
-"""How a training was begun that was broken off."""
+"""The provenance of a run: how its training began, to resume it in the same way."""
 
 import importlib.metadata
 import platform
@@ -15,16 +15,16 @@ PACKAGES = ("apparel", "keras", "tensorflow", "tensorflow-cpu", "torch", "jax", 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Begun:
-    """What was chosen before the first step, and holds to the last.
+class Provenance:
+    """What was chosen before the first training step, and holds to the last.
 
     Attributes:
         recipe: as `settings.json` has it.
         plan: what its budget buys, as measured then.
         number_format: of training, as measured then.
-        dataset: the manifest of its images.
-        versions: of the packages that began.
-        processor: that began.
+        dataset: manifest of its images.
+        versions: of the packages then.
+        processor: then.
     """
 
     recipe: Mapping[str, Any]
@@ -35,7 +35,7 @@ class Begun:
     processor: str
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> "Begun":
+    def of(cls, record: Mapping[str, Any]) -> "Provenance":
         """Read it from what is in `settings.json`.
 
         Raises:
@@ -56,42 +56,40 @@ class Begun:
             ) from error
 
     def check(self, recipe: Recipe, dataset: Mapping[str, object]) -> None:
-        """Check that training can go on with these.
+        """Check that training can be resumed with a recipe and images.
 
         Raises:
-            DataError: the images are others.
+            DataError: these are other images.
             ModelFileError: another version of apparel began, which trains otherwise.
         """
         if dataset.get("sha256") != self.dataset.get("sha256"):
             raise DataError(
-                f"the images are not those that training began with: their SHA-256 is "
+                "these are not the images this run was trained on: their SHA-256 is "
                 f"{dataset.get('sha256')}, and was {self.dataset.get('sha256')}. Bring back the "
                 "images, or train once more."
             )
         if asdict(recipe) != self.recipe:
             raise ModelFileError(
                 "another version of apparel began this training, and trains otherwise. Install "
-                f"apparel {self.versions.get('apparel')} to go on, or train once more."
+                f"apparel {self.versions.get('apparel')} to resume it, or train once more."
             )
 
     def changes(self, versions: Mapping[str, str], processor: str) -> str:
-        """A line for people on what is not as it was; nothing where all is."""
-        now, then = (
-            {**versions, "processor": processor},
-            {
-                **self.versions,
-                "processor": self.processor,
-            },
+        """Describe in a line what has changed since training began; empty where nothing has."""
+        then = {**self.versions, "processor": self.processor}
+        now = {**versions, "processor": processor}
+        changed = ", ".join(
+            f"{name} was {then.get(name, 'none')}, is {now.get(name, 'none')}"
+            for name in sorted(now.keys() | then.keys())
+            if now.get(name) != then.get(name)
         )
-        names = sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
-        if not names:
+        if not changed:
             return ""
-        listed = ", ".join(f"{n} was {then.get(n, 'none')}, is {now.get(n, 'none')}" for n in names)
-        return f"Not as it was when training began, so the last bits may differ: {listed}\n"
+        return f"Not as it was when training began, so the last bits may differ: {changed}\n"
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that decide what training computes."""
+    """Give the versions of Python and of the packages that decide what training computes."""
     found = {name: version for name in PACKAGES if (version := _version(name))}
     return {"python": platform.python_version(), **found}
 

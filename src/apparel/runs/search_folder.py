@@ -1,22 +1,23 @@
-"""The folder of a search: what was asked for, how far it has come, and who works in it."""
+"""The folder of a search for hyperparameters: what was asked for, its progress and its trials."""
 
-import json
 import math
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from apparel.core.atomic_files import claim, drop_partial, is_partial, write_text
+from apparel.core.atomic_files import drop_partial, write_csv, write_json
 from apparel.core.errors import ModelFileError, UsageError
+from apparel.core.records import Trial
 from apparel.core.settings import Settings
 from apparel.core.validation import checked_positive, whole_number
-from apparel.runs.folder import locked, new_folder
+from apparel.runs.files import HISTORY_FILE, read_history, read_json, reading
+from apparel.runs.folder import SEARCH_FILE, SETTINGS_FILE, claim_folder
 
-SEARCH_FILE = "tune.json"
-# Of the places and values in a search space: a search that began with others cannot go on.
+TRIALS, TRIALS_FILE = "trials", "trials.csv"
+_OF_TRIAL = ("model_name", "width", "learning_rate", "batch_size", "label_smoothing", "flip",
+             "shift", "erase")  # fmt: skip
+# Version of the search space: a search of another version cannot be resumed.
 SPACE_VERSION = 1
 # Of the budget: for all trials, and for each of the two full trainings at the end.
 SEARCH_SHARE, FULL_SHARE = 0.6, 0.2
@@ -30,13 +31,13 @@ class Asked:
     """What a search is asked for.
 
     Attributes:
-        source: the name or path of the data set.
-        data_dir: a folder with the data set's files.
+        source: name or path of the data set.
+        data_dir: folder with the data set's files.
         budget: seconds of all training together.
-        trials: how many trials there are at most; None for as many as the budget allows.
-        seed: of everything random.
-        limit: at most so many images of each split.
-        ray: the address of a Ray cluster; None for this process.
+        trials: greatest number of trials; None for as many as the budget allows.
+        seed: random seed.
+        limit: greatest number of images of each split.
+        ray: address of a Ray cluster; None for this process.
     """
 
     source: str
@@ -69,38 +70,39 @@ class Asked:
 
     @property
     def search_seconds(self) -> float:
-        """For all trials."""
+        """Seconds for all trials."""
         return SEARCH_SHARE * self.budget
 
     @property
     def trial_seconds(self) -> float:
-        """For a trial that is not stopped early."""
+        """Seconds for a trial that is not stopped early."""
         return self.search_seconds / (self.trials or USUAL_TRIALS)
 
     @property
     def full_seconds(self) -> float:
-        """For each of the full trainings."""
+        """Seconds for each of the full trainings."""
         return FULL_SHARE * self.budget
 
     def settings(self, budget: float | None = None) -> Settings:
-        """Those of the default setting, with a budget."""
+        """Give the default settings, with a budget."""
         return Settings(budget=budget or self.full_seconds, seed=self.seed, limit=self.limit)
 
 
 class SearchFolder:
     """The folder of a search.
 
-    Attributes:
+    Args:
         path: the folder.
+        is_new: whether it was made for this search.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_new: bool = False) -> None:
         self.path = path
-        self._made = False
+        self._is_new = is_new
 
     @classmethod
     def create(cls, path: Path | None, asked: Asked) -> Self:
-        """Claim a folder for a new search.
+        """Take a folder for a new search.
 
         Args:
             path: the folder, or None for `runs/<date>-<time>-tune`.
@@ -109,28 +111,13 @@ class SearchFolder:
         Raises:
             UsageError: the folder holds something, or cannot be written to.
         """
-        place = path or Path("runs")
-        try:
-            if path is None:
-                folder, made = cls(new_folder("tune")), True
-            else:
-                folder, made = cls(path), not path.exists()
-                folder._check_room()
-                path.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=folder.path).close()
-            record = {"status": "running", "space": SPACE_VERSION, "asked": asdict(asked)}
-            claim(folder.path / SEARCH_FILE, json.dumps(record, indent=2) + "\n")
-        except OSError as error:
-            raise UsageError(
-                f"the folder {place} cannot be written: {error.strerror}. Name another with "
-                "--run-dir."
-            ) from error
-        folder._made = made
-        return folder
+        record = {"status": "running", "space": SPACE_VERSION, "asked": asdict(asked)}
+        folder, is_new = claim_folder(path, name="tune", file=SEARCH_FILE, record=record)
+        return cls(folder, is_new=is_new)
 
     @classmethod
     def resume(cls, path: Path) -> Self:
-        """Open the folder of a search that was broken off.
+        """Open the folder of an interrupted search.
 
         Raises:
             ModelFileError: it is none, or another version of apparel began it.
@@ -142,24 +129,19 @@ class SearchFolder:
             raise UsageError(f"the search {path} is complete. Nothing is left to do.")
         if record.get("space") != SPACE_VERSION:
             raise ModelFileError(
-                f"another version of apparel began the search {path}, in another search space. Go "
-                "on with that version, or begin the search once more."
+                f"another version of apparel began the search {path}, in another search space. "
+                "Resume it with that version, or begin the search once more."
             )
         return folder
 
     def asked(self) -> Asked:
-        """What the search was asked for.
+        """Read what the search was asked for.
 
         Raises:
             ModelFileError: its file does not say.
         """
-        try:
+        with reading(self.path / SEARCH_FILE, "search asked for", "Begin it once more."):
             return Asked(**self.record()["asked"])
-        except (KeyError, TypeError, UsageError) as error:
-            raise ModelFileError(
-                f"{self.path / SEARCH_FILE} does not say what the search was to do ({error!r}). "
-                "Begin it once more."
-            ) from error
 
     def record(self) -> dict[str, Any]:
         """Read `tune.json`.
@@ -167,64 +149,77 @@ class SearchFolder:
         Raises:
             ModelFileError: it cannot be read.
         """
-        try:
-            return dict(json.loads((self.path / SEARCH_FILE).read_text(encoding="utf-8")))
-        except (OSError, TypeError, ValueError) as error:
-            raise ModelFileError(
-                f"{self.path} holds no search: it has no readable {SEARCH_FILE}. Give a folder "
-                "that `apparel tune` wrote."
-            ) from error
+        remedy = "Give a folder that `apparel tune` wrote."
+        with reading(self.path / SEARCH_FILE, "search", remedy):
+            return dict(read_json(self.path / SEARCH_FILE))
 
-    def note(self, **values: object) -> None:
+    def update(self, **values: object) -> None:
         """Add values to `tune.json`, or replace them."""
-        text = json.dumps({**self.record(), **values}, indent=2)
-        write_text(self.path / SEARCH_FILE, text + "\n")
+        write_json(self.path / SEARCH_FILE, {**self.record(), **values}, ascii=True)
 
     def end(self, status: str) -> bool:
         """Record how the search ended; one that tried nothing leaves no trace.
 
         Returns:
-            Whether there is something to go on with.
+            Whether it can be resumed.
         """
         if "networks" in self.record():
-            self.note(status=status)
+            self.update(status=status)
             return True
         (self.path / SEARCH_FILE).unlink()
         drop_partial(self.path)
-        if self._made and not any(self.path.iterdir()):
+        if self._is_new and not any(self.path.iterdir()):
             self.path.rmdir()
         return False
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep other processes from going on with this search.
 
-        Raises:
-            ApparelError: another process is at work on it.
-        """
-        with locked(self.path):
-            yield
+def read_trials(search: Path) -> tuple[Trial, ...]:
+    """Read every trial of a search that has begun to train, by number.
 
-    def _check_room(self) -> None:
-        """Check that the folder is free.
-
-        Raises:
-            UsageError: it is not.
-        """
-        if self.path.exists() and not self.path.is_dir():
-            raise UsageError(f"{self.path} is a file. Name a folder with --run-dir.")
-        if not self.path.exists() or all(is_partial(path) for path in self.path.iterdir()):
-            return
-        if is_search(self.path):
-            complete = self.record().get("status") == "complete"
-            go_on = "" if complete else f"Go on with it: apparel resume {self.path}. Or name "
-            raise UsageError(
-                f"{self.path} holds a search that is {'' if complete else 'not '}complete. "
-                f"{go_on or 'Name '}another folder with --run-dir."
-            )
-        raise UsageError(f"the folder {self.path} is not empty. Name another with --run-dir.")
+    Raises:
+        ModelFileError: a file of a trial is broken.
+    """
+    folders = sorted(path.parent for path in (search / TRIALS).glob(f"*/{SETTINGS_FILE}"))
+    trials = [trial for folder in folders if (trial := _read_trial(folder))]
+    return tuple(sorted(trials, key=lambda trial: trial.number))
 
 
-def is_search(path: Path) -> bool:
-    """Whether a folder is that of a search."""
-    return (path / SEARCH_FILE).is_file()
+def _read_trial(folder: Path) -> Trial | None:
+    """Read a trial; None where it had not begun to train."""
+    path = folder / SETTINGS_FILE
+    with reading(path, "trial of a search", "Begin the search once more."):
+        settings = read_json(path)
+        if "recipe" not in settings:
+            return None
+        accuracies: tuple[float, ...] = ()
+        seconds: tuple[float, ...] = ()
+        if (folder / HISTORY_FILE).exists():
+            history = read_history(folder, settings)
+            accuracies, seconds = history.history.get("val_accuracy", ()), history.seconds
+        return Trial(
+            number=settings["trial"]["number"],
+            state=settings["status"],
+            parameters=settings["trial"]["parameters"],
+            recipe={name: settings["recipe"][name] for name in _OF_TRIAL},
+            accuracies=accuracies,
+            seconds=seconds,
+            directory=f"{TRIALS}/{folder.name}",
+        )
+
+
+def write_trials(search: Path, trials: Sequence[Trial]) -> None:
+    """Write `trials.csv`, one row a trial."""
+    header = ["number", "state", *_OF_TRIAL, "val_accuracy", "seconds", "epochs", "directory"]
+    rows = (
+        (
+            trial.number,
+            trial.state,
+            *(trial.recipe[name] for name in _OF_TRIAL),
+            trial.accuracy,
+            round(sum(trial.seconds), 3),
+            len(trial.seconds),
+            trial.directory,
+        )
+        for trial in trials
+    )
+    write_csv(search / TRIALS_FILE, header, rows)

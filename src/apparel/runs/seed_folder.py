@@ -1,29 +1,26 @@
-"""A folder of runs that differ in their seed alone."""
+"""The folder of runs that differ in their seed only: what was asked for, and the result."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from apparel.core.atomic_files import claim, write_text
-from apparel.core.errors import ApparelError, ModelFileError, UsageError
+from apparel.core.atomic_files import write_json
+from apparel.core.records import SeedsResult
 from apparel.core.settings import Settings
 from apparel.core.validation import checked_seed, whole_number
-from apparel.runs.folder import new_folder
-
-SEEDS_FILE = "seeds.json"
+from apparel.runs.files import METRICS_FILE, read_json, reading
+from apparel.runs.folder import SEEDS_FILE, claim_folder
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedRuns:
-    """What is run with several seeds.
+    """Runs with several seeds.
 
     Attributes:
         settings: of the first run; the others have the seeds after its own.
-        n_seeds: how many runs, at least 2.
-        source: the name of the data set, absolute if it is a path.
-        data_dir: a folder with the data set's files.
+        n_seeds: number of runs, at least 2.
+        source: name of the data set, absolute if it is a path.
+        data_dir: folder with the data set's files.
         address: of the Ray cluster whose nodes run them; None for this process, one after another.
     """
 
@@ -34,16 +31,16 @@ class SeedRuns:
     address: str | None
 
     def __post_init__(self) -> None:
-        """Check what is asked for.
+        """Check the number of runs and the last seed.
 
         Raises:
-            UsageError: it makes no sense.
+            UsageError: one is outside its range.
         """
         whole_number("--seeds", self.n_seeds, minimum=2)
         checked_seed(self.settings.seed + self.n_seeds - 1)
 
     def each(self, folder: Path) -> list[tuple[Settings, Path]]:
-        """The settings of each run, and its folder."""
+        """List the settings of each run, and its folder."""
         first = self.settings.seed
         return [
             (replace(self.settings, seed=seed), folder / f"seed-{seed}")
@@ -51,24 +48,16 @@ class SeedRuns:
         ]
 
 
-def claim_folder(folder: Path | None, runs: SeedRuns) -> Path:
-    """Take a folder that holds nothing, and record what it is for.
+def create(path: Path | None, runs: SeedRuns) -> Path:
+    """Take a folder for runs with several seeds, and record them.
 
     Args:
-        folder: the folder; None for `runs/<date>-<time>-<model>-seeds`.
-        runs: what it is for.
-
-    Returns:
-        The folder.
+        path: the folder; None for `runs/<date>-<time>-<model>-seeds`.
+        runs: what is asked for.
 
     Raises:
-        UsageError: it holds something, or cannot be written.
+        UsageError: the folder holds something, or cannot be written to.
     """
-    if folder and (folder / SEEDS_FILE).exists():
-        raise UsageError(
-            f"{folder} holds runs with several seeds. Resume them: apparel resume {folder}. Or "
-            "name another folder with --run-dir."
-        )
     record = {
         "status": "running",
         "settings": asdict(runs.settings),
@@ -77,29 +66,18 @@ def claim_folder(folder: Path | None, runs: SeedRuns) -> Path:
         "data_dir": str(runs.data_dir) if runs.data_dir else None,
         "ray": runs.address,
     }
-    try:
-        folder = folder or new_folder(f"{runs.settings.model_name}-seeds")
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty. Name another with --run-dir.")
-        claim(folder / SEEDS_FILE, json.dumps(record, indent=2) + "\n")
-    except OSError as error:
-        raise UsageError(
-            f"the folder {folder or 'runs'} cannot be written: {error.strerror}. Name another with "
-            "--run-dir."
-        ) from error
-    return folder
+    name = f"{runs.settings.model_name}-seeds"
+    return claim_folder(path, name=name, file=SEEDS_FILE, record=record)[0]
 
 
 def read(folder: Path) -> SeedRuns:
-    """Read what `claim_folder` recorded.
+    """Read what `create` recorded.
 
     Raises:
         ModelFileError: there is no such record, or it is broken.
     """
-    path = folder / SEEDS_FILE
-    try:
-        record: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    with reading(folder / SEEDS_FILE, "record of the runs asked for", "Run them once more."):
+        record = read_json(folder / SEEDS_FILE)
         return SeedRuns(
             settings=Settings(**record["settings"]),
             n_seeds=record["n_seeds"],
@@ -107,22 +85,49 @@ def read(folder: Path) -> SeedRuns:
             data_dir=Path(record["data_dir"]) if record["data_dir"] else None,
             address=record["ray"],
         )
-    except (ApparelError, OSError, KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(
-            f"{path} does not say which runs were asked for ({error}). Run them once more."
-        ) from error
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """The folders of the runs, if it is a folder of runs with several seeds; else itself."""
+    """List the run directories in a folder of several seeds; of another, the folder itself."""
     if not (folder / SEEDS_FILE).is_file():
         return [folder]
     return [path for _, path in read(folder).each(folder)]
 
 
-def complete(folder: Path, results: Mapping[str, object]) -> None:
-    """Record that all runs are complete, and what came of them."""
+def read_metrics(folders: Sequence[Path]) -> tuple[int, dict[str, list[float]]]:
+    """Read `metrics.json` of several runs.
+
+    Returns:
+        The number of test images, and for each metric that all runs have one value a run.
+
+    Raises:
+        ModelFileError: a run is not finished, or its file is broken.
+    """
+    each = []
+    for folder in folders:
+        with reading(folder / METRICS_FILE, "metrics"):
+            each.append(read_json(folder / METRICS_FILE))
+    names = [
+        name
+        for name, value in each[0].items()
+        if isinstance(value, dict) and all("value" in read.get(name, {}) for read in each)
+    ]
+    return each[0]["n"], {name: [read[name]["value"] for read in each] for name in names}
+
+
+def complete(folder: Path, result: SeedsResult) -> None:
+    """Record that all runs are complete, and their result."""
+    results = {
+        "seeds": list(result.seeds),
+        "n_images": result.n_images,
+        "measures": {
+            name: {
+                **asdict(spread.mean),
+                "deviation": spread.deviation,
+                "values": list(spread.values),
+            }
+            for name, spread in result.metrics.items()
+        },
+    }
     path = folder / SEEDS_FILE
-    record = json.loads(path.read_text(encoding="utf-8"))
-    record = {**record, "status": "complete", "results": results}
-    write_text(path, json.dumps(record, indent=2) + "\n")
+    write_json(path, {**read_json(path), "status": "complete", "results": results}, ascii=True)

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from apparel._version import __version__
-from apparel.core.atomic_files import drop_partial, is_partial, write_text
+from apparel.core.atomic_files import drop_partial, is_partial, locked, write_text
 from apparel.core.errors import UsageError
 from apparel.data.inputs.shards import FileShard, Shard
 from apparel.data.storage import filesystem, is_url, stored_errors
-from apparel.runs.folder import locked
 
 # Readers of data sets skip names that begin with an underscore.
 JOB, SUCCESS = "_job.json", "_SUCCESS"

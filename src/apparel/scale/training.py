@@ -22,7 +22,7 @@ from apparel.core.validation import whole_number
 from apparel.models import architectures
 from apparel.runs import inputs
 from apparel.runs.folder import CHECKPOINTS
-from apparel.runs.provenance import Begun
+from apparel.runs.provenance import Provenance
 from apparel.runs.run_directory import RunDirectory
 from apparel.scale.cluster import Cluster, connected
 from apparel.training import distributed, fit
@@ -183,7 +183,7 @@ def _prepared(run: Path, source: str, data_dir: Path | None) -> Callable[..., Hi
         model,
         splits,
         settings,
-        Begun.of(record).number_format,
+        Provenance.of(record).number_format,
         checkpoints=directory.checkpoints(),
     )
 

@@ -17,10 +17,11 @@ from apparel.core.signals import Terminated, signals_held
 from apparel.data.arrays import one_hot, scale_pixels
 from apparel.data.splits import split
 from apparel.models import architectures
-from apparel.runs import files
-from apparel.runs.provenance import Begun
-from apparel.runs.run_directory import RunDirectory
-from apparel.runs.run_state import ENDED, Status
+from apparel.runs.files import read_history
+from apparel.runs.folder import ENDED
+from apparel.runs.provenance import Provenance
+from apparel.runs.run_directory import RunDirectory, Status
+from apparel.runs.search_folder import TRIALS
 from apparel.training import budget, fit
 from apparel.training.tuning.space import Networks, trial_settings
 
@@ -207,9 +208,9 @@ def _directory(
     """
     trial = {"number": number, "parameters": dict(parameters)}
     place = number
-    while (path := search / files.TRIALS / f"{place:03d}").exists():
+    while (path := search / TRIALS / f"{place:03d}").exists():
         directory = RunDirectory(path)
-        if directory.trial == trial:
+        if directory.read().get("trial") == trial:
             return directory
         place += 1
     request = {
@@ -226,7 +227,7 @@ def _train(
 ) -> History:
     """Train to the end of the trial's time, or to where its report stops it."""
     splits = images.splits
-    _, begun = directory.begun()
+    _, begun = directory.provenance()
     number_format = begun.number_format if begun else backend.choose_number_format(settings.dtype)
     plan = begun.plan if begun else images.plan(settings, number_format)
     model = architectures.create(
@@ -264,7 +265,7 @@ def _train(
 
 def _begin(
     directory: RunDirectory,
-    begun: Begun | None,
+    begun: Provenance | None,
     images: TrialImages,
     *,
     settings: Settings,
@@ -303,7 +304,7 @@ def _outcome(directory: RunDirectory) -> Outcome:
         raise ModelFileError(
             f"{directory.path} does not say how the trial ended. Begin the search once more."
         )
-    accuracies = files.read_history(directory.path, settings).history[MEASURE]
+    accuracies = read_history(directory.path, settings).history[MEASURE]
     return Outcome(
         accuracy=accuracies[-1],
         stopped=settings["status"] == "stopped",

@@ -1,4 +1,4 @@
-"""How a training began: read back, and compared with what goes on."""
+"""The provenance of a run is read back, and compared with that of the process that resumes it."""
 
 from dataclasses import asdict
 
@@ -8,7 +8,7 @@ from apparel.core.backend import NumberFormat
 from apparel.core.errors import DataError, ModelFileError
 from apparel.core.recipes import RECIPES
 from apparel.core.settings import Plan
-from apparel.runs.provenance import Begun, versions
+from apparel.runs.provenance import Provenance, versions
 
 PLAN = Plan(
     model_name="fast", width=8, images_per_second=10.0, passes=2.5, seconds=9.0,
@@ -25,39 +25,39 @@ RECORD = {
 
 
 def test_it_is_read_as_it_was_written():
-    begun = Begun.of(RECORD)
-    assert begun.plan == PLAN
-    assert begun.number_format == NumberFormat("float32", "asked for")
-    assert Begun.of({**RECORD, "plan": None}).plan is None
+    then = Provenance.of(RECORD)
+    assert then.plan == PLAN
+    assert then.number_format == NumberFormat("float32", "asked for")
+    assert Provenance.of({**RECORD, "plan": None}).plan is None
 
 
 @pytest.mark.parametrize("name", RECORD)
 def test_a_record_that_lacks_something_is_refused(name):
     record = {key: value for key, value in RECORD.items() if key != name}
     with pytest.raises(ModelFileError, match=f"does not say how training began .*{name}"):
-        Begun.of(record)
+        Provenance.of(record)
 
 
 def test_a_plan_of_another_form_is_refused():
     with pytest.raises(ModelFileError, match="does not say how training began"):
-        Begun.of({**RECORD, "plan": {"hours": 3}})
+        Provenance.of({**RECORD, "plan": {"hours": 3}})
 
 
 def test_training_goes_on_with_the_same_images_and_recipe_only():
-    begun = Begun.of(RECORD)
-    begun.check(RECIPES["fast"], {"sha256": "abc", "source": "elsewhere"})
+    then = Provenance.of(RECORD)
+    then.check(RECIPES["fast"], {"sha256": "abc", "source": "elsewhere"})
     with pytest.raises(DataError, match="their SHA-256 is abd, and was abc"):
-        begun.check(RECIPES["fast"], {"sha256": "abd"})
+        then.check(RECIPES["fast"], {"sha256": "abd"})
     with pytest.raises(
-        ModelFileError, match=r"another version .* Install apparel 0\.1\.0 to go on"
+        ModelFileError, match=r"another version .* Install apparel 0\.1\.0 to resume"
     ):
-        begun.check(RECIPES["best"], {"sha256": "abc"})
+        then.check(RECIPES["best"], {"sha256": "abc"})
 
 
 def test_what_has_changed_is_said_in_a_line():
-    begun = Begun.of(RECORD)
-    assert begun.changes(RECORD["versions"], "one") == ""
-    assert begun.changes({"apparel": "0.1.0", "numpy": "2"}, "two") == (
+    then = Provenance.of(RECORD)
+    assert then.changes(RECORD["versions"], "one") == ""
+    assert then.changes({"apparel": "0.1.0", "numpy": "2"}, "two") == (
         "Not as it was when training began, so the last bits may differ: "
         "keras was 3.15.1, is none, numpy was none, is 2, processor was one, is two\n"
     )

@@ -1,0 +1,231 @@
+"""Folders of runs, searches and seeds are taken by one process, and never over other files."""
+
+import json
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from apparel.core.errors import ModelFileError, UsageError
+from apparel.core.records import Interval, SeedsResult, Spread
+from apparel.core.settings import Settings
+from apparel.runs import folder as folder_module
+from apparel.runs import seed_folder
+from apparel.runs.run_directory import RunDirectory
+from apparel.runs.search_folder import Asked, SearchFolder
+from apparel.runs.seed_folder import SeedRuns
+
+SEEDS = SeedRuns(
+    settings=Settings(model_name="fast", seed=3), n_seeds=3, source="x", data_dir=None, address=None
+)
+ASKED = Asked(
+    source="x", data_dir=None, budget=1800.0, trials=None, seed=0, limit=None, ray=None
+)  # fmt: skip
+# What each kind leaves in a folder that it has taken.
+TAKE = {
+    "run": lambda path: (
+        RunDirectory.create(path, name="fast", request={"settings": {}, "source": "x"}).path
+    ),
+    "seeds": lambda path: seed_folder.create(path, SEEDS),
+    "search": lambda path: SearchFolder.create(path, ASKED).path,
+}
+
+
+@pytest.fixture(params=TAKE)
+def take(request):
+    return TAKE[request.param]
+
+
+def contents(folder):
+    return sorted(path.name for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "end"), [("run", "fast"), ("seeds", "fast-seeds"), ("search", "tune")]
+)
+def test_by_default_a_folder_is_named_by_date_and_time_and_a_second_one_counts_on(
+    kind, end, tmp_path, monkeypatch
+):
+    class Fixed(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2026, 1, 2, 3, 4, 5)
+
+    monkeypatch.setattr(folder_module, "datetime", Fixed)
+    monkeypatch.chdir(tmp_path)
+    made = [TAKE[kind](None).as_posix() for _ in range(3)]
+    stem = f"runs/2026-01-02-030405-{end}"
+    assert made == [stem, f"{stem}-2", f"{stem}-3"]
+    assert all(len(contents(tmp_path / path)) == 1 for path in made)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_new_or_empty_folder_is_taken(take, there, tmp_path):
+    folder = tmp_path / "a" / "b"
+    if there:
+        folder.mkdir(parents=True)
+    assert take(folder) == folder
+    assert len(contents(folder)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"), [("run", "a run"), ("seeds", "runs of several seeds"), ("search", "a search")]
+)
+def test_a_folder_of_unfinished_work_is_left_alone_by_all_and_can_be_resumed(kind, what, tmp_path):
+    folder = TAKE[kind](tmp_path / "f")
+    before = contents(folder)
+    for take in TAKE.values():
+        with pytest.raises(UsageError, match=f"f holds {what} not yet complete") as refused:
+            take(folder)
+        assert f"Resume with: apparel resume {folder}. Or name another" in str(refused.value)
+    assert contents(folder) == before
+
+
+def test_a_folder_of_other_files_is_left_alone(take, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"is not empty\. Name another with --run-dir\."):
+        take(tmp_path)
+    assert contents(tmp_path) == ["thesis.txt"]
+    with pytest.raises(UsageError, match=r"thesis\.txt is a file\. Name a folder"):
+        take(tmp_path / "thesis.txt")
+    with pytest.raises(UsageError, match=r"thesis\.txt/x cannot be written: Not a directory"):
+        take(tmp_path / "thesis.txt" / "x")
+    with pytest.raises(UsageError, match=r"/proc/x cannot be written: .*--run-dir"):
+        take(folder_module.Path("/proc/x"))
+
+
+def test_of_two_processes_that_want_one_folder_one_gets_it(take, tmp_path, monkeypatch):
+    # The second looked before the first had claimed it.
+    monkeypatch.setattr(folder_module, "_check_free", lambda *_, **__: None)
+    take(tmp_path / "f")
+    with pytest.raises(UsageError, match="f cannot be written: File exists"):
+        take(tmp_path / "f")
+    assert len(contents(tmp_path / "f")) == 1
+
+
+def test_a_folder_that_takes_no_file_is_named(take, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(folder_module, "claim", refuse)
+    with pytest.raises(UsageError, match="new cannot be written: Read-only file system"):
+        take(tmp_path / "new")
+
+
+# -- several seeds -----------------------------------------------------------------------
+
+
+def test_seeds_are_read_back_and_follow_each_other(tmp_path):
+    folder = seed_folder.create(tmp_path / "f", SEEDS)
+    assert seed_folder.read(folder) == SEEDS
+    each = SEEDS.each(folder)
+    assert [settings.seed for settings, _ in each] == [3, 4, 5]
+    assert [path.name for _, path in each] == ["seed-3", "seed-4", "seed-5"]
+    assert seed_folder.runs_in(folder) == [path for _, path in each]
+    assert seed_folder.runs_in(folder / "seed-3") == [folder / "seed-3"]
+
+
+def test_metrics_that_all_runs_have_are_gathered_and_their_result_is_recorded(tmp_path):
+    folder = seed_folder.create(tmp_path / "f", SEEDS)
+    runs = seed_folder.runs_in(folder)
+    for k, run in enumerate(runs):
+        run.mkdir()
+        metrics = {"n": 7, "accuracy": {"value": k / 4}, "report": "…", "f1": {"value": 1.0}}
+        if k == 2:
+            del metrics["f1"]
+        (run / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    assert seed_folder.read_metrics(runs) == (7, {"accuracy": [0.0, 0.25, 0.5]})
+    spread = Spread(values=(0.0, 0.25, 0.5), mean=Interval(0.25, 0.0, 0.5), deviation=0.25)
+    seed_folder.complete(
+        folder, SeedsResult(seeds=(3, 4, 5), n_images=7, metrics={"accuracy": spread})
+    )
+    record = json.loads((folder / "seeds.json").read_text())
+    assert record["status"] == "complete"
+    assert record["results"]["measures"]["accuracy"] == {
+        "value": 0.25, "low": 0.0, "high": 0.5, "deviation": 0.25, "values": [0.0, 0.25, 0.5],
+    }  # fmt: skip
+    (runs[1] / "metrics.json").unlink()
+    with pytest.raises(ModelFileError, match=r"seed-4/metrics\.json cannot be read"):
+        seed_folder.read_metrics(runs)
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"settings": {"epochs": -1}}', "[1]"])
+def test_a_broken_record_of_seeds_is_refused(content, tmp_path):
+    (tmp_path / "seeds.json").write_text(content)
+    with pytest.raises(ModelFileError, match="holds no record of the runs asked for"):
+        seed_folder.read(tmp_path)
+
+
+# -- a search ----------------------------------------------------------------------------
+
+
+def search(**changes):
+    return replace(ASKED, **changes)
+
+
+def test_a_budget_is_divided_among_trials_and_two_full_trainings():
+    half_an_hour = ASKED
+    assert half_an_hour.search_seconds == 1080
+    assert half_an_hour.trial_seconds == 90
+    assert half_an_hour.full_seconds == 360
+    assert search(trials=6).trial_seconds == 180
+    assert half_an_hour.settings() == ASKED.settings(360.0)
+    assert half_an_hour.settings().model_name == "auto"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"trials": 0}, "--trials must be a whole number of at least 1, but is 0"),
+        ({"budget": 60.0}, "3.0 s for each of 12 trials, but one takes at least 10 s"),
+        ({"budget": 60.0}, "Give --budget 200s or more, or fewer --trials"),
+        ({"budget": 199.0}, "--budget 200s"),
+        ({"trials": 1000}, "for each of 1000 trials"),
+        ({"seed": -1}, "seed must be"),
+        ({"limit": 0}, "limit must be"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused(changes, said):
+    with pytest.raises(UsageError) as caught:
+        search(**changes)
+    assert said in str(caught.value)
+
+
+def test_the_least_budget_that_is_named_is_enough():
+    assert search(budget=200.0).trial_seconds == 10
+    assert search(budget=34.0, trials=2).trial_seconds >= 10
+
+
+def test_a_search_that_tried_nothing_leaves_no_trace(tmp_path):
+    assert not SearchFolder.create(tmp_path / "s", ASKED).end("failed")
+    assert contents(tmp_path) == []
+    (tmp_path / "s").mkdir()
+    assert not SearchFolder.create(tmp_path / "s", ASKED).end("failed")
+    assert contents(tmp_path) == ["s"]
+
+
+def test_a_search_is_resumed_until_it_is_complete(tmp_path):
+    folder = SearchFolder.create(tmp_path / "s", ASKED)
+    folder.update(networks={})
+    assert folder.end("interrupted")
+    resumed = SearchFolder.resume(tmp_path / "s")
+    assert (resumed.asked(), resumed.record()["status"]) == (ASKED, "interrupted")
+    resumed.end("complete")
+    with pytest.raises(UsageError, match="is complete"):
+        SearchFolder.resume(tmp_path / "s")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "holds no search"),
+        ("[1]", "holds no search"),
+        ('{"space": 0}', "in another search space"),
+        ('{"space": 1}', "holds no search asked for"),
+        ('{"space": 1, "asked": {"budget": 1}}', "holds no search asked for"),
+    ],
+)
+def test_a_broken_record_of_a_search_is_refused(content, message, tmp_path):
+    (tmp_path / "tune.json").write_text(content)
+    with pytest.raises(ModelFileError, match=message):
+        SearchFolder.resume(tmp_path).asked()

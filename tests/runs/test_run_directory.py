@@ -1,0 +1,233 @@
+"""The directory of a run says what decided it, and how it ended."""
+
+import json
+import re
+from dataclasses import asdict
+from datetime import datetime
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from apparel.core.backend import NumberFormat
+from apparel.core.errors import ModelFileError, UsageError
+from apparel.core.recipes import RECIPES
+from apparel.core.records import Calibration, History
+from apparel.core.settings import Settings
+from apparel.runs import files
+from apparel.runs import folder as folder_module
+from apparel.runs.run_directory import RunDirectory
+
+NAMES = ("T-shirt/top", "b, \"c\"", "é")  # fmt: skip
+CALIBRATION = Calibration(temperature=0.5, target_accuracy=0.9, threshold=0.25, n_images=7)
+
+
+def create(path, **options):
+    return RunDirectory.create(path, name="cnn", **options)
+
+
+def write_settings(run, **changes):
+    parts = {
+        "recipe": RECIPES["cnn"],
+        "plan": None,
+        "number_format": NumberFormat("float32", "asked for"),
+        "dataset": {"source": "made up", "sha256": "abc"},
+        "class_names": NAMES,
+        "img_shape": (28, 28, 1),
+    }
+    run.write_settings(Settings(seed=5), **(parts | changes))
+
+
+def names(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.fixture
+def run(tmp_path):
+    return create(tmp_path / "run")
+
+
+# -- making one ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_new_or_empty_folder_becomes_a_run_directory(tmp_path, there):
+    folder = tmp_path / "a" / "b"
+    if there:
+        folder.mkdir(parents=True)
+    assert create(folder).path == folder
+    assert names(folder) == ["settings.json"]
+    assert json.loads((folder / "settings.json").read_text()) == {"status": "running"}
+
+
+def test_a_run_directory_is_given_back_as_it_is(run):
+    write_settings(run)
+    assert create(run) is run
+    assert names(run.path) == ["settings.json"]
+
+
+def test_a_folder_that_holds_something_is_not_touched_unless_asked(run):
+    write_settings(run)
+    before = (run.path / "settings.json").read_bytes()
+    with pytest.raises(UsageError, match=r"is not empty\. Name another .* with --overwrite"):
+        create(run.path)
+    assert (run.path / "settings.json").read_bytes() == before
+
+
+def test_overwriting_drops_results_when_training_begins_and_leaves_what_others_put_there(run):
+    write_settings(run)
+    own = ["check.json", "history.csv", "images.csv", "metrics.json", "novelty.npz",
+           "predictions.csv", "refactored_fashion_cnn.keras", "model.onnx", "model.keras",
+           "weights.safetensors", "report.html", "README.md"]  # fmt: skip
+    for name in own:
+        (run.path / name).write_text("old")
+    files.write_figure(run.path, "history", Figure())
+    (run.path / "notes.txt").write_text("mine")
+    (run.path / "plots/mine.svg").write_text("mine")
+    before = names(run.path)
+    again = create(run.path, overwrite=True)
+    assert names(run.path) == before
+    write_settings(again)
+    assert names(run.path) == ["notes.txt", "plots/mine.svg", "settings.json"]
+
+
+def test_an_overwriting_run_that_fails_early_leaves_the_old_one(run):
+    write_settings(run)
+    run.write_status("complete")
+    files.write_figure(run.path, "history", Figure())
+    before = {path: (run.path / path).read_bytes() for path in names(run.path)}
+    create(run.path, overwrite=True).write_status("failed")
+    assert {path: (run.path / path).read_bytes() for path in names(run.path)} == before
+
+
+def test_a_folder_that_is_no_run_is_never_overwritten(tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(UsageError, match="holds files but is no run directory"):
+        create(tmp_path, overwrite=True)
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+def test_a_run_that_cannot_be_replaced_is_named(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    write_settings(create(tmp_path / "old"))
+    monkeypatch.setattr(folder_module.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(UsageError, match="old cannot be written: Read-only file system"):
+        create(tmp_path / "old", overwrite=True)
+
+
+# -- settings --------------------------------------------------------------------------
+
+
+def test_the_settings_say_what_decided_the_run(run):
+    write_settings(run)
+    read = run.settings()
+    assert read["settings"] == asdict(Settings(seed=5))
+    assert read["recipe"] == asdict(RECIPES["cnn"])
+    assert read["plan"] is None
+    assert read["status"] == "running"
+    assert read["number_format"] == {"policy": "float32", "reason": "asked for"}
+    assert read["dataset"] == {"source": "made up", "sha256": "abc"}
+    assert read["class_names"] == list(NAMES)
+    assert read["img_shape"] == [28, 28, 1]
+    assert read["versions"]["numpy"] == np.__version__
+    assert {"python", "apparel", "keras"} <= set(read["versions"])
+    assert read["processor"] != ""
+    assert read["platform"] != ""
+    assert abs(datetime.now().astimezone() - datetime.fromisoformat(read["started"])).days == 0
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", read["started"])
+
+
+def test_a_run_can_be_opened_again(run):
+    write_settings(run)
+    opened = RunDirectory.open(str(run.path))
+    assert opened.path == run.path
+    assert Settings(**opened.settings()["settings"]) == Settings(seed=5)
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "not json", '{"class_names"', b"\xff\xfe"])
+def test_a_folder_without_readable_settings_is_no_run(tmp_path, content):
+    if content is not None:
+        data = content if isinstance(content, bytes) else content.encode()
+        (tmp_path / "settings.json").write_bytes(data)
+    with pytest.raises(ModelFileError, match=r"is not a run directory: .* settings\.json"):
+        RunDirectory.open(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[1]", '"class_names"', "3", "null"])
+def test_settings_that_are_no_record_are_refused(tmp_path, content):
+    (tmp_path / "settings.json").write_text(content)
+    with pytest.raises(ModelFileError, match="is not a run directory"):
+        RunDirectory.open(tmp_path)
+
+
+def test_settings_that_lack_something_are_refused(tmp_path):
+    (tmp_path / "settings.json").write_text('{"class_names": [], "dataset": {}}')
+    with pytest.raises(ModelFileError, match="it lacks img_shape, settings"):
+        RunDirectory.open(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["missing", "settings.json/x"])
+def test_a_folder_that_does_not_exist_is_no_run(tmp_path, name):
+    with pytest.raises(ModelFileError, match="is not a run directory"):
+        RunDirectory.open(tmp_path / name)
+
+
+@pytest.mark.parametrize("status", ["trained", "complete", "interrupted", "failed"])
+def test_the_status_records_how_the_run_ended(run, status):
+    write_settings(run)
+    before = run.settings()
+    run.write_status(status)
+    assert run.settings() == {**before, "status": status}
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_run_that_recorded_nothing_leaves_no_trace(tmp_path, there):
+    folder = tmp_path / "run"
+    if there:
+        folder.mkdir()
+    create(folder).write_status("failed")
+    assert folder.exists() == there
+    assert names(tmp_path) == []
+
+
+# -- after training -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epoch", [None, 7])
+def test_the_epoch_whose_weights_were_kept_is_on_record(run, epoch):
+    before = json.loads((run.path / "settings.json").read_text())
+    history = History(history={}, seconds=(), dtype="float32", restored_epoch=epoch)
+    run.write_history(history, weights_sha256="abc")
+    after = json.loads((run.path / "settings.json").read_text())
+    found = {"restored_epoch": epoch, "calibration": None, "weights_sha256": "abc"}
+    assert after == {**before, **found}
+
+
+def test_what_validation_images_chose_is_on_record(run):
+    write_settings(run)
+    history = History(history={}, seconds=(), dtype="float32")
+    run.write_history(history, CALIBRATION)
+    assert run.calibration() == CALIBRATION
+    run.update(calibration={"slope": "steep"})
+    with pytest.raises(ModelFileError, match=r"settings\.json holds no calibration"):
+        run.calibration()
+
+
+def test_evaluations_of_the_test_images_are_counted_over_trainings_and_openings(run):
+    write_settings(run)
+    assert run.settings()["test_looks"] == 0
+    assert [run.count_test_evaluation(), run.count_test_evaluation()] == [1, 2]
+    write_settings(run)
+    assert run.count_test_evaluation() == 3
+    assert RunDirectory.open(run.path).count_test_evaluation() == 4
+    assert run.settings()["test_looks"] == 4
+
+
+def test_a_run_that_replaces_another_has_evaluated_nothing(run):
+    write_settings(run)
+    run.count_test_evaluation()
+    again = create(run.path, overwrite=True)
+    write_settings(again)
+    assert again.count_test_evaluation() == 1
