@@ -23,7 +23,7 @@ from apparel.core.model_formats import (
 )
 from apparel.data import fashion_photo
 from apparel.predict.onnx_check import graph, wire
-from apparel.predict.onnx_check.operators import FLOAT, UINT8
+from apparel.predict.onnx_check.operators import FLOAT, N_IMAGES, UINT8, Tensor
 from apparel.predict.onnx_check.wire import REMEDY, ProblemError
 
 MAX_FILE = 512 << 20
@@ -114,12 +114,11 @@ def examine(content: bytes) -> ModelFacts:
     """
     model = wire.parse(content)
     facts = _facts(_metadata(model["metadata_props"]))
-    outputs: dict[str, tuple[int, tuple[int, ...]]] = {
-        PROBABILITIES: (FLOAT, (len(facts.class_names),))
-    }
+    inputs = {IMAGES: Tensor(UINT8, (N_IMAGES, *facts.img_shape))}
+    outputs = {PROBABILITIES: Tensor(FLOAT, (N_IMAGES, len(facts.class_names)))}
     if facts.novelty_threshold is not None:
-        outputs[NOVELTY] = FLOAT, ()
-    graph.check(model, {IMAGES: (UINT8, facts.img_shape)}, outputs, len(content))
+        outputs[NOVELTY] = Tensor(FLOAT, (N_IMAGES,))
+    graph.check(model, inputs, outputs, len(content))
     return facts
 
 

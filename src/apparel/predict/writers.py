@@ -1,4 +1,4 @@
-"""Predictions → a file, a part at a time, so that it may be larger than memory."""
+"""Predictions → a file, some at a time, so that it may be larger than memory."""
 
 import csv
 import json
@@ -45,7 +45,7 @@ def writing(path: Path, class_names: Sequence[str], *, has_novelty: bool) -> Ite
         has_novelty: whether the model tells how unlike the training images an image is.
 
     Yields:
-        What writes some more rows.
+        A function that writes some more rows.
 
     Raises:
         UsageError: the suffix names no format.
@@ -61,28 +61,23 @@ def writing(path: Path, class_names: Sequence[str], *, has_novelty: bool) -> Ite
         yield write
 
 
-def _row(answer: Answer, columns: Sequence[str]) -> list[Any]:
-    """The values of an image's columns, but for the probabilities."""
+def _row(answer: Answer, columns: Sequence[str], k: int) -> list[Any]:
+    """The values of an image's columns, then its k probabilities."""
     if isinstance(answer, FailedImage):
         values: dict[str, Any] = {"file": answer.name, "error": answer.problem}
-    else:
-        values = {
-            "file": answer.name,
-            "label": answer.label,
-            "confidence": answer.confidence,
-            "novelty": answer.novelty,
-        }
-    return [values.get(column) for column in columns]
+        return [*map(values.get, columns), *[None] * k]
+    values = {
+        "file": answer.name,
+        "label": answer.label,
+        "confidence": answer.confidence,
+        "novelty": answer.novelty,
+    }
+    return [*map(values.get, columns), *answer.probabilities.tolist()]
 
 
-def _probabilities(answer: Answer, k: int) -> list[float | None]:
-    """Of each class; None where there is none."""
-    return [None] * k if isinstance(answer, FailedImage) else answer.probabilities.tolist()
-
-
-def _class_columns(columns: Sequence[str], class_names: Sequence[str]) -> list[str]:
-    """What the columns of the classes are called, each in another way than all others."""
-    found = []
+def _header(columns: Sequence[str], class_names: Sequence[str]) -> list[str]:
+    """The names of all columns, each unlike all others."""
+    found = list(columns)
     for name in class_names:
         column = name
         while column in columns or (column != name and column in class_names):
@@ -95,13 +90,13 @@ def _class_columns(columns: Sequence[str], class_names: Sequence[str]) -> list[s
 def _csv(path: Path, columns: Sequence[str], class_names: Sequence[str]) -> Iterator[Write]:
     with path.open("w", encoding="utf-8", newline="", errors="surrogateescape") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*columns, *_class_columns(columns, class_names)])
+        writer.writerow(_header(columns, class_names))
 
         def write(answers: Sequence[Answer]) -> None:
             for answer in answers:
-                values = [*_row(answer, columns), *_probabilities(answer, len(class_names))]
+                row = _row(answer, columns, len(class_names))
                 # Nine digits give a float32 back bit for bit.
-                writer.writerow([f"{x:.9g}" if isinstance(x, float) else x for x in values])
+                writer.writerow([f"{x:.9g}" if isinstance(x, float) else x for x in row])
 
         yield write
 
@@ -112,13 +107,11 @@ def _jsonl(path: Path, columns: Sequence[str], class_names: Sequence[str]) -> It
 
         def write(answers: Sequence[Answer]) -> None:
             for answer in answers:
-                values = dict(zip(columns, _row(answer, columns), strict=True))
-                of_class = _probabilities(answer, len(class_names))
-                values["probabilities"] = (
-                    None
-                    if isinstance(answer, FailedImage)
-                    else dict(zip(class_names, of_class, strict=True))
-                )
+                row = _row(answer, columns, len(class_names))
+                of_class = dict(zip(class_names, row[len(columns) :], strict=True))
+                is_read = not isinstance(answer, FailedImage)
+                values = dict(zip(columns, row, strict=False))
+                values["probabilities"] = of_class if is_read else None
                 file.write(json.dumps(values) + "\n")
 
         yield write
@@ -135,10 +128,9 @@ def _parquet(path: Path, columns: Sequence[str], class_names: Sequence[str]) -> 
             "pip install 'apparel[parquet]', or name a file that ends in .csv or .jsonl."
         ) from error
     text = {"file", "label", "error"}
-    schema = pa.schema(
-        [(name, pa.string() if name in text else pa.float32()) for name in columns]
-        + [(name, pa.float32()) for name in _class_columns(columns, class_names)]
-    )
+    kinds = [pa.string() if name in text else pa.float32() for name in columns]
+    kinds += [pa.float32()] * len(class_names)
+    schema = pa.schema(zip(_header(columns, class_names), kinds, strict=True))
     waiting: list[Any] = []
     with pq.ParquetWriter(os.fspath(path), schema) as writer:
 
@@ -148,16 +140,11 @@ def _parquet(path: Path, columns: Sequence[str], class_names: Sequence[str]) -> 
             waiting.clear()
 
         def write(answers: Sequence[Answer]) -> None:
-            rows = [
-                [*_row(answer, columns), *_probabilities(answer, len(class_names))]
-                for answer in answers
-            ]
+            rows = [_row(answer, columns, len(class_names)) for answer in answers]
             for row in rows:  # names need not be UTF-8, but Parquet's text is
                 row[0] = os.fsencode(row[0]).decode("utf-8", "backslashreplace")
-            arrays = [
-                pa.array(values, field.type)
-                for values, field in zip(zip(*rows, strict=True), schema, strict=True)
-            ]
+            values = zip(*rows, strict=True)
+            arrays = [pa.array(column, kind) for column, kind in zip(values, kinds, strict=True)]
             waiting.append(pa.Table.from_arrays(arrays, schema=schema))
             if sum(map(len, waiting)) >= GROUP_ROWS:
                 flush()

@@ -9,10 +9,11 @@ shared. A runtime needs less, and what its kernels take besides: some times the 
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from apparel.core.messages import shown
+from apparel.core.messages import MAX_VALUE as MAX_SHOWN
+from apparel.core.messages import printable, shown
 from apparel.predict.onnx_check.operators import (
     FLOAT,
     INT8,
@@ -60,16 +61,15 @@ _CODES = {UINT8: "B", INT8: "b", INT32: "i", INT64: "q"}
 # ONNX's number of an attribute's type → the field that holds its value.
 _PAYLOADS = {1: "f", 2: "i", 3: "s", 4: "t", 7: "ints"}
 
-Tensors: TypeAlias = Mapping[str, tuple[int, tuple[int, ...]]]
 
-
-def check(model: Message, inputs: Tensors, outputs: Tensors, file_size: int) -> None:
+def check(
+    model: Message, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor], file_size: int
+) -> None:
     """Refuse a model that is not as described, or that does what apparel's models do not.
 
     Args:
         model: a ModelProto that was parsed.
-        inputs: names → ONNX's number of the type, and the shape of one image's part: what the file
-            says of itself.
+        inputs: those that the file's metadata describe, of `N_IMAGES` images.
         outputs: likewise.
         file_size: bytes of the file.
 
@@ -81,26 +81,21 @@ def check(model: Message, inputs: Tensors, outputs: Tensors, file_size: int) -> 
     if "graph" not in model:
         raise MalformedError("it has no graph")
     graph = model["graph"]
-    wanted = {
-        name: Tensor(kind, (N_IMAGES, *sizes))
-        for name, (kind, sizes) in (*inputs.items(), *outputs.items())
-    }
-    _check_declared(graph["input"], {name: wanted[name] for name in inputs}, "takes")
-    _check_declared(graph["output"], {name: wanted[name] for name in outputs}, "gives")
-    known = _follow(graph, {name: wanted[name] for name in inputs}, file_size)
-    for name in outputs:
-        if known.get(name) != wanted[name]:
-            found = _told(known[name]) if name in known else "nothing"
-            raise ProblemError(
-                f"it says to give {name} as {_told(wanted[name])}, and gives {found}"
-            )
+    _check_declared("takes", map(_stated, graph["input"]), inputs)
+    _check_declared("gives", map(_stated, graph["output"]), outputs)
+    known = _follow(graph, inputs, file_size)
+    _check_declared(
+        "computes", (_told(name, known[name]) for name in outputs if name in known), outputs
+    )
     for message in graph["value_info"]:
-        name = message.get("name", "")
-        is_stated = "shape" in message.get("type", {}).get("tensor_type", {})
-        if name in known and is_stated and not _is_declared(message, known[name], in_full=False):
-            raise ProblemError(
-                f"it states another shape of {shown(name)} than {_told(known[name])}"
-            )
+        tensor = known.get(message.get("name", ""))
+        kind, sizes = _declared(message)
+        if tensor and sizes:
+            shape = [
+                k if size is None else size for size, k in zip(sizes, tensor.shape, strict=False)
+            ]
+            if (kind, len(sizes), *shape) != (tensor.kind, len(tensor.shape), *tensor.shape):
+                raise ProblemError(f"it states another shape of {_told(message['name'], tensor)}")
 
 
 def _check_versions(model: Message) -> None:
@@ -124,61 +119,40 @@ def _check_versions(model: Message) -> None:
         )
 
 
-# -- what is declared ----------------------------------------------------------------------
-
-
-def _check_declared(messages: list[Message], wanted: Mapping[str, Tensor], verb: str) -> None:
-    """Refuse inputs or outputs other than those of the description, for any number of images."""
-    names = [message.get("name", "") for message in messages]
-    if sorted(names) != sorted(wanted) or not all(
-        _is_declared(message, wanted[name], in_full=True)
-        for message, name in zip(messages, names, strict=True)
-    ):
-        stated = ", ".join(map(_stated, messages[:MAX_LISTED])) or "nothing"
-        described = ", ".join(f"{name} {_told(tensor)}" for name, tensor in wanted.items())
+def _check_declared(verb: str, found: Iterable[str], described: Mapping[str, Tensor]) -> None:
+    """Refuse tensors other than those of the description."""
+    stated, wanted = list(found), [_told(name, tensor) for name, tensor in described.items()]
+    if sorted(stated) != sorted(wanted):
         raise ProblemError(
-            f"it {verb} {stated}, but its description says {described}, for any number n of images"
+            f"it {verb} {', '.join(stated[:MAX_LISTED]) or 'nothing'}, but its description says "
+            f"{', '.join(wanted)}, for any number n of images"
         )
 
 
+def _told(name: str, tensor: Tensor) -> str:
+    """A tensor in words."""
+    sizes = ", ".join("n" if size == N_IMAGES else f"{size}" for size in tensor.shape)
+    return f"{name} {NAMES[tensor.kind]} ({sizes})"
+
+
 def _stated(message: Message) -> str:
-    """What a ValueInfoProto states, for a message."""
-    tensor = message.get("type", {}).get("tensor_type", {})
-    dimensions = tensor.get("shape", {}).get("dim", [])[:MAX_LISTED]
-    sizes = [size.get("dim_value", size.get("dim_param", "")) for size in dimensions]
-    kind = tensor.get("elem_type", 0)
-    return f"{shown(message.get('name', ''))} {NAMES.get(kind, kind)} {shown(sizes)}"
+    """What a ValueInfoProto states, in the same words."""
+    kind, sizes = _declared(message)
+    told = ", ".join("n" if size is None else f"{size}" for size in sizes[:MAX_RANK])
+    return f"{printable(message.get('name', ''), MAX_SHOWN)} {NAMES.get(kind, kind)} ({told})"
 
 
-def _is_declared(message: Message, tensor: Tensor, *, in_full: bool) -> bool:
-    """Whether a ValueInfoProto states the type and shape of a tensor.
-
-    Args:
-        message: the ValueInfoProto.
-        tensor: the tensor.
-        in_full: whether it has to state every size but the number of images.
+def _declared(message: Message) -> tuple[int, list[int | None]]:
+    """The type and the sizes that a ValueInfoProto states; None for any size.
 
     Raises:
         MalformedError: a size is stated twice.
     """
-    stated = message.get("type", {}).get("tensor_type", {})
-    sizes = stated.get("shape", {}).get("dim", [])
+    tensor = message.get("type", {}).get("tensor_type", {})
+    sizes = tensor.get("shape", {}).get("dim", [])
     if any({"dim_value", "dim_param"} <= size.keys() for size in sizes):
         raise MalformedError("a size is both a number and a name")
-    return (
-        stated.get("elem_type") == tensor.kind
-        and len(sizes) == len(tensor.shape)
-        and all(
-            size.get("dim_value", 0 if in_full and known != N_IMAGES else known) == known
-            for size, known in zip(sizes, tensor.shape, strict=True)
-        )
-    )
-
-
-def _told(tensor: Tensor) -> str:
-    """A tensor, for a message."""
-    sizes = ", ".join("n" if size == N_IMAGES else f"{size}" for size in tensor.shape)
-    return f"{NAMES[tensor.kind]} ({sizes})"
+    return tensor.get("elem_type", 0), [size.get("dim_value") for size in sizes]
 
 
 # -- constants -----------------------------------------------------------------------------
@@ -313,7 +287,7 @@ def _node(message: Message, k: int, known: Mapping[str, Tensor]) -> tuple[str, T
     try:
         tensor, work = operator.give(inputs, attributes)
     except MisfitError:
-        told = ", ".join(_told(tensor) for tensor in inputs[:MAX_LISTED])
+        told = ", ".join(_told("", tensor).strip() for tensor in inputs[:MAX_LISTED])
         more = {key: value for key, value in attributes.items() if not isinstance(value, Tensor)}
         raise ProblemError(
             f"{name} takes {told or 'nothing'} with {shown(more)}, which do not fit"
