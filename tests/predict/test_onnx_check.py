@@ -16,8 +16,9 @@ from onnx import helper
 from apparel.core.records import Calibration
 from apparel.export import exporting
 from apparel.models import architectures, novelty
+from apparel.predict import onnx_check
 from apparel.predict.model_file import examine, read_model
-from apparel.predict.onnx_check import graph, operators, wire
+from apparel.predict.onnx_check import operators, wire
 from apparel.predict.predictor import Predictor
 from tests.made_model import EVERY_OPERATOR, made_proto, with_operator
 
@@ -98,7 +99,7 @@ def followed(content):
     (images,) = parsed["input"]
     sizes = [size.get("dim_value") for size in images["type"]["tensor_type"]["shape"]["dim"]]
     tensor = operators.Tensor(operators.UINT8, (operators.N_IMAGES, *sizes[1:]))
-    return graph._follow(parsed, {"images": tensor}, len(content))
+    return onnx_check._follow(parsed, {"images": tensor}, len(content))
 
 
 def assert_shapes_are_the_runtimes(content):

@@ -26,7 +26,7 @@ from tests.made_model import MadeModel, made_proto, node
 
 NAMES = ("ant", "bee", "cat")
 # Modules of apparel that `apparel predict model.onnx one.png` may load, so that it starts quickly.
-MOST_MODULES = 66
+MOST_MODULES = 45
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,8 @@ from apparel.core.model_formats import (
     PROBABILITIES,
 )
 from apparel.data import fashion_photo
-from apparel.predict.onnx_check import graph, wire
+from apparel.predict import onnx_check
+from apparel.predict.onnx_check import wire
 from apparel.predict.onnx_check.operators import FLOAT, N_IMAGES, UINT8, Tensor
 from apparel.predict.onnx_check.wire import REMEDY, ProblemError
 
@@ -118,7 +119,7 @@ def examine(content: bytes) -> ModelFacts:
     outputs = {PROBABILITIES: Tensor(FLOAT, (N_IMAGES, len(facts.class_names)))}
     if facts.novelty_threshold is not None:
         outputs[NOVELTY] = Tensor(FLOAT, (N_IMAGES,))
-    graph.check(model, inputs, outputs, len(content))
+    onnx_check.check(model, inputs, outputs, len(content))
     return facts
 
 
