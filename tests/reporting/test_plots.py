@@ -241,19 +241,6 @@ def test_abstaining_shows_the_curve_and_the_accuracy_at_the_threshold():
     assert legend(plots.draw_abstention(evaluated(threshold=None))) == ["accuracy of answers"]
 
 
-@pytest.mark.parametrize(
-    "result",
-    [
-        evaluate(np.array([[1, 0]], np.float32), np.zeros(1, int), ("ant", "bee")),
-        evaluate(np.tile([[1, 0]], (2, 1)).astype(np.float32), np.zeros(2, int), ("ant", "bee")),
-        many(1000, n=50),
-    ],
-    ids=["one image", "two equal images", "a thousand classes"],
-)
-def test_the_calibration_of_any_result_is_drawn(result):
-    assert_renders(plots.calibration_figure(result))
-
-
 # -- robustness --------------------------------------------------------------------------
 
 

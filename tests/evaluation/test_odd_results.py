@@ -1,11 +1,10 @@
-"""Odd test sets go through everything that reads an Evaluation; broken ones are refused."""
+"""Odd results go through everything that reads an evaluation; broken ones are refused."""
 
 import io
 import json
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from apparel.core.errors import ApparelError, DataError
 from apparel.core.records import Calibration, Evidence, History, Report, Saliency, TestedRun
@@ -31,76 +30,43 @@ def said_of(labels, n_classes, skill):
     return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-ALL_OF_ONE = np.zeros((40, 4), np.float32)
-ALL_OF_ONE[:, 1] = 1
+FOUR = np.arange(40) % 4
+ALL_OF_ONE = np.tile(np.eye(4, dtype=np.float32)[1], (40, 1))
 CASES = {
-    "a class without images": (said_of(np.arange(40) % 3, 4, 2), np.arange(40) % 3, 4),
-    "images of one class alone": (said_of(np.zeros(20, int), 4, 2), np.zeros(20, int), 4),
-    "one image, right": (said_of([2], 4, 9), np.array([2]), 4),
-    "one image, wrong": (said_of([2], 4, -9), np.array([2]), 4),
-    "all predictions equal": (ALL_OF_ONE, np.arange(40) % 4, 4),
-    "all probabilities equal": (np.full((40, 4), 0.25, np.float32), np.arange(40) % 4, 4),
-    "all right": (said_of(np.arange(40) % 4, 4, 50), np.arange(40) % 4, 4),
-    "all wrong": (said_of(np.arange(40) % 4, 4, -50), np.arange(40) % 4, 4),
-    "two classes": (said_of(np.arange(30) % 2, 2, 1), np.arange(30) % 2, 2),
-    "a thousand classes": (said_of(np.arange(900), 1000, 5), np.arange(900), 1000),
+    "a class without images": (said_of(np.arange(40) % 3, 4, 2), np.arange(40) % 3),
+    "images of one class only": (said_of(np.zeros(20, int), 4, 2), np.zeros(20, int)),
+    "one image, right": (said_of([2], 4, 9), np.array([2])),
+    "one image, wrong": (said_of([2], 4, -9), np.array([2])),
+    "all predictions equal": (ALL_OF_ONE, FOUR),
+    "all probabilities equal": (np.full((40, 4), 0.25, np.float32), FOUR),
+    "all right": (said_of(FOUR, 4, 50), FOUR),
+    "all wrong": (said_of(FOUR, 4, -50), FOUR),
+    "two classes": (said_of(np.arange(30) % 2, 2, 1), np.arange(30) % 2),
+    "a thousand classes": (said_of(np.arange(900), 1000, 5), np.arange(900)),
 }
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.slow if "thousand" in name else []) for name in CASES
+    ],
+)
 def evaluation(request):
-    probabilities, labels, n_classes = CASES[request.param]
-    names = tuple(f"class {k}" for k in range(n_classes))
+    probabilities, labels = CASES[request.param]
+    names = tuple(f"class {k}" for k in range(probabilities.shape[1]))
     return metrics.evaluate(probabilities, labels, names, calibration=CALIBRATION)
 
 
-def drawn(figure: Figure) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, dpi=20)
-    return file.getvalue()
-
-
-def mistakes_of(evaluation, images):
+@pytest.fixture(scope="module")
+def report(evaluation):
+    images = np.zeros((len(evaluation.true), 8, 8, 1), np.float32)
     worst = evaluation.worst_mistakes(5)
-    described = keras_inference.describe(
-        worst, evaluation.probabilities[worst], images, evaluation.true, evaluation.class_names
-    )
-    maps = np.zeros((len(worst), *images.shape[1:3]), np.float32)
-    return described, Saliency(grad_cam=maps, occlusion=maps)
-
-
-def images_for(evaluation):
-    return np.zeros((len(evaluation.true), 8, 8, 1), np.float32)
-
-
-def test_every_plot_is_drawn_without_a_warning(evaluation):
-    names = evaluation.class_names
-    images = images_for(evaluation)
-    mistakes, maps = mistakes_of(evaluation, images)
-    first = keras_inference.describe(
-        [0], evaluation.probabilities[:1], images, evaluation.true, names
-    )
-    for figure in (
-        plots.calibration_figure(evaluation),
-        plots.confusion_matrix_figure(evaluation.confusion, names),
-        plots.mistakes_figure(mistakes, maps),
-        plots.predictions_figure(first),
-    ):
-        assert drawn(figure).startswith(b"\x89PNG")
-
-
-def test_report_card_and_terminal_say_the_right_accuracy(evaluation):
-    accuracy = float((evaluation.probabilities.argmax(axis=1) == evaluation.true).mean())
-    images = images_for(evaluation)
-    mistakes, maps = mistakes_of(evaluation, images)
+    maps = np.zeros((len(worst), 8, 8), np.float32)
     evidence = Evidence(
-        evaluation=evaluation,
-        history=HISTORY,
-        images_per_class=[9] * len(evaluation.class_names),
-        label_issues=(),
-        robustness=None,
+        evaluation=evaluation, history=HISTORY, images_per_class=[9] * len(evaluation.class_names)
     )
-    content = Report(
+    return Report(
         title="an odd test set",
         summary="",
         headline=findings.headline(evaluation),
@@ -109,17 +75,40 @@ def test_report_card_and_terminal_say_the_right_accuracy(evaluation):
         train_images=images[:0],
         test_images=images,
         history=HISTORY,
-        mistakes=mistakes,
-        saliency=maps,
+        mistakes=keras_inference.describe(
+            worst, evaluation.probabilities[worst], images, evaluation.true, evaluation.class_names
+        ),
+        saliency=Saliency(grad_cam=maps, occlusion=maps),
         label_issues=(),
         robustness=None,
         check=None,
         facts={"Data": "made up"},
         command="",
     )
+
+
+def assert_drawn(figure):
+    file = io.BytesIO()
+    figure.savefig(file, dpi=20)
+    assert file.getvalue().startswith(b"\x89PNG")
+
+
+def test_every_plot_is_drawn_without_a_warning(evaluation, report):
+    first = keras_inference.describe(
+        [0], evaluation.probabilities[:1], report.test_images, evaluation.true,
+        evaluation.class_names,
+    )  # fmt: skip
+    assert_drawn(plots.calibration_figure(evaluation))
+    assert_drawn(plots.confusion_matrix_figure(evaluation.confusion, evaluation.class_names))
+    assert_drawn(plots.mistakes_figure(report.mistakes, report.saliency))
+    assert_drawn(plots.predictions_figure(first))
+
+
+def test_report_card_and_terminal_give_the_right_accuracy(evaluation, report):
+    accuracy = float((evaluation.predicted == evaluation.true).mean())
     shown = f"{accuracy:.4f}"
-    assert shown in html_page(content)
-    assert shown in model_card(content)
+    assert shown in html_page(report)
+    assert shown in model_card(report)
     assert shown in text.metric_lines(evaluation)
     assert text.calibration_lines(evaluation)
     # Neither NaN nor infinity is JSON.
@@ -145,31 +134,37 @@ def test_two_runs_on_it_can_be_compared(evaluation):
     assert text.comparison([pair])
 
 
-def test_suspects_are_looked_for_on_it(evaluation, capfd):
+def test_label_issues_are_searched_for(evaluation, report, capfd):
     found = label_issues.find(
         evaluation.probabilities, evaluation.true, evaluation.class_names, split="test"
     )
     assert set(found.indices.tolist()) <= set(range(len(evaluation.true)))
     assert not np.isnan(found.label_quality).any()
-    assert drawn(plots.label_issues_figure(found, images_for(evaluation))).startswith(b"\x89PNG")
+    assert_drawn(plots.label_issues_figure(found, report.test_images))
     assert capfd.readouterr() == ("", "")
 
 
 GOOD = said_of(np.arange(8) % 4, 4, 1)
-NOT_A_NUMBER, HALVED = GOOD.copy(), GOOD.copy()
-NOT_A_NUMBER[3, 1] = np.nan
-HALVED[5] /= 2
+
+
+def with_row(*row):
+    return np.concatenate([GOOD[:7], np.array([row], np.float32)])
 
 
 @pytest.mark.parametrize(
     ("probabilities", "labels", "error", "words"),
     [
-        (NOT_A_NUMBER, np.arange(8) % 4, ApparelError, "not finite numbers"),
-        (HALVED, np.arange(8) % 4, ApparelError, "those of image 5 sum to 0.5"),
+        (with_row(0.5, 0.5, np.nan, 0), np.arange(8) % 4, ApparelError, "training diverged"),
+        (with_row(0.5, 0.5, -np.inf, 0), np.arange(8) % 4, ApparelError, "training diverged"),
+        (with_row(0.5, 0.1, 0.1, 0.1), np.arange(8) % 4, ApparelError, "image 7 sum to 0.8"),
+        (with_row(2, 1, 1, 1), np.arange(8) % 4, ApparelError, "image 7 sum to 5"),
+        (with_row(1.2, -0.2, 0, 0), np.arange(8) % 4, ApparelError, "the least of all is -0.2"),
         (GOOD, np.arange(8), DataError, "0 to 3"),
         (GOOD, np.arange(8) % 4 - 1, DataError, "0 to 3"),
-        (GOOD, np.arange(7) % 4, DataError, r"\(7, 4\)"),
-        (GOOD[:0], np.arange(0), DataError, r"\(0, 4\)"),
+        (GOOD, np.arange(7) % 4, DataError, r"shape \(7, 4\)"),
+        (GOOD[:, :3], np.arange(8) % 4, DataError, r"shape \(8, 4\)"),
+        (GOOD[:, 0], np.arange(8) % 4, DataError, r"shape \(8, 4\)"),
+        (GOOD[:0], np.arange(0), DataError, r"shape \(0, 4\)"),
     ],
 )
 def test_broken_results_are_refused(probabilities, labels, error, words):
