@@ -1,4 +1,4 @@
-"""What changing the images costs: the time of drawing a batch, as a share of a training step.
+"""The cost of augmentation: the time of drawing a batch, as a share of a training step.
 
     python -m benchmarks.augmentation_cost
 
@@ -18,11 +18,10 @@ from apparel.core.records import Splits
 from apparel.core.settings import Recipe, Settings
 from apparel.data import loading
 from apparel.data.splits import prepare
-from apparel.models import architectures
-from apparel.training import fit
-from apparel.training.augmentation import training_batches
+from apparel.training import budget, fit
+from apparel.training.augmentation import TrainingBatches
 from apparel.training.infobatch import LossFeedback
-from apparel.training.learning_rate import StepCourse
+from apparel.training.progress import StepProgress
 
 WIDTHS = (16, 32, 64)
 BATCHES = 300
@@ -30,32 +29,30 @@ BATCHES = 300
 
 def seconds_a_batch(splits: Splits, recipe: Recipe) -> float:
     """Median seconds of drawing a batch."""
-    feedback = LossFeedback(len(splits.training))
-    batches = training_batches(
+    progress = StepProgress(BATCHES)
+    feedback = LossFeedback(len(splits.training), progress)
+    batches = TrainingBatches(
         splits.train_images[splits.training],
         splits.train_labels[splits.training],
         recipe,
         seed=0,
-        course=StepCourse(BATCHES),
+        progress=progress,
         feedback=feedback,
     )
     times = []
     for _ in range(BATCHES):
-        # As a training step would.
-        feedback.measured(np.ones(recipe.batch_size, np.float32))
         start = time.perf_counter()
         next(batches)
         times.append(time.perf_counter() - start)
+        feedback.measured(np.ones(recipe.batch_size, np.float32))  # as a training step would
     return statistics.median(times)
 
 
 def seconds_a_step(width: int) -> float:
     """Seconds of a training step of `fast`."""
     settings = Settings(model_name="fast", width=width)
-    model = architectures.create("fast", n_classes=10, img_shape=(28, 28, 1), seed=0, width=width)
-    fit.compile_model(model, settings)
-    number_format = backend.choose_number_format("auto")
-    rate = fit.images_per_second(model, settings, number_format)
+    model = fit.compiled_model(settings, n_classes=10, img_shape=(28, 28, 1))
+    rate = budget.images_per_second(model, settings, backend.choose_number_format("auto"))
     return recipe_of(settings).batch_size / rate
 
 

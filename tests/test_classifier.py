@@ -391,7 +391,9 @@ def test_ctrl_c_in_a_step_is_recorded_and_passed_on(
 ) -> None:
     classifier = ApparelClassifier(run_dir=tmp_path / "run", limit=40, epochs=1)
     classifier.import_data().prepare_data().create_model().setup_model()
-    monkeypatch.setattr("apparel.training.progress_bar.LineReporter.step_ends", interrupt)
+    monkeypatch.setattr(
+        "apparel.training.callbacks.epoch_log.EpochLog.on_train_batch_end", interrupt
+    )
     with pytest.raises(KeyboardInterrupt):
         classifier.run_training()
     assert classifier.training_logs.interrupted
@@ -400,7 +402,9 @@ def test_ctrl_c_in_a_step_is_recorded_and_passed_on(
 
 
 def test_ctrl_c_in_fit_is_passed_on(digits: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apparel.training.progress_bar.LineReporter.step_ends", interrupt)
+    monkeypatch.setattr(
+        "apparel.training.callbacks.epoch_log.EpochLog.on_train_batch_end", interrupt
+    )
     with pytest.raises(KeyboardInterrupt):
         small().fit(*digits)
 

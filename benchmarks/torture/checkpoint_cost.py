@@ -10,7 +10,6 @@ from apparel.core.records import Splits
 from apparel.core.settings import Settings
 from apparel.data import loading
 from apparel.data.splits import prepare
-from apparel.models import architectures
 from apparel.runs.checkpoints import Checkpoint, CheckpointFolder
 from apparel.training import fit
 
@@ -36,10 +35,7 @@ def measure() -> dict[str, object]:
 
 def _measured(settings: Settings, splits: Splits) -> dict[str, float]:
     """Train one model."""
-    model = architectures.create(
-        settings.model_name, n_classes=10, img_shape=(28, 28, 1), seed=0, width=settings.width
-    )
-    fit.compile_model(model, settings)
+    model = fit.compiled_model(settings, n_classes=10, img_shape=(28, 28, 1))
     seconds, save = [], CheckpointFolder.save
 
     def timed(folder: CheckpointFolder, checkpoint: Checkpoint) -> Path:

@@ -492,7 +492,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self._check_fits(images)
         trained = _need(self._trained, "test_model", "run_training")
         labels = one_hot_labels.argmax(axis=1)
-        measures = keras_inference.keras_measures(self.model, images, one_hot_labels)
+        measures = keras_inference.keras_metrics(self.model, images, one_hot_labels)
         probabilities = keras_inference.predict_probabilities(self.model, images)
         averaged = keras_inference.predict_averaged(
             self.model, images, probabilities, trained.recipe

@@ -78,7 +78,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(expected, broken_off, tmp_
     (broken_off / ".model-abc.partial" / "model.onnx").write_bytes(b"half")
     done = run_command("resume", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "Going on after " in done.stdout
+    assert "Resuming after " in done.stdout
     assert result(broken_off) == result(expected[0])
     files = {str(p.relative_to(broken_off)) for p in broken_off.rglob("*") if p.is_file()}
     assert files == {str(p.relative_to(expected[0])) for p in expected[0].rglob("*") if p.is_file()}

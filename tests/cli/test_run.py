@@ -415,10 +415,10 @@ def test_the_test_images_are_scored_once_a_run(
         monkeypatch.setattr(module, name, told)
 
     counted(fit, "fit")
-    counted(keras_inference, "keras_measures")
+    counted(keras_inference, "keras_metrics")
     counted(keras_inference, "predict_probabilities")
     directory = RunDirectory.create(tmp_path / "run", name="cnn")
     settings = Settings(limit=100, epochs=1)
     command.run(settings, directory, source="fashion-mnist")
-    assert calls == ["fit", "keras_measures", "predict_probabilities"]
+    assert calls == ["fit", "keras_metrics", "predict_probabilities"]
     assert directory.settings()["test_looks"] == 1

@@ -20,7 +20,9 @@ from apparel.runs import search_folder
 from apparel.runs.files import read_history
 from apparel.runs.run_directory import RunDirectory
 from apparel.runs.search_folder import Asked, SearchFolder
-from apparel.training import budget, fit, tuning
+from apparel.training import budget
+from apparel.training.tuning.space import DEFAULT
+from apparel.training.tuning.trial import Trials
 from tests.conftest import run_command
 
 OPTIONS = ["--limit", "300", "--budget", "50s", "--trials", "2", "--seed", "1"]
@@ -36,7 +38,7 @@ def asked(**changes):
 def quick(monkeypatch):
     """Trials may be so short that measuring the machine must take no time."""
     monkeypatch.setattr(search_folder, "LEAST_TRIAL_SECONDS", 0.1)
-    monkeypatch.setattr(fit, "MEASURING_SECONDS", 0.0)
+    monkeypatch.setattr(budget, "MEASURING_SECONDS", 0.0)
     monkeypatch.setattr(budget, "VALIDATION_START_SECONDS", 0.3)
 
 
@@ -111,7 +113,7 @@ def test_run_takes_what_a_search_chooses(monkeypatch, tmp_path):
 def broken_off(tmp_path, monkeypatch, quick, capsys):
     """A search that was interrupted in its second trial, and terminated in a full training."""
     monkeypatch.chdir(tmp_path)
-    run = tuning.Trials.run
+    run = Trials.run
 
     def interrupted(trials, number, parameters, report):
         if number == 1:
@@ -119,7 +121,7 @@ def broken_off(tmp_path, monkeypatch, quick, capsys):
         return run(trials, number, parameters, report)
 
     with monkeypatch.context() as patch:
-        patch.setattr(tuning.Trials, "run", interrupted)
+        patch.setattr(Trials, "run", interrupted)
         assert main.main(["tune", *OPTIONS, "--run-dir", "s"]) == 130
     error = capsys.readouterr().err
     assert error.splitlines()[-2:] == ["Resume with: apparel resume s", "apparel: interrupted"]
@@ -182,7 +184,7 @@ def trial(number, accuracies, state="complete", **parameters):
     recipe = {"model_name": "cnn", "width": None, "learning_rate": 1e-3, "batch_size": 128,
               "label_smoothing": 0.0, "flip": False, "shift": 0, "erase": 0.0}  # fmt: skip
     return Trial(
-        number=number, state=state, parameters=dict(tuning.DEFAULT) | parameters, recipe=recipe,
+        number=number, state=state, parameters=dict(DEFAULT) | parameters, recipe=recipe,
         accuracies=accuracies, seconds=(1.0,) * len(accuracies), directory=f"trials/{number:03d}",
     )  # fmt: skip
 

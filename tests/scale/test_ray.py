@@ -27,7 +27,9 @@ from apparel.data.inputs import shards
 from apparel.scale import predict, training
 from apparel.scale import tuning as on_ray
 from apparel.scale.cluster import connected, load_ray
-from apparel.training import tuning
+from apparel.training.tuning.search import open_study
+from apparel.training.tuning.space import DEFAULT
+from apparel.training.tuning.trial import trial_images
 from tests.scale import trials
 from tests.scale.images import encoded, plain_rows, rows_of, write_table
 from tests.scale.trials import POOR, Counting, MadeUp
@@ -271,14 +273,14 @@ def test_a_search_loses_nothing(two_nodes, tmp_path, capsys):
     until(lambda: len(log(tmp_path, "end")) >= 2)
     two_nodes.replace_node()
     thread.join()
-    study = tuning.open_study(tmp_path)
+    study = open_study(tmp_path)
     assert all(trial.state.is_finished() for trial in study.get_trials())
     ended = [number for _, number, *_ in log(tmp_path, "end")]
     assert sorted(ended) == list(range(7))  # no finished trial is repeated
     first, again, *_ = [entry for entry in log(tmp_path, "begin") if entry[1] == killed]
     assert (first[2], again[2] > 0) == (0, True)  # it goes on where it was
     assert again[3] == parameters
-    assert study.trials[0].params == dict(tuning.DEFAULT)
+    assert study.trials[0].params == dict(DEFAULT)
     assert study.trials[POOR].state.name == "PRUNED"
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -290,7 +292,7 @@ def test_a_search_loses_nothing(two_nodes, tmp_path, capsys):
 def test_real_images_reach_a_worker_that_measures(two_nodes):
     settings = Settings(budget=300.0, limit=200)
     dataset = loading.load("fashion-mnist", **settings.of_data)
-    images = tuning.trial_images(dataset, settings, source="fashion-mnist", data_dir=None)
+    images = trial_images(dataset, settings, source="fashion-mnist", data_dir=None)
     with connected(two_nodes.address) as cluster:
         plan = on_ray.plan(cluster, images, settings)
     assert plan.passes > 0

@@ -8,7 +8,9 @@ import pytest
 from apparel.core.errors import ApparelError
 from apparel.scale import tuning as on_ray
 from apparel.scale.cluster import HERE, connected
-from apparel.training import tuning
+from apparel.training.tuning.search import open_study
+from apparel.training.tuning.search import search as search_alone
+from apparel.training.tuning.space import DEFAULT
 from tests.scale.trials import Counting, MadeUp
 
 
@@ -24,10 +26,10 @@ def search(folder, n_trials, made_up=MadeUp):
 
 def test_trials_run_side_by_side_and_poor_ones_are_stopped(fake_ray, tmp_path, capsys):
     search(tmp_path, 7)
-    trials = tuning.open_study(tmp_path).get_trials()
+    trials = open_study(tmp_path).get_trials()
     assert [trial.number for trial in trials] == list(range(7))
     assert {trial.state.name for trial in trials} == {"COMPLETE", "PRUNED"}
-    assert trials[0].params == dict(tuning.DEFAULT)
+    assert trials[0].params == dict(DEFAULT)
     assert trials[3].state.name == "PRUNED"
     lines = capsys.readouterr().err.splitlines()
     assert sorted(int(line.split()[1][:-1]) for line in lines) == list(range(7))
@@ -41,11 +43,11 @@ def test_an_interrupted_search_is_resumed_with_or_without_ray(fake_ray, tmp_path
     (tmp_path / "interrupt").touch()
     with pytest.raises(KeyboardInterrupt):
         search(tmp_path, 5)
-    begun = {trial.number: trial.params for trial in tuning.open_study(tmp_path).get_trials()}
+    begun = {trial.number: trial.params for trial in open_study(tmp_path).get_trials()}
     assert set(begun) == {0, 1, 2}
     search(tmp_path, 5)
-    tuning.search(seed=3, clock=Counting(tmp_path, 6), trials=MadeUp(tmp_path))
-    trials = tuning.open_study(tmp_path).get_trials()
+    search_alone(seed=3, clock=Counting(tmp_path, 6), trials=MadeUp(tmp_path))
+    trials = open_study(tmp_path).get_trials()
     assert all(trial.state.is_finished() for trial in trials)
     assert [trial.params for trial in trials[:3]] == list(begun.values())
     assert len(trials) == 6

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from apparel.training import tuning
+from apparel.training.tuning import trial
 
 POOR = 3
 
@@ -36,7 +36,7 @@ class MadeUp:
                 stopped, final = True, accuracy
                 break
         self._note("end", number, step + 1, parameters)
-        return tuning.Outcome(accuracy=final, stopped=stopped, directory=self.folder)
+        return trial.Outcome(accuracy=final, stopped=stopped, directory=self.folder)
 
     def _note(self, what, number, done, parameters):
         with (self.folder / "log").open("a") as file:

@@ -1,7 +1,8 @@
-"""What a budget buys: the model, its width, and the time that is left."""
+"""The plan that a budget buys: model, width, and the time that is left."""
 
 import itertools
 
+import numpy as np
 import pytest
 
 from apparel.core.backend import NumberFormat
@@ -27,7 +28,7 @@ def machine(monkeypatch):
 
         ticks = itertools.count(0, 2)
         monkeypatch.setattr(budget.time, "perf_counter", lambda: next(ticks))
-        monkeypatch.setattr(fit, "images_per_second", speed)
+        monkeypatch.setattr(budget, "images_per_second", speed)
         return measured
 
     return make
@@ -98,3 +99,13 @@ def test_a_budget_that_is_gone_before_training_begins_is_refused(machine):
     machine(6000)
     with pytest.raises(UsageError, match=r"a budget of 3 s is too short.*Give more time"):
         plan(3)
+
+
+def test_measuring_speed_leaves_the_weights_as_they_are(monkeypatch):
+    monkeypatch.setattr(budget, "MEASURING_SECONDS", 0.0)
+    settings = Settings(model_name="fast", width=8, batch_size=6)
+    model = fit.compiled_model(settings, n_classes=3, img_shape=(8, 9, 1))
+    before = model.get_weights()
+    assert budget.images_per_second(model, settings, FLOAT32) > 1
+    for one, two in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)

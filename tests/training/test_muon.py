@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from apparel.training.muon import MOMENTUM, muon, orthogonalize
+from apparel.training.muon import MOMENTUM, Muon, orthogonalize
 
 
 @pytest.mark.parametrize("shape", [(27, 8), (8, 27), (16, 16)])
@@ -25,7 +25,7 @@ def test_the_step_has_the_directions_of_the_gradient_and_equal_lengths(shape, dt
 
 def optimizer(**changes):
     settings = {"adam_lr_ratio": 0.5, "exclude_layers": ("stem",), "dtype": "float32"} | changes
-    return muon(0.1, **settings)
+    return Muon(0.1, **settings)
 
 
 def kernel_model():
@@ -42,14 +42,14 @@ def kernel_model():
 
 
 def test_kernels_keep_their_norm_and_move_along_the_orthogonal_step():
-    model, muon_ = kernel_model(), optimizer()
-    muon_.build(model.trainable_variables)
+    model, muon = kernel_model(), optimizer()
+    muon.build(model.trainable_variables)
     kernel = model.get_layer("other").kernel
     index = [v.path for v in model.trainable_variables].index(kernel.path)
     before = np.asarray(kernel).copy()
     random = np.random.default_rng(0)
     values = [random.normal(size=v.shape).astype(np.float32) for v in model.trainable_variables]
-    muon_.apply([keras.ops.convert_to_tensor(value) for value in values])
+    muon.apply([keras.ops.convert_to_tensor(value) for value in values])
     momentum = values[index]
     rows = (values[index] + MOMENTUM * momentum).reshape(-1, 5)
     step = np.asarray(orthogonalize(keras.ops.convert_to_tensor(rows), "float32"))
@@ -58,17 +58,17 @@ def test_kernels_keep_their_norm_and_move_along_the_orthogonal_step():
 
 
 def test_all_other_weights_are_adams():
-    model, muon_ = kernel_model(), optimizer()
-    twin = keras.models.clone_model(model)
-    twin.set_weights(model.get_weights())
+    model, muon = kernel_model(), optimizer()
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
     adam = keras.optimizers.Adam(0.05, beta_1=0.9, beta_2=0.95, epsilon=1e-8)
     random = np.random.default_rng(0)
     for _ in range(5):
         values = [random.normal(size=v.shape).astype(np.float32) for v in model.trainable_variables]
-        for one, rule in ((model, muon_), (twin, adam)):
+        for one, rule in ((model, muon), (copy, adam)):
             rule.apply(
                 [keras.ops.convert_to_tensor(value) for value in values], one.trainable_variables
             )
-    for ours, theirs in zip(model.weights, twin.weights, strict=True):
+    for ours, theirs in zip(model.weights, copy.weights, strict=True):
         equal = np.allclose(np.asarray(ours), np.asarray(theirs), atol=1e-5)
         assert equal == ("other/kernel" not in ours.path), ours.path

@@ -26,8 +26,9 @@ from apparel.runs.run_directory import RunDirectory
 from apparel.runs.search_folder import Asked, SearchFolder, read_trials, write_trials
 from apparel.scale import tuning as on_ray
 from apparel.scale.cluster import connected, load_ray
-from apparel.training import tuning
-from apparel.training.tuning import Networks, TrialImages
+from apparel.training.tuning import search, space, trial
+from apparel.training.tuning.space import Networks
+from apparel.training.tuning.trial import TrialImages
 
 BEST, DEFAULT = "best", "default"
 
@@ -140,7 +141,7 @@ def _asked(
 
 def _check_packages(asked: Asked) -> None:
     """Check that what searches is installed."""
-    tuning.load_optuna()
+    search.load_optuna()
     if asked.ray:
         load_ray()
 
@@ -171,7 +172,7 @@ def _search(folder: SearchFolder, asked: Asked) -> None:
     settings = asked.settings(asked.trial_seconds)
     images = _images(settings, asked)
     number_format = backend.choose_number_format(settings.dtype)
-    clock = tuning.Clock(
+    clock = search.Clock(
         folder.path.resolve(),
         seconds=asked.search_seconds,
         trial=asked.trial_seconds,
@@ -181,20 +182,20 @@ def _search(folder: SearchFolder, asked: Asked) -> None:
     full = images.plan(asked.settings(), number_format) if is_new else None
     if asked.ray is None:
         if full:
-            folder.update(networks=tuning.networks(images.plan(settings, number_format), full))
-        tuning.search(seed=asked.seed, clock=clock, trials=_trials(folder, settings, images))
+            folder.update(networks=space.networks(images.plan(settings, number_format), full))
+        search.search(seed=asked.seed, clock=clock, trials=_trials(folder, settings, images))
         return
     with connected(asked.ray) as cluster:
         if full:
-            folder.update(networks=tuning.networks(on_ray.plan(cluster, images, settings), full))
+            folder.update(networks=space.networks(on_ray.plan(cluster, images, settings), full))
         trials = _trials(folder, settings, images)
         on_ray.search(cluster, seed=asked.seed, clock=clock, trials=trials)
 
 
-def _trials(folder: SearchFolder, settings: Settings, images: TrialImages) -> tuning.Trials:
+def _trials(folder: SearchFolder, settings: Settings, images: TrialImages) -> trial.Trials:
     """Collect what all trials of a search share."""
     networks: Networks = folder.record()["networks"]
-    return tuning.Trials(
+    return trial.Trials(
         folder=folder.path.resolve(), networks=networks, settings=settings, images=images
     )
 
@@ -207,7 +208,7 @@ def _images(settings: Settings, asked: Asked) -> TrialImages:
         print(text.check_summary(found))
     print(text.left_out_line(found), end="")
     dataset = without_leaks(dataset, found)
-    return tuning.trial_images(dataset, settings, source=asked.source, data_dir=asked.data_dir)
+    return trial.trial_images(dataset, settings, source=asked.source, data_dir=asked.data_dir)
 
 
 def _show_trials(folder: SearchFolder) -> tuple[Trial, ...]:
@@ -232,7 +233,7 @@ def _train_in_full(folder: SearchFolder, asked: Asked, trials: tuple[Trial, ...]
             "larger --budget."
         )
     networks: Networks = folder.record()["networks"]
-    wanted = tuning.full_settings(best.parameters, networks, asked.settings())
+    wanted = space.full_settings(best.parameters, networks, asked.settings())
     train = {DEFAULT: asked.settings(), BEST: wanted}
     if best.number == 0:
         train.pop(BEST)

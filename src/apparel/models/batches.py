@@ -1,4 +1,4 @@
-"""Batches on their way into Keras, without the faults that Keras's own have on TensorFlow.
+"""Batches for Keras, without two faults that Keras's own have on TensorFlow.
 
 Keras lets tf.data tune its datasets, in a thread that wakes up after 10 ms, 20 ms, 40 ms and so
 on. Where an epoch ends, TensorFlow 2.21 wakes the thread before it has noted that all is over
@@ -26,29 +26,28 @@ AHEAD, AHEAD_BYTES = 4, 1 << 26
 
 
 def batched(*arrays: NDArray[Any] | StoredImages, batch_size: int) -> Any:
-    """Cut arrays into batches, in order, for Keras to pass over as often as it wants.
+    """Cut arrays into batches, in order, for any number of passes.
 
     Args:
         arrays: all of n rows: images, or images and labels.
         batch_size: rows of a batch; the last one may have fewer.
 
     Returns:
-        What Keras's `evaluate`, `predict` and `fit`'s `validation_data` take.
+        A dataset for Keras's `evaluate`, `predict` and `fit`'s `validation_data`.
     """
     if not backend.on_tensorflow():
-        return _sliced(arrays, batch_size)
+        return _keras_dataset(arrays, batch_size)
     import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
 
     batch_bytes = batch_size * sum(
         math.prod(array.shape[1:]) * array.dtype.itemsize for array in arrays
     )
-    # One array alone is the images, and not the only one of several inputs.
+    # A tuple of one array would be one of several inputs.
     rows = arrays if len(arrays) > 1 else arrays[0]
     if not any(isinstance(array, StoredImages) for array in arrays):
-        in_memory = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
-        return _untuned(in_memory, batch_bytes)
-    signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in arrays)
+        return _prefetching(tf.data.Dataset.from_tensor_slices(rows).batch(batch_size), batch_bytes)
     parts = [slice(i, i + batch_size) for i in range(0, len(arrays[0]), batch_size)]
+    signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in arrays)
 
     def read() -> Iterator[Any]:
         for part in parts:
@@ -59,18 +58,18 @@ def batched(*arrays: NDArray[Any] | StoredImages, batch_size: int) -> Any:
         read, output_signature=signature if len(arrays) > 1 else signature[0]
     )
     counted = stored.apply(tf.data.experimental.assert_cardinality(len(parts)))
-    return _untuned(counted, batch_bytes)
+    return _prefetching(counted, batch_bytes)
 
 
-def drawn(batches: Iterator[tuple[NDArray[Any], ...]]) -> Any:
+def prefetched(batches: Iterator[tuple[NDArray[Any], ...]]) -> Any:
     """Draw batches in a thread beside the steps that they are for.
 
     Args:
         batches: without end, or until training has ended; tuples of arrays that keep their
-            shapes, but for the number of rows. Of others, all are drawn and none ahead of the last.
+            shapes, but for the number of rows.
 
     Returns:
-        What Keras's `fit` takes, with `steps_per_epoch`.
+        A dataset for Keras's `fit`, with `steps_per_epoch`.
     """
     if not backend.on_tensorflow():
         return (batch for batch in batches)
@@ -79,11 +78,11 @@ def drawn(batches: Iterator[tuple[NDArray[Any], ...]]) -> Any:
     first = next(batches)
     signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in first)
     again = chain([first], batches)
-    drawn = tf.data.Dataset.from_generator(lambda: again, output_signature=signature)
-    return _untuned(drawn, sum(array.nbytes for array in first))
+    dataset = tf.data.Dataset.from_generator(lambda: again, output_signature=signature)
+    return _prefetching(dataset, sum(array.nbytes for array in first))
 
 
-def _untuned(dataset: Any, batch_bytes: int) -> Any:
+def _prefetching(dataset: Any, batch_bytes: int) -> Any:
     """A dataset that prefetches a few batches and has no tuning thread."""
     import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
 
@@ -93,8 +92,8 @@ def _untuned(dataset: Any, batch_bytes: int) -> Any:
     return dataset.prefetch(ahead).with_options(options)
 
 
-def _sliced(arrays: tuple[NDArray[Any] | StoredImages, ...], batch_size: int) -> Any:
-    """The batches as a dataset of Keras's own."""
+def _keras_dataset(arrays: tuple[NDArray[Any] | StoredImages, ...], batch_size: int) -> Any:
+    """The batches as a dataset of Keras's own, for other backends than TensorFlow."""
     keras = backend.load_keras()
 
     class Slices(keras.utils.PyDataset):  # type: ignore[misc, name-defined]  # Keras publishes no types

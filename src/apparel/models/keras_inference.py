@@ -109,7 +109,7 @@ def _moved(images: NDArray[np.float32], *, start: int) -> NDArray[np.float32]:
     return padded[:, start : start + height, start : start + width]
 
 
-def keras_measures(model: Any, images: ImageArray, labels: NDArray[np.float32]) -> dict[str, float]:
+def keras_metrics(model: Any, images: ImageArray, labels: NDArray[np.float32]) -> dict[str, float]:
     """Give what Keras's own `evaluate` measures.
 
     Args:

@@ -17,9 +17,8 @@ from typing import Any
 from apparel.core import backend
 from apparel.core.errors import ApparelError, UsageError
 from apparel.core.records import History
-from apparel.core.settings import Recipe, Settings
+from apparel.core.settings import Settings
 from apparel.core.validation import whole_number
-from apparel.models import architectures
 from apparel.runs import inputs
 from apparel.runs.folder import CHECKPOINTS
 from apparel.runs.provenance import Provenance
@@ -167,20 +166,14 @@ def _prepared(run: Path, source: str, data_dir: Path | None) -> Callable[..., Hi
         )
     directory = RunDirectory.open(run)
     record = directory.settings()
-    settings, recipe = Settings(**record["settings"]), Recipe(**record["recipe"])
+    settings = Settings(**record["settings"])
     with redirect_stdout(_Lines(None)):
         splits = inputs.load_splits(directory, source=source, data_dir=data_dir)
-    model = architectures.create(
-        recipe.model_name,
-        n_classes=len(record["class_names"]),
-        img_shape=tuple(record["img_shape"]),
-        seed=settings.seed,
-        width=recipe.width,
-    )
-    fit.compile_model(model, settings)
     return partial(
         fit.fit,
-        model,
+        fit.compiled_model(
+            settings, n_classes=len(record["class_names"]), img_shape=tuple(record["img_shape"])
+        ),
         splits,
         settings,
         Provenance.of(record).number_format,

@@ -12,8 +12,16 @@ from apparel.core.backend import choose_number_format, use_threads
 from apparel.core.errors import ApparelError
 from apparel.core.settings import Plan, Settings
 from apparel.scale.cluster import Cluster, Task
-from apparel.training import tuning
-from apparel.training.tuning import Clock, Outcome, TrialImages, Trials
+from apparel.training.tuning.search import (
+    Clock,
+    begun_trial,
+    each_trial,
+    open_study,
+    report_to,
+    tell,
+)
+from apparel.training.tuning.space import suggest
+from apparel.training.tuning.trial import Outcome, TrialImages, Trials
 
 
 def plan(cluster: Cluster, images: TrialImages, settings: Settings) -> Plan:
@@ -43,17 +51,17 @@ def search(cluster: Cluster, *, seed: int, clock: Clock, trials: Trials) -> None
         KeyboardInterrupt: Ctrl-C.
         Terminated: SIGTERM.
     """
-    study, names = tuning.open_study(trials.folder), tuple(trials.networks)
+    study, names = open_study(trials.folder), tuple(trials.networks)
     shared = cluster.ray.put(trials)
 
     def tasks() -> Iterator[Task]:
-        for trial in tuning.each_trial(study, seed=seed, clock=clock):
-            parameters = tuning.suggest(trial, names)
+        for trial in each_trial(study, seed=seed, clock=clock):
+            parameters = suggest(trial, names)
             yield Task(f"trial {trial.number}", (shared, trial.number, parameters))
 
     for task, outcome in cluster.run(train_trial, tasks(), meanwhile=clock.tick):
         _, number, _ = task.arguments
-        tuning.tell(study, number, outcome)
+        tell(study, number, outcome)
         cluster.show(outcome.line(number))
 
 
@@ -74,5 +82,5 @@ def train_trial(trials: Trials, number: int, parameters: Mapping[str, Any]) -> O
             "storage that all nodes share: --run-dir."
         )
     use_threads(1)
-    trial = tuning.begun_trial(tuning.open_study(trials.folder), number)
-    return trials.run(number, parameters, tuning.report_to(trial))
+    trial = begun_trial(open_study(trials.folder), number)
+    return trials.run(number, parameters, report_to(trial))

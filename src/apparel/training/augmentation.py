@@ -1,14 +1,12 @@
-"""Batches of training images, in another order and changed a little differently in every epoch.
+"""Batches of training images, in another order and augmented anew in every epoch.
 
-Done with NumPy in whole batches, so that it costs next to nothing: TensorFlow draws the next
-batches in a thread of its own while a step computes.
+Whole batches are augmented with NumPy, which costs little: TensorFlow draws the next batches in a
+thread of its own while a step computes.
 """
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.random import Generator
@@ -18,56 +16,36 @@ from apparel.core.checkpointable import State
 from apparel.core.image_array import ImageArray
 from apparel.core.settings import Recipe
 from apparel.training.infobatch import ALL_IMAGES_AT_END, LossFeedback
-from apparel.training.learning_rate import Course
+from apparel.training.progress import TrainingProgress
 
-# Of an erased rectangle: its share of the image's area, and how many times as long as the other one
-# side may be.
+# Of an erased rectangle: its share of the image's area, and the largest ratio of its sides.
 ERASED_AREA = (0.02, 0.3)
 LARGEST_RATIO = 3.3
 
-# Of the batches that were drawn last, the places that are remembered: more than are drawn ahead.
+# States that are remembered, of the batches drawn last: more than are drawn ahead.
 REMEMBERED = 64
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where the drawing of batches stands.
-
-    Attributes:
-        random: the state of the random numbers.
-        order: positions of the images of this pass, in order.
-        weights: shape (n,), how much each image counts.
-        mirrored: shape (n,), which images are mirrored in this pass.
-        start: of the next batch, in `order`.
-    """
-
-    random: Mapping[str, Any]
-    order: NDArray[np.int64]
-    weights: NDArray[np.float32]
-    mirrored: NDArray[np.bool_]
-    start: int
-
-
 class TrainingBatches:
-    """Shuffle and, where the recipe says so, skip, mirror, shift and erase, without end.
+    """Shuffle and, as the recipe asks, skip, mirror, shift and erase, without end.
 
     Half the images, drawn once, are mirrored in even passes and the other half in odd ones, so
     that two passes show both sides of every image.
 
     An iterator over images, labels and weights, `batch_size` of them; all n where there are fewer.
-    What is left over after the last whole batch of a pass makes a smaller one, but sits the pass
-    out with pruning, whose batches are all of one size.
+    The remainder of a pass after its last whole batch makes a smaller one, but is left out with
+    pruning, whose batches are all of one size.
 
     Args:
         images: shape (n, h, w, c), in [0, 1]; not changed.
         labels: shape (n, k), one-hot.
         recipe: gives `batch_size`, `prune`, `flip`, `shift` and `erase`.
-        seed: of order and changes.
-        course: of the training, which ends with all images.
-        feedback: is told of every batch, and knows which images are easy; None without pruning.
-        class_weights: shape (k,), how much an image of each class counts; None for all the same.
+        seed: random seed.
+        progress: of the training, whose end sees all images.
+        feedback: takes note of every batch, and knows the easy images; None without pruning.
+        class_weights: shape (k,), weight of an image of each class; None for equal weights.
     """
 
     def __init__(
@@ -77,23 +55,23 @@ class TrainingBatches:
         recipe: Recipe,
         *,
         seed: int,
-        course: Course,
+        progress: TrainingProgress,
         feedback: LossFeedback | None,
         class_weights: NDArray[np.float32] | None = None,
     ) -> None:
         self._images, self._labels, self._recipe = images, labels, recipe
-        self._course, self._feedback = course, feedback
+        self._progress, self._feedback = progress, feedback
         self._size = min(recipe.batch_size, len(images))
-        self._counting = np.ones(len(images), np.float32)
+        self._image_weights = np.ones(len(images), np.float32)
         if class_weights is not None:
-            self._counting = class_weights[labels.argmax(axis=1)]
+            self._image_weights = class_weights[labels.argmax(axis=1)]
         self._random = np.random.default_rng(seed)
         self._mirrored = recipe.flip & self._random.integers(0, 2, len(images)).astype(bool)
         self._order = np.zeros(0, np.int64)
-        self._weights = self._counting
-        self._start = self._batches = self._steps = 0
-        # By how many batches were drawn. Another thread than the drawing one asks for them.
-        self._places: deque[tuple[int, Place]] = deque(maxlen=REMEMBERED)
+        self._weights = self._image_weights
+        self._start = self._batches = 0
+        # Another thread than the drawing one asks for a state.
+        self._states: deque[State] = deque(maxlen=REMEMBERED)
         self._lock = threading.Lock()
         self._remember()
 
@@ -104,7 +82,7 @@ class TrainingBatches:
         if not self._start + (self._size if self._feedback else 1) <= len(self._order):
             self._begin_pass()
         chosen = self._order[self._start : self._start + self._size]
-        batch = self._changed(chosen)
+        batch = self._augmented(chosen)
         if self._feedback and not self._feedback.drawn(chosen):
             raise StopIteration
         self._start += self._size
@@ -112,40 +90,34 @@ class TrainingBatches:
         self._remember()
         return batch, self._labels[chosen], self._weights[chosen]
 
-    def step_ends(self) -> None:
-        """Take note that the next batch in turn was trained on."""
-        self._steps += 1
-
     def state(self) -> State:
-        """See `Stateful`: where the drawing stood after the batch that was trained on last."""
+        """See `Stateful`. It is as of the batch that was trained on last."""
         with self._lock:
-            place = dict(self._places)[self._steps]
-        return {**vars(place), "random": dict(place.random), "batches": self._steps}
+            return next(s for s in self._states if s["batches"] == self._progress.steps)
 
     def restore(self, state: State) -> None:
         """See `Stateful`."""
         self._random.bit_generator.state = state["random"]
         self._order, self._weights = state["order"], state["weights"]
         self._mirrored = state["mirrored"]
-        self._start = int(state["start"])
-        self._batches = self._steps = int(state["batches"])
-        self._places.clear()
+        self._start, self._batches = int(state["start"]), int(state["batches"])
+        self._states.clear()
         self._remember()
 
     def _begin_pass(self) -> None:
-        """Put the images in order, and choose among them."""
+        """Shuffle the images, and choose among them."""
         if self._recipe.flip and self._batches:
             self._mirrored = ~self._mirrored
-        self._start, self._weights = 0, self._counting
+        self._start, self._weights = 0, self._image_weights
         self._order = order = self._random.permutation(len(self._images))
-        if self._feedback and self._course.forecast(self._batches) < 1 - ALL_IMAGES_AT_END:
+        if self._feedback and self._progress.forecast(self._batches) < 1 - ALL_IMAGES_AT_END:
             kept, weights = self._feedback.keep(self._recipe.prune, self._random)
-            self._weights = weights * self._counting
+            self._weights = weights * self._image_weights
             pruned = order[kept[order]]
             self._order = pruned if len(pruned) >= self._size else order
 
-    def _changed(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The chosen images, each a little different."""
+    def _augmented(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The chosen images, shifted, mirrored and erased."""
         batch: NDArray[np.float32] = self._images[chosen]
         if self._recipe.shift:
             batch = shifted(batch, self._recipe.shift, self._random)
@@ -156,25 +128,26 @@ class TrainingBatches:
         return batch
 
     def _remember(self) -> None:
-        """Note where the drawing stands; the arrays are never changed, only replaced."""
-        place = Place(
-            self._random.bit_generator.state,
-            self._order,
-            self._weights,
-            self._mirrored,
-            self._start,
-        )
+        """Keep the state of the drawing; its arrays are never changed, only replaced."""
+        state = {
+            "random": self._random.bit_generator.state,
+            "order": self._order,
+            "weights": self._weights,
+            "mirrored": self._mirrored,
+            "start": self._start,
+            "batches": self._batches,
+        }
         with self._lock:
-            self._places.append((self._batches, place))
+            self._states.append(state)
 
 
 def shifted(images: NDArray[np.float32], reach: int, random: Generator) -> NDArray[np.float32]:
-    """Move each image by up to `reach` pixels each way; what comes in from outside is 0.
+    """Move each image by up to `reach` pixels in each direction; empty pixels become 0.
 
     Args:
         images: shape (n, h, w, c).
         reach: at least 1.
-        random: decides the way of each image, all of them equally likely.
+        random: draws the direction of each image, all equally likely.
 
     Returns:
         A new array of the same shape.
@@ -194,12 +167,12 @@ def erase_rectangles(images: NDArray[np.float32], share: float, random: Generato
     """Fill a rectangle of some images with random values, in place (Zhong et al. 2017).
 
     The rectangle lies within the image. Its area, the ratio of its sides and its place are drawn
-    anew for each image.
+    for each image.
 
     Args:
         images: shape (n, h, w, c), in [0, 1].
-        share: of the images that are changed, on average.
-        random: draws all.
+        share: expected share of the images that are changed.
+        random: draws images, rectangles and values.
     """
     n, height, width, _ = images.shape
     area = random.uniform(*ERASED_AREA, (n, 1)) * height * width

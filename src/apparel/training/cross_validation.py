@@ -1,7 +1,7 @@
-"""Dataset → what models say of images that they never saw.
+"""Dataset → probabilities for images, from models that were not trained on them.
 
 The training images are divided into folds of about the same share of every class. For each fold, a
-model learns from the others and is asked about this one, and about the test images.
+model is trained on the others and predicts this one, and the test images.
 """
 
 import sys
@@ -14,11 +14,10 @@ from sklearn.model_selection import StratifiedKFold
 from apparel.core.backend import NumberFormat
 from apparel.core.errors import DataError
 from apparel.core.image_array import take
-from apparel.core.recipes import recipe_of
 from apparel.core.records import Dataset, Splits
 from apparel.core.settings import Settings
 from apparel.data.arrays import one_hot, scale_pixels
-from apparel.models import architectures, keras_inference
+from apparel.models import keras_inference
 from apparel.training import fit
 
 N_FOLDS = 5
@@ -26,10 +25,10 @@ N_FOLDS = 5
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OutOfSample:
-    """What models say of images that they never saw.
+    """Out-of-sample probabilities; rows sum to 1.
 
     Attributes:
-        train: float32, shape (n, k), of each training image by one model; rows sum to 1.
+        train: float32, shape (n, k), of each training image by one model.
         test: float32, shape (m, k), of each test image, the mean over all models.
     """
 
@@ -50,24 +49,21 @@ def cross_validate(
     Raises:
         DataError: a class has fewer training images than there are folds.
     """
-    _check(dataset)
+    _check_class_sizes(dataset)
     images = scale_pixels(dataset.train_images)
     test_images = scale_pixels(dataset.test_images)
     labels = one_hot(dataset.train_labels, dataset.n_classes)
-    said = np.empty(labels.shape, np.float32)
-    said_of_test = np.zeros((len(test_images), dataset.n_classes), np.float64)
+    train = np.empty(labels.shape, np.float32)
+    test = np.zeros((len(test_images), dataset.n_classes), np.float64)
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=settings.seed)
     for number, (others, fold) in enumerate(folds.split(images, dataset.train_labels), start=1):
-        told = f"Fold {number} of {N_FOLDS}: training on {len(others):,} images"
-        print(told, file=sys.stderr)
-        model = architectures.create(
-            settings.model_name,
+        print(f"Fold {number} of {N_FOLDS}: training on {len(others):,} images", file=sys.stderr)
+        model = fit.compiled_model(
+            settings,
             n_classes=dataset.n_classes,
             img_shape=dataset.img_shape,
-            seed=(settings.seed + number) % 2**32,  # as far as seeds go
-            width=recipe_of(settings).width,
+            seed=(settings.seed + number) % 2**32,  # the largest seed
         )
-        fit.compile_model(model, settings)
         splits = Splits(
             train_images=images,
             train_labels=labels,
@@ -79,16 +75,16 @@ def cross_validate(
         )
         if fit.fit(model, splits, settings, number_format).interrupted:
             raise KeyboardInterrupt
-        said[fold] = keras_inference.predict_probabilities(model, take(images, fold))
-        said_of_test += keras_inference.predict_probabilities(model, test_images) / N_FOLDS
-    return OutOfSample(train=said, test=said_of_test.astype(np.float32))
+        train[fold] = keras_inference.predict_probabilities(model, take(images, fold))
+        test += keras_inference.predict_probabilities(model, test_images) / N_FOLDS
+    return OutOfSample(train=train, test=test.astype(np.float32))
 
 
-def _check(dataset: Dataset) -> None:
+def _check_class_sizes(dataset: Dataset) -> None:
     """Check that every fold can have an image of every class.
 
     Raises:
-        DataError: it cannot.
+        DataError: a class has too few.
     """
     counts = np.bincount(dataset.train_labels, minlength=dataset.n_classes)
     rarest = int(counts.argmin())

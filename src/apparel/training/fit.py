@@ -1,7 +1,9 @@
-"""Model + Splits + Settings → History, and the weights in the model."""
+"""Model + Splits + Settings → History, and the trained weights in the model.
 
-import statistics
-import time
+`fit` trains a copy of the model with Keras's own `fit`. What happens in each step and epoch lies in
+`augmentation`, which draws the batches, and in `callbacks`.
+"""
+
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -10,32 +12,61 @@ import numpy as np
 
 from apparel.core import backend
 from apparel.core.backend import NumberFormat
+from apparel.core.checkpointable import Stateful
 from apparel.core.errors import ModelFileError
 from apparel.core.image_array import take
 from apparel.core.recipes import HEAD, STEM, recipe_of
 from apparel.core.records import History, Splits
 from apparel.core.settings import Plan, Recipe, Settings
 from apparel.core.signals import signals_held
-from apparel.models import batches as batches_module
+from apparel.models import architectures
+from apparel.models.batches import batched, prefetched
 from apparel.runs.checkpoints import CheckpointFolder
-from apparel.training.callbacks.base import keras_callback
-from apparel.training.callbacks.checkpointing import CheckpointKeeper, ModelState
-from apparel.training.callbacks.watching import EpochWatcher, Watch
+from apparel.training.augmentation import TrainingBatches
+from apparel.training.callbacks.averaging import WeightAverage
+from apparel.training.callbacks.base import Callback, EpochWatcher, Watch, keras
+from apparel.training.callbacks.checkpointing import Checkpointing, ModelState
+from apparel.training.callbacks.early_stopping import EarlyStopping
+from apparel.training.callbacks.epoch_log import EpochLog
+from apparel.training.callbacks.learning_rate import TriangularSchedule
 from apparel.training.distributed import Worker, parallel_model, steps_of_first
-from apparel.training.infobatch import recording
-from apparel.training.muon import muon
-from apparel.training.setup import TrainingParts, training_parts
+from apparel.training.infobatch import LossFeedback, recording
+from apparel.training.muon import Muon
+from apparel.training.progress import StepProgress, TimeProgress, TrainingProgress
+from apparel.training.progress_bar import progress_display
 from apparel.training.training_copy import (
     copy_optimizer,
     copy_variables,
+    training_copy,
     training_optimizer,
-    training_twin,
 )
 
 ADAM_LR_RATIO = 0.25
-# Steps, and seconds with them, that the machine's speed is measured by.
-LEAST_STEPS = 6
-MEASURING_SECONDS = 3.0
+# Keras's fit needs a number of epochs; where time ends training, one that is never reached.
+MOST_EPOCHS = 1_000_000
+
+
+def compiled_model(
+    settings: Settings, *, n_classes: int, img_shape: tuple[int, int, int], seed: int | None = None
+) -> Any:
+    """Build the model that settings name, and compile it.
+
+    Args:
+        settings: with a model chosen.
+        n_classes: number of classes.
+        img_shape: height, width and channels of an image.
+        seed: of the weights; None for that of the settings.
+    """
+    recipe = recipe_of(settings)
+    model = architectures.create(
+        recipe.model_name,
+        n_classes=n_classes,
+        img_shape=img_shape,
+        seed=settings.seed if seed is None else seed,
+        width=recipe.width,
+    )
+    compile_model(model, settings)
+    return model
 
 
 def compile_model(model: Any, settings: Settings) -> None:
@@ -47,17 +78,12 @@ def compile_model(model: Any, settings: Settings) -> None:
 
     Args:
         model: an uncompiled `keras.Model`.
-        settings: give the step size and label smoothing.
+        settings: give learning rate and label smoothing.
     """
-    keras = backend.load_keras()
     recipe = recipe_of(settings)
-    optimizers = keras.optimizers
+    adam = recipe.optimizer == "adam"
     model.compile(
-        optimizer=(
-            optimizers.Adam(recipe.learning_rate)
-            if recipe.optimizer == "adam"
-            else optimizers.SGD()
-        ),
+        optimizer=keras.optimizers.Adam(recipe.learning_rate) if adam else keras.optimizers.SGD(),
         loss=(
             keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
             if recipe.label_smoothing
@@ -85,169 +111,235 @@ def fit(
 ) -> History:
     """Train a compiled model in the chosen number format.
 
-    A twin of the model trains, and its weights are copied back: the model itself stays float32
+    A copy of the model trains, and its weights are copied back: the model itself stays float32
     and of standard layers, for evaluation and export. Ctrl-C ends training early and keeps what
     was learnt.
 
     Args:
         model: a compiled float32 `keras.Model`; its weights change.
-        splits: images, labels, and which of them are held out for validation.
-        settings: give the seed and, with the model's recipe, all else.
-        number_format: of the twin.
+        splits: images, labels, and the split into training and validation images.
+        settings: give the seed and, with the model's recipe, everything else.
+        number_format: of the training copy.
         plan: end when its time is up instead of after the recipe's epochs.
-        checkpoints: keep the state of training here, and go on from what is there; the end is the
-            same, bit for bit. None keeps none.
+        checkpoints: keep the state of training here, and resume from the last one; the result is
+            the same, bit for bit. None keeps none.
         worker: train as one of several workers, each of which calls this with the same arguments;
             None for alone.
-        watch: is asked after each epoch, once its checkpoint is written, whether to go on; None to
-            go on.
+        watch: is asked after each epoch, once its checkpoint is written, whether to continue.
 
     Returns:
-        The measures of every finished epoch; `interrupted` is set after Ctrl-C.
+        The metrics of every finished epoch; `interrupted` is set after Ctrl-C.
 
     Raises:
         OSError: a checkpoint cannot be written or read.
         ModelFileError: the last checkpoint does not fit the model.
-        Terminated: somebody ended the process by SIGTERM; a checkpoint was written before.
+        Terminated: the process received SIGTERM; a checkpoint was written before.
     """
     recipe = recipe_of(settings, plan)
-    twin = _compiled_twin(model, recipe, number_format, _batch_size(splits, recipe), worker)
+    batch_size = min(recipe.batch_size, len(splits.training))
+    copy = compiled_copy(model, recipe, number_format, batch_size, worker)
     backend.seed_everything(settings.seed)
-    parts = training_parts(splits, settings, recipe, plan)
-    history = partial(_history, parts, recipe, number_format)
-    watchers = [EpochWatcher(watch, history, parts.course)] if watch else []
+    training = _Training(splits, settings, recipe, plan)
+    log, history = training.log, partial(_history, training, recipe, number_format)
     interrupted = False
     try:
         with signals_held() as request:
-            keeper = CheckpointKeeper(
-                ModelState(twin),
-                parts.stateful,
-                parts.log,
+            checkpointing = Checkpointing(
+                ModelState(copy),
+                training.components,
+                log,
+                training.progress,
                 request,
                 folder=checkpoints,
                 every=settings.checkpoint_every,
-                steps=parts.steps,
+                steps_per_epoch=training.steps_per_epoch,
                 writes=worker is None or worker.rank == 0,
             )
-            _begin(keeper, parts, worker)
-            _run(
-                twin,
-                parts,
-                validation_data=_validation(splits, recipe),
-                callbacks=[keras_callback([*parts.listeners, keeper, *watchers])],
-            )
+            callbacks = [*training.callbacks, checkpointing]
+            if watch:
+                callbacks.append(EpochWatcher(watch, history, lambda: training.progress.fraction))
+            _resume(checkpointing, training.progress, worker)
+            validation = _validation(splits, recipe)
+            copy.stop_training = training.is_over
+            while not copy.stop_training and log.epoch < training.epochs:
+                # First the rest of an interrupted epoch, if there is one, then all others.
+                rest = training.steps_per_epoch - log.step if log.step else None
+                copy.fit(
+                    prefetched(islice(training.batches, rest)),
+                    initial_epoch=log.epoch,
+                    epochs=log.epoch + 1 if rest else training.epochs,
+                    steps_per_epoch=rest or training.steps_per_epoch,
+                    validation_data=validation,
+                    callbacks=callbacks,
+                    shuffle=False,
+                    verbose=0,
+                )
     except KeyboardInterrupt:
         interrupted = True
     finally:
-        parts.close()
-    if parts.stopping:
-        parts.stopping.bring_back(twin)
-    copy_variables(twin, model)
+        training.close()
+    if training.stopping:
+        training.stopping.restore_best(copy)
+    copy_variables(copy, model)
     if recipe.optimizer == "adam":
-        copy_optimizer(twin.optimizer, model)
+        copy_optimizer(copy.optimizer, model)
     return history(interrupted=interrupted)
 
 
-def _begin(keeper: CheckpointKeeper, parts: TrainingParts, worker: Worker | None) -> None:
-    """Begin, or go on from the last checkpoint; of several workers, all from the same one.
+class _Training:
+    """The parts of a training beside the model; None where the recipe does not use one."""
+
+    def __init__(
+        self, splits: Splits, settings: Settings, recipe: Recipe, plan: Plan | None
+    ) -> None:
+        n_images, epochs = len(splits.training), None if plan else recipe.epochs
+        self.epochs = epochs or MOST_EPOCHS
+        # Of an epoch as if no image were skipped; without pruning, its last one may be smaller.
+        self.steps_per_epoch = -(-n_images // recipe.batch_size)
+        if recipe.prune:
+            self.steps_per_epoch = max(n_images // recipe.batch_size, 1)
+        self.progress = progress = _progress(recipe, plan, self.steps_per_epoch)
+        self.log = EpochLog(progress)
+        self.display = progress_display(progress, self.log, epochs)
+        self.losses = LossFeedback(n_images, progress) if recipe.prune else None
+        self.batches = TrainingBatches(
+            take(splits.train_images, splits.training),
+            splits.train_labels[splits.training],
+            recipe,
+            seed=settings.seed,
+            progress=progress,
+            feedback=self.losses,
+            class_weights=splits.class_weights,
+        )
+        self.schedule = self.average = self.stopping = None
+        if recipe.schedule == "triangular":
+            self.schedule = TriangularSchedule(progress, recipe.learning_rate)
+        if recipe.weight_averaging:
+            self.average = WeightAverage(progress, recipe.weight_averaging)
+        if recipe.patience is not None:
+            self.stopping = EarlyStopping(recipe.patience)
+
+    @property
+    def callbacks(self) -> list[Callback]:
+        """All callbacks, in the order in which Keras calls them."""
+        every = (
+            self.progress, self.log, self.display, self.losses, self.schedule, self.average,
+            self.stopping,
+        )  # fmt: skip
+        return [callback for callback in every if callback]
+
+    @property
+    def components(self) -> dict[str, Stateful]:
+        """All parts whose state checkpoints hold."""
+        every: dict[str, Stateful | None] = {
+            "log": self.log,
+            "progress": self.progress,
+            "batches": self.batches,
+            "losses": self.losses,
+            "average": self.average,
+            "stopping": self.stopping,
+        }
+        return {name: component for name, component in every.items() if component}
+
+    @property
+    def is_over(self) -> bool:
+        """True when nothing is left to train."""
+        return self.progress.is_over or (self.stopping is not None and self.stopping.is_over)
+
+    def close(self) -> None:
+        """Release the thread that draws batches, and the terminal."""
+        if self.losses:
+            self.losses.close()
+        self.display.close()
+
+
+def _progress(recipe: Recipe, plan: Plan | None, steps_per_epoch: int) -> TrainingProgress:
+    """Progress by epochs, or by the clock if there is a plan."""
+    if plan is None:
+        return StepProgress(recipe.epochs * steps_per_epoch)
+    return TimeProgress(plan.seconds, plan.passes * steps_per_epoch, plan.validation_seconds)
+
+
+def _resume(
+    checkpointing: Checkpointing, progress: TrainingProgress, worker: Worker | None
+) -> None:
+    """Resume from the last checkpoint if there is one; of several workers, all from the same one.
 
     Raises:
         ModelFileError: the last checkpoint is of another model, or other workers have another.
     """
     if worker is None or worker.size == 1:
-        keeper.begin()
+        checkpointing.resume()
         return
     if worker.rank == 0:  # it may write the first one, and sets damaged ones aside
-        keeper.begin()
-    first = steps_of_first(worker, parts.log.steps)
+        checkpointing.resume()
+    first = steps_of_first(worker, progress.steps)
     if worker.rank != 0:
-        keeper.begin()
-    if parts.log.steps != first:
+        checkpointing.resume()
+    if progress.steps != first:
         raise ModelFileError(
-            f"a worker has a checkpoint after {parts.log.steps:,} steps, and another one after "
+            f"a worker has a checkpoint after {progress.steps:,} steps, and another one after "
             f"{first:,}. Put the run directory on storage that all of them share."
         )
 
 
+def _validation(splits: Splits, recipe: Recipe) -> Any:
+    """The validation images, as Keras's `fit` takes them; None where there are none."""
+    if not len(splits.validation):
+        return None
+    images = take(splits.train_images, splits.validation)
+    return batched(images, splits.train_labels[splits.validation], batch_size=recipe.batch_size)
+
+
 def _history(
-    parts: TrainingParts,
-    recipe: Recipe,
-    number_format: NumberFormat,
-    *,
-    interrupted: bool = False,
+    training: _Training, recipe: Recipe, number_format: NumberFormat, *, interrupted: bool = False
 ) -> History:
-    """What training did so far."""
-    measures = parts.log.measures
+    """The record of training so far: training metrics first, and the loss before the others."""
+    metrics = training.log.metrics
+    names = sorted(metrics, key=lambda name: (name.startswith("val_"), not name.endswith("loss")))
     return History(
-        history={name: tuple(measures[name]) for name in sorted(measures, key=_order)},
-        seconds=tuple(parts.log.seconds),
+        history={name: tuple(metrics[name]) for name in names},
+        seconds=tuple(training.log.seconds),
         dtype=number_format.policy,
         interrupted=interrupted,
-        restored_epoch=parts.stopping.best_epoch if parts.stopping else None,
+        restored_epoch=training.stopping.best_epoch if training.stopping else None,
         harder=recipe.prune > 0,
     )
 
 
-def images_per_second(model: Any, settings: Settings, number_format: NumberFormat) -> float:
-    """Measure how fast this machine trains a model; its weights stay as they are.
-
-    Args:
-        model: a compiled float32 `keras.Model`.
-        settings: give, with the model's recipe, the batch size and the optimiser.
-        number_format: of training.
-
-    Returns:
-        Images a second, in the median of a few steps on noise.
-    """
-    recipe = recipe_of(settings)
-    twin = _compiled_twin(model, recipe, number_format, recipe.batch_size)
-    random = np.random.default_rng(0)
-    images = random.random((recipe.batch_size, *model.input_shape[1:]), dtype=np.float32)
-    labels = np.eye(model.output_shape[-1], dtype=np.float32)[
-        random.integers(0, model.output_shape[-1], recipe.batch_size)
-    ]
-    times: list[float] = []
-    begin = time.perf_counter()
-    while len(times) < LEAST_STEPS or time.perf_counter() - begin < MEASURING_SECONDS:
-        start = time.perf_counter()
-        twin.train_on_batch(images, labels)
-        times.append(time.perf_counter() - start)
-    return recipe.batch_size / statistics.median(times[1:])  # the first one builds the graph
-
-
-def _compiled_twin(
+def compiled_copy(
     model: Any,
     recipe: Recipe,
     number_format: NumberFormat,
     batch_size: int,
     worker: Worker | None = None,
 ) -> Any:
-    """A copy of a compiled model for training, with the optimiser's state where it is the same."""
-    twin = training_twin(model, number_format.policy)
+    """Copy a compiled model for training, with the state of its optimiser if that is the same."""
+    copy = training_copy(model, number_format.policy)
     if worker and worker.size > 1:
-        twin = parallel_model(twin, worker, recipe.batch_size)
+        copy = parallel_model(copy, worker, recipe.batch_size)
     if recipe.prune:
-        twin = recording(twin, batch_size, recipe.label_smoothing)
-    twin.compile_from_config(model.get_compile_config())
+        copy = recording(copy, batch_size, recipe.label_smoothing)
+    copy.compile_from_config(model.get_compile_config())
     if recipe.optimizer == "adam":
-        twin.optimizer = training_optimizer(model.optimizer)
+        copy.optimizer = training_optimizer(model.optimizer)
         if model.optimizer.built:
-            copy_optimizer(model.optimizer, twin)
+            copy_optimizer(model.optimizer, copy)
     else:
-        twin.optimizer = muon(
+        copy.optimizer = Muon(
             recipe.learning_rate,
             adam_lr_ratio=ADAM_LR_RATIO,
             exclude_layers=(STEM, HEAD),
             dtype="bfloat16" if number_format.policy == "mixed_bfloat16" else "float32",
         )
-    _make_variables(twin, batch_size)
-    return twin
+    _create_variables(copy, batch_size)
+    return copy
 
 
-def _make_variables(model: Any, batch_size: int) -> None:
-    """Make the variables of optimiser, loss and measures now, which leaves the weights alone.
+def _create_variables(model: Any, batch_size: int) -> None:
+    """Create the variables of optimiser, loss and metrics now, without changing the weights.
 
-    TensorFlow traces a step a second time, for a second or more, where the first one made any.
+    TensorFlow traces a step a second time, for a second or more, if the first one created any.
     """
     model.optimizer.build(model.trainable_variables)
     n_classes = model.output_shape[-1]
@@ -255,40 +347,3 @@ def _make_variables(model: Any, batch_size: int) -> None:
     model.compute_loss(y=rows, y_pred=rows)
     model.compute_metrics(None, rows, rows)
     model.reset_metrics()
-
-
-def _run(twin: Any, parts: TrainingParts, **told: Any) -> None:
-    """Train from where the log is to the end; first, the rest of an epoch that has begun."""
-    log, steps = parts.log, parts.steps
-    twin.stop_training = parts.is_over
-    if log.step and not twin.stop_training:
-        rest = steps - log.step
-        begun = batches_module.drawn(islice(parts.batches, rest))
-        _fit(twin, begun, log.epoch, epochs=log.epoch + 1, steps_per_epoch=rest, **told)
-    if log.epoch < parts.epochs and not twin.stop_training:
-        drawn = batches_module.drawn(parts.batches)
-        _fit(twin, drawn, log.epoch, epochs=parts.epochs, steps_per_epoch=steps, **told)
-
-
-def _fit(twin: Any, batches: Any, epoch: int, **told: Any) -> None:
-    """Call Keras's `fit`, to begin with an epoch that is counted from 0."""
-    twin.fit(batches, initial_epoch=epoch, shuffle=False, verbose=0, **told)
-
-
-def _validation(splits: Splits, recipe: Recipe) -> Any:
-    """The images held out, as Keras's `fit` takes them; None where there are none."""
-    held_out = splits.validation
-    if not len(held_out):
-        return None
-    images, labels = take(splits.train_images, held_out), splits.train_labels[held_out]
-    return batches_module.batched(images, labels, batch_size=recipe.batch_size)
-
-
-def _batch_size(splits: Splits, recipe: Recipe) -> int:
-    """Images in a step, where every batch is whole."""
-    return min(recipe.batch_size, len(splits.training))
-
-
-def _order(measure: str) -> tuple[bool, bool]:
-    """Sort key: training before validation, and the loss before the other measures."""
-    return measure.startswith("val_"), not measure.endswith("loss")

@@ -1,10 +1,10 @@
 """Leave out some of the images that are already learnt, without bias.
 
 Most images of a data set are easy after a pass or two. Each pass skips a share of those whose loss
-was below the mean when they were last seen, and counts the easy ones that it keeps for as many
-more, so that the expected gradient stays what it was (Z. Qin et al., "InfoBatch: Lossless Training
-Speed Up by Unbiased Dynamic Data Pruning", 2023, arXiv 2303.04947). The last part of training sees
-all images.
+was below the mean when they were last seen, and gives the easy ones that it keeps a larger weight,
+so that the expected gradient stays the same (Z. Qin et al., "InfoBatch: Lossless Training Speed Up
+by Unbiased Dynamic Data Pruning", 2023, arXiv 2303.04947). The last part of training sees all
+images.
 """
 
 import queue
@@ -15,45 +15,62 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from apparel.core import backend
 from apparel.core.checkpointable import State
-from apparel.training.callbacks.base import Listener, Measures
-from apparel.training.learning_rate import LAG, Course
+from apparel.training.callbacks.base import Callback, Logs, keras
+from apparel.training.progress import LAG, TrainingProgress
 
-# Of training, at its end, without pruning.
+# Fraction of training, at its end, without pruning.
 ALL_IMAGES_AT_END = 0.15
 
 
-class LossFeedback:
+class LossFeedback(Callback):
     """Hands the losses of each step back to the thread that draws the batches.
 
-    That thread is ahead of the steps. So the losses are kept twice: as the batches are drawn, and
-    as of the last step, which is what a checkpoint holds.
+    That thread is ahead of the steps. So the losses are kept twice: as of the batches drawn, and as
+    of the last step, for checkpoints.
+
+    Args:
+        n_images: number of training images.
+        progress: of the training, which is updated first.
     """
 
-    def __init__(self, n_images: int) -> None:
+    def __init__(self, n_images: int, progress: TrainingProgress) -> None:
+        super().__init__()
+        self._progress = progress
         self._losses = np.full(n_images, np.inf, np.float32)
-        self._on_the_way: deque[NDArray[np.int64]] = deque()
+        self._pending: deque[NDArray[np.int64]] = deque()
         self._measured: queue.SimpleQueue[NDArray[np.float32] | None] = queue.SimpleQueue()
         # As of the last step.
         self._settled = self._losses.copy()
         self._drawn: deque[NDArray[np.int64]] = deque()
         self._recent: deque[tuple[NDArray[np.int64], NDArray[np.float32]]] = deque()
 
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """See `keras.callbacks.Callback`. The model is made by `recording`."""
+        losses = keras.ops.convert_to_numpy(self.model.step_losses)
+        self.measured(np.array(losses, np.float32))
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """See `keras.callbacks.Callback`."""
+        # Release the drawing thread, which Keras waits for; but not after the rest of an epoch that
+        # was interrupted, when training continues with the next one.
+        if self._progress.is_over or self.model.stop_training:
+            self.close()
+
     def drawn(self, chosen: NDArray[np.int64]) -> bool:
         """Take note of a batch, and wait for the losses of the one `LAG` batches before.
 
         Returns:
-            Whether training goes on.
+            False when training is over.
         """
-        self._on_the_way.append(chosen)
+        self._pending.append(chosen)
         self._drawn.append(chosen)
-        if len(self._on_the_way) <= LAG:
+        if len(self._pending) <= LAG:
             return True
         losses = self._measured.get()
         if losses is None:
             return False
-        self._losses[self._on_the_way.popleft()] = losses
+        self._losses[self._pending.popleft()] = losses
         return True
 
     def measured(self, losses: NDArray[np.float32]) -> None:
@@ -64,18 +81,17 @@ class LossFeedback:
             self._settled[chosen] = settled
         self._measured.put(losses)
 
+    def close(self) -> None:
+        """Release a thread that waits in `drawn`."""
+        self._measured.put(None)
+
     def state(self) -> State:
-        """See `Stateful`: as of the last step, and not of the last batch that was drawn."""
-        size = len(self._recent[0][0]) if self._recent else 0
-        count = len(self._recent)
+        """See `Stateful`. It is as of the last step, not of the last batch drawn."""
+        shape = (len(self._recent), len(self._recent[0][0]) if self._recent else 0)
         return {
             "settled": self._settled,
-            "chosen": np.array([chosen for chosen, _ in self._recent], np.int64).reshape(
-                count, size
-            ),
-            "losses": np.array([losses for _, losses in self._recent], np.float32).reshape(
-                count, size
-            ),
+            "chosen": np.array([chosen for chosen, _ in self._recent], np.int64).reshape(shape),
+            "losses": np.array([losses for _, losses in self._recent], np.float32).reshape(shape),
         }
 
     def restore(self, state: State) -> None:
@@ -83,13 +99,9 @@ class LossFeedback:
         self._settled[:] = state["settled"]
         self._losses = self._settled.copy()
         self._recent = deque(zip(state["chosen"], state["losses"], strict=True))
-        self._on_the_way = deque(chosen for chosen, _ in self._recent)
+        self._pending = deque(chosen for chosen, _ in self._recent)
         for _, losses in self._recent:
             self._measured.put(losses)
-
-    def close(self) -> None:
-        """Let go of a thread that waits."""
-        self._measured.put(None)
 
     def keep(
         self, share: float, random: Generator
@@ -101,8 +113,8 @@ class LossFeedback:
             random: draws them.
 
         Returns:
-            Which images to keep, and the weight of each, both of shape (n,). The weights of
-            those that are kept have mean 1.
+            A mask of the images to keep, and the weight of each, both of shape (n,). The weights
+            of those that are kept have mean 1.
         """
         seen = np.isfinite(self._losses)
         mean = self._losses[seen].mean() if seen.any() else 0.0
@@ -113,7 +125,7 @@ class LossFeedback:
 
 
 def recording(model: Any, batch_size: int, label_smoothing: float) -> Any:
-    """Make a model that also keeps each training image's own loss of the last step.
+    """Make a model that also keeps the loss of each training image of the last step.
 
     Args:
         model: a functional `keras.Model`, whose class may have steps of its own.
@@ -123,7 +135,6 @@ def recording(model: Any, batch_size: int, label_smoothing: float) -> Any:
     Returns:
         A `keras.Model` of the same layers, with the losses in `step_losses`.
     """
-    keras = backend.load_keras()
 
     class Recording(type(model)):  # type: ignore[misc]  # Keras publishes no types
         """Keeps the losses of the last step."""
@@ -148,27 +159,3 @@ def recording(model: Any, batch_size: int, label_smoothing: float) -> Any:
         shape=(batch_size,), initializer="zeros", trainable=False, dtype="float32", name="losses"
     )
     return recorded
-
-
-class LossReader(Listener):
-    """Hands each step's losses of a recording model back.
-
-    Args:
-        feedback: gets them.
-        course: of the training; a listener before this one tells it of the steps.
-    """
-
-    def __init__(self, feedback: LossFeedback, course: Course) -> None:
-        self._feedback, self._course = feedback, course
-
-    def step_ends(self, model: Any, measures: Measures) -> None:  # noqa: ARG002  # of all listeners
-        """See `Listener`."""
-        losses = backend.load_keras().ops.convert_to_numpy(model.step_losses)
-        self._feedback.measured(np.array(losses, np.float32))
-
-    def training_ends(self, model: Any) -> None:
-        """See `Listener`."""
-        # The drawing thread waits for losses, and Keras for the thread. Training may go on with
-        # the next epoch where it began anew in the middle of one.
-        if self._course.progress >= 1 or model.stop_training:
-            self._feedback.close()

@@ -1,140 +1,124 @@
-"""Show progress: a bar on a terminal, one line an epoch elsewhere."""
+"""Show progress: a bar on a terminal, one line per epoch elsewhere."""
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from apparel.core.display import in_notebook
+from apparel.training.callbacks.base import Callback, Logs
+from apparel.training.callbacks.epoch_log import EpochLog
+from apparel.training.progress import TrainingProgress
 
 
-@dataclass(frozen=True)
-class EpochEnd:
-    """What is known when an epoch ends.
-
-    Attributes:
-        epoch: counted from 1.
-        epochs: how many are planned; None where time ends training.
-        seconds: wall time of this epoch.
-        left: seconds to the end of training, about.
-        measures: loss, accuracy and the like, by Keras's names.
-    """
-
-    epoch: int
-    epochs: int | None
-    seconds: float
-    left: float
-    measures: Mapping[str, float]
-
-    def __str__(self) -> str:
-        """One line for people."""
-        names = ("loss", "accuracy", "val_loss", "val_accuracy")
-        shown = "  ".join(
-            f"{name} {self.measures[name]:.4f}" for name in names if name in self.measures
-        )
-        left = f", about {_duration(self.left)} left" if self.left else ""
-        return f"{_epoch_name(self.epoch, self.epochs)}  {shown}  ({_duration(self.seconds)}{left})"
-
-
-class EpochReporter(Protocol):
-    """Tells people how training goes."""
-
-    def epoch_begins(self, epoch: int) -> None:
-        """Take note of an epoch, counted from 1."""
-
-    def step_ends(self, progress: float, measures: Mapping[str, float]) -> None:
-        """Take note of a step, and of the share of training that is finished with it."""
-
-    def epoch_ends(self, end: EpochEnd) -> None:
-        """Take note of an epoch's figures."""
-
-    def close(self) -> None:
-        """Leave the terminal as it was."""
-
-
-def epoch_reporter(epochs: int | None) -> EpochReporter:
-    """Choose the reporter for where the progress goes.
+def progress_display(progress: TrainingProgress, log: EpochLog, epochs: int | None) -> "EpochLines":
+    """Choose the display for the stream that progress goes to.
 
     Results belong to standard output and progress to standard error; a notebook, which
     paints standard error red, gets both on standard output.
 
     Args:
-        epochs: how many are planned; None where time ends training.
+        progress: of the training; it and the log are updated first.
+        log: of the training.
+        epochs: planned number; None where time ends training.
 
     Returns:
         A bar where standard error is a terminal, lines elsewhere.
     """
     stream = sys.stdout if in_notebook() else sys.stderr
-    return BarReporter(epochs, stream) if stream.isatty() else LineReporter(stream)
+    return (ProgressBar if stream.isatty() else EpochLines)(progress, log, epochs, stream)
 
 
-class LineReporter:
-    """One line an epoch."""
+class EpochLines(Callback):
+    """Prints one line per epoch."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(
+        self, progress: TrainingProgress, log: EpochLog, epochs: int | None, stream: TextIO
+    ) -> None:
+        super().__init__()
+        self._progress, self._log, self._epochs, self._stream = progress, log, epochs, stream
 
-    def epoch_begins(self, epoch: int) -> None:
-        """Say nothing yet."""
-
-    def step_ends(self, progress: float, measures: Mapping[str, float]) -> None:
-        """Say nothing yet."""
-
-    def epoch_ends(self, end: EpochEnd) -> None:
-        """Print the epoch's line."""
-        print(end, file=self._stream, flush=True)
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """See `keras.callbacks.Callback`."""
+        self._print(
+            epoch_line(
+                epoch, self._epochs, self._log.seconds[-1], self._log.seconds_left, logs or {}
+            )
+        )
 
     def close(self) -> None:
-        """Nothing was opened."""
+        """Leave the terminal as it was."""
+
+    def _print(self, line: str) -> None:
+        """Print a line at once."""
+        print(line, file=self._stream, flush=True)
 
 
-class BarReporter:
+class ProgressBar(EpochLines):
     """A line for each finished epoch and, beneath, a bar for all of training."""
 
-    def __init__(self, epochs: int | None, stream: TextIO) -> None:
-        from rich.console import Console  # noqa: PLC0415  # only where there is a terminal
-        from rich.progress import (  # noqa: PLC0415  # as above
-            BarColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+    def __init__(
+        self, progress: TrainingProgress, log: EpochLog, epochs: int | None, stream: TextIO
+    ) -> None:
+        from rich import console  # noqa: PLC0415  # only where there is a terminal
+        from rich import progress as rich_progress  # noqa: PLC0415  # as above
 
-        self._epochs = epochs
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f}%"),
-            TextColumn("{task.fields[measures]}"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
-            console=Console(file=stream, highlight=False),
+        super().__init__(progress, log, epochs, stream)
+        text = rich_progress.TextColumn
+        self._bar = rich_progress.Progress(
+            text("{task.description}"),
+            rich_progress.BarColumn(),
+            text("{task.percentage:3.0f}%"),
+            text("{task.fields[metrics]}"),
+            rich_progress.TimeRemainingColumn(compact=True),
+            text("left"),
+            console=console.Console(file=stream, highlight=False),
             transient=True,
         )
-        self._task = self._progress.add_task("", total=1.0, measures="")
-        self._progress.start()
+        self._task = self._bar.add_task("", total=1.0, metrics="")
+        self._bar.start()
 
-    def epoch_begins(self, epoch: int) -> None:
-        """Name the epoch beside the bar."""
-        self._progress.update(self._task, description=_epoch_name(epoch, self._epochs))
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """See `keras.callbacks.Callback`."""
+        self._bar.update(self._task, description=_epoch_name(epoch, self._epochs))
 
-    def step_ends(self, progress: float, measures: Mapping[str, float]) -> None:
-        """Move the bar."""
-        shown = "  ".join(f"{name} {measures[name]:.4f}" for name in ("loss", "accuracy"))
-        self._progress.update(self._task, completed=progress, measures=shown)
-
-    def epoch_ends(self, end: EpochEnd) -> None:
-        """Print the epoch's line above the bar."""
-        self._progress.console.print(str(end), soft_wrap=True)
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """See `keras.callbacks.Callback`."""
+        shown = _values(logs or {}, "loss", "accuracy")
+        self._bar.update(self._task, completed=self._progress.fraction, metrics=shown)
 
     def close(self) -> None:
-        """Take the bar away."""
-        self._progress.stop()
+        """Remove the bar."""
+        self._bar.stop()
+
+    def _print(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._bar.console.print(line, soft_wrap=True)
+
+
+def epoch_line(
+    epoch: int, epochs: int | None, seconds: float, seconds_left: float, metrics: Logs
+) -> str:
+    """Summarise a finished epoch in one line.
+
+    Args:
+        epoch: counted from 0.
+        epochs: planned number; None where time ends training.
+        seconds: wall time of this epoch.
+        seconds_left: approximate time to the end of training.
+        metrics: loss, accuracy and the like, by Keras's names.
+    """
+    values = _values(metrics, "loss", "accuracy", "val_loss", "val_accuracy")
+    left = f", about {_duration(seconds_left)} left" if seconds_left else ""
+    return f"{_epoch_name(epoch, epochs)}  {values}  ({_duration(seconds)}{left})"
+
+
+def _values(metrics: Logs, *names: str) -> str:
+    """Those of the named metrics that there are."""
+    return "  ".join(f"{name} {metrics[name]:.4f}" for name in names if name in metrics)
 
 
 def _epoch_name(epoch: int, epochs: int | None) -> str:
-    """An epoch's number, of how many where that is known."""
-    return f"epoch {epoch}/{epochs}" if epochs else f"epoch {epoch}"
+    """The number of an epoch for people, with the planned number if there is one."""
+    return f"epoch {epoch + 1}/{epochs}" if epochs else f"epoch {epoch + 1}"
 
 
 def _duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Keep the state of training in checkpoints, and go on from the last one."""
+"""Write the state of training to checkpoints, and resume from the last one."""
 
 import time
 from collections.abc import Mapping
@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from apparel.core import backend
 from apparel.core.checkpointable import State, Stateful
 from apparel.core.errors import ModelFileError
 from apparel.core.signals import StopRequest
 from apparel.runs.checkpoints import Checkpoint, CheckpointFolder
-from apparel.training.callbacks.base import Listener, Measures
+from apparel.training.callbacks.base import Callback, Logs, keras
 from apparel.training.callbacks.epoch_log import EpochLog
+from apparel.training.progress import TrainingProgress
 
-MEASURE = "measure"
+METRIC = "metric"
 
 
 class ModelState:
-    """The variables of a compiled model: weights, random state, optimiser, measures.
+    """The variables of a compiled model: weights, random state, optimiser, metrics.
 
     Args:
         model: a built and compiled `keras.Model` whose optimiser is built as well.
@@ -26,39 +26,36 @@ class ModelState:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._measures: State = {}
+        self._metrics: State = {}
 
     def state(self) -> State:
         """See `Stateful`."""
-        to_numpy = backend.load_keras().ops.convert_to_numpy
+        to_numpy = keras.ops.convert_to_numpy
         return {name: np.array(to_numpy(variable)) for name, variable in self._variables().items()}
 
     def restore(self, state: State) -> None:
-        """See `Stateful`. Measures come back with `restore_measures`: Keras resets them before."""
+        """See `Stateful`. Keras resets metrics afterwards: `restore_metrics` brings them back."""
         expected = self._variables()
         shapes = {name: tuple(variable.shape) for name, variable in expected.items()}
         if shapes != {name: array.shape for name, array in state.items()}:
-            raise ModelFileError(
-                "the last checkpoint is of another model. Train once more, or use the version of "
-                "apparel and Keras that began."
-            )
+            raise _other_model()
         for name, variable in expected.items():
             variable.assign(state[name])
-        self._measures = {name: state[name] for name in expected if name.startswith(MEASURE)}
+        self._metrics = {name: state[name] for name in expected if name.startswith(METRIC)}
 
-    def restore_measures(self) -> None:
-        """Give an epoch that began in another process what it had measured there."""
+    def restore_metrics(self) -> None:
+        """Give the metrics their values in an epoch that began in another process."""
         variables = self._variables()
-        for name, value in self._measures.items():
+        for name, value in self._metrics.items():
             variables[name].assign(value)
-        self._measures = {}
+        self._metrics = {}
 
     def _variables(self) -> dict[str, Any]:
-        """Every variable, by what it is of and its place there."""
+        """Every variable, named by its group and its place there."""
         groups = {
             "layer": [v for layer in self._model.layers for v in layer.variables],
             "optimizer": self._model.optimizer.variables,
-            MEASURE: self._model.metrics_variables,
+            METRIC: self._model.metrics_variables,
         }
         return {
             f"{group}_{k:03d}": variable
@@ -67,41 +64,45 @@ class ModelState:
         }
 
 
-class CheckpointKeeper(Listener):
+class Checkpointing(Callback):
     """Writes a checkpoint after every epoch, and within one.
 
-    It also stops training where somebody asked for it, between two steps and after a checkpoint.
+    It also stops training when a signal requests it, between two steps and after a checkpoint.
 
     Args:
         model: that trains.
-        parts: all else that has a state; those of them that listen must listen before this one.
-        log: one of them.
-        request: whether somebody wants training to stop.
-        folder: where to; None keeps no checkpoints.
-        every: seconds between two checkpoints within an epoch; None for one at its end only.
-        steps: of an epoch.
-        writes: whether to write; of several workers, one does.
+        components: all others that have a state. Callbacks among them must come before this one.
+        log: one of the components.
+        progress: another one.
+        request: says whether training is to stop.
+        folder: of the checkpoints; None keeps none.
+        every: seconds between two checkpoints within an epoch; None for its end only.
+        steps_per_epoch: number of steps.
+        writes: False for all workers but the first.
     """
 
     def __init__(
         self,
         model: ModelState,
-        parts: Mapping[str, Stateful],
+        components: Mapping[str, Stateful],
         log: EpochLog,
+        progress: TrainingProgress,
         request: StopRequest,
         *,
         folder: CheckpointFolder | None,
         every: float | None,
-        steps: int,
+        steps_per_epoch: int,
         writes: bool = True,
     ) -> None:
-        self._model, self._log, self._request = model, log, request
-        self._parts: dict[str, Stateful] = {"model": model, "log": log, **parts}
-        self._folder, self._every, self._steps, self._writes = folder, every, steps, writes
+        super().__init__()
+        self._state, self._log, self._progress, self._request = model, log, progress, request
+        self._components: dict[str, Stateful] = {"model": model, **components}
+        self._folder, self._every, self._writes = folder, every, writes
+        self._steps_per_epoch = steps_per_epoch
         self._last = time.perf_counter()
 
-    def begin(self) -> None:
-        """Go on from the last checkpoint, or write the first one.
+    def resume(self) -> None:
+        """Resume from the last checkpoint, or write the first one.
 
         Raises:
             ModelFileError: the last checkpoint is of another model.
@@ -111,33 +112,43 @@ class CheckpointKeeper(Listener):
         if found is None:
             self._save()
             return
-        for name, part in self._parts.items():
-            part.restore(found.parts[name])
-        print(f"Going on after {self._log.epoch} epochs and {self._log.step} steps")
+        if found.parts.keys() != self._components.keys():
+            raise _other_model()
+        for name, component in self._components.items():
+            component.restore(found.parts[name])
+        print(f"Resuming after {self._log.epoch} epochs and {self._log.step} steps")
 
-    def epoch_begins(self, model: Any, epoch: int) -> None:  # noqa: ARG002  # of all listeners
-        """See `Listener`."""
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """See `keras.callbacks.Callback`."""
         if self._log.step:
-            self._model.restore_measures()
+            self._state.restore_metrics()
 
-    def step_ends(self, model: Any, measures: Measures) -> None:  # noqa: ARG002  # of all listeners
-        """See `Listener`."""
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """See `keras.callbacks.Callback`."""
         due = self._every is not None and time.perf_counter() - self._last >= self._every
         if not due and self._request.signal is None:
             return
-        # Between the last step and the end of an epoch, validation is half done.
-        if self._log.step < self._steps and not self._log.is_over:
+        # After the last step of an epoch, its validation comes first.
+        if self._log.step < self._steps_per_epoch and not self._progress.is_over:
             self._save()
             self._request.obey()
 
-    def epoch_ends(self, model: Any, epoch: int, measures: Measures) -> None:  # noqa: ARG002  # of all listeners
-        """See `Listener`."""
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """See `keras.callbacks.Callback`."""
         self._save()
         self._request.obey()
 
     def _save(self) -> None:
         """Write a checkpoint."""
         if self._folder and self._writes:
-            state = {name: part.state() for name, part in self._parts.items()}
-            self._folder.save(Checkpoint(self._log.steps, state))
+            state = {name: part.state() for name, part in self._components.items()}
+            self._folder.save(Checkpoint(self._progress.steps, state))
         self._last = time.perf_counter()
+
+
+def _other_model() -> ModelFileError:
+    """The error of a checkpoint that does not fit."""
+    return ModelFileError(
+        "the last checkpoint is of another model. Train again, or use the version of apparel and "
+        "Keras that wrote it."
+    )

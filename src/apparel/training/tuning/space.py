@@ -1,9 +1,9 @@
-"""The search space: what a trial may differ in, and what becomes of it in training.
+"""The search space: the hyperparameters of a trial, and the settings that they become.
 
-Whatever suits a short training does not suit a long one: more time wants a wider network and more
-variety of images. So a trial's width is a step away from what a budget chooses for the time of a
-trial, and the same step away from what it chooses for a full training. Step sizes and batch sizes
-are multiples of the recipe's, and None leaves a choice to the recipe.
+What suits a short training does not suit a long one: more time calls for a wider network and
+stronger augmentation. So the width of a trial is a step away from what a budget chooses for the
+time of a trial, and the same step away from what it chooses for a full training. Learning rates
+and batch sizes are multiples of the recipe's, and None leaves a choice to the recipe.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from apparel.core.recipes import RECIPES, recipe_of
 from apparel.core.settings import Plan, Settings
 from apparel.training.budget import relative_speed
 
-# A trial needs so many passes over the images to say anything.
+# The least number of passes over the images in a trial, for its accuracy to say anything.
 LEAST_PASSES = 2.0
 # `fast` and `best` are one architecture.
 LADDER = (("fast", 16), ("fast", 32), ("fast", 64), ("best", 96), ("best", 128))
 PLANNED, NARROWER, WIDER, CNN = "planned", "narrower", "wider", "cnn"
-# What `apparel run --budget` trains with.
+# As `apparel run --budget` trains.
 DEFAULT: Mapping[str, Any] = {
     "network": PLANNED,
     "learning_rate": 1.0,
@@ -30,20 +30,20 @@ DEFAULT: Mapping[str, Any] = {
     "erase": None,
 }
 
-# For each network that is tried, the model and the width of a trial, and those of a full training.
+# For each network that is tried, model and width of a trial, and those of a full training.
 Networks: TypeAlias = Mapping[str, Sequence[tuple[str, int | None]]]
 
 
-class Chooser(Protocol):
-    """Gives values; Optuna's trials do."""
+class Sampler(Protocol):
+    """Samples values, as Optuna's trials do."""
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """Choose one of a few values."""
+        """Sample one of a few values."""
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        """Choose a number."""
+        """Sample a number."""
 
 
 def networks(trial: Plan, full: Plan) -> Networks:
@@ -51,13 +51,13 @@ def networks(trial: Plan, full: Plan) -> Networks:
 
     Args:
         trial: what the time of a trial buys.
-        full: what that of a full training buys.
+        full: what the time of a full training buys.
 
     Returns:
-        The planned network, `cnn`, and the narrower and the wider one where there are such and
+        The planned network, `cnn`, and the narrower and the wider one if they exist and
         trials have the time for them.
     """
-    short, long = (_rung(plan) for plan in (trial, full))
+    short, long = (LADDER.index((plan.model_name, plan.width or 0)) for plan in (trial, full))
     found = {PLANNED: (LADDER[short], LADDER[long])}
     if min(short, long) > 0:
         found[NARROWER] = (LADDER[short - 1], LADDER[long - 1])
@@ -67,51 +67,52 @@ def networks(trial: Plan, full: Plan) -> Networks:
     return {**found, CNN: (("cnn", None), ("cnn", None))}
 
 
-def suggest(chooser: Chooser, names: Sequence[str]) -> dict[str, Any]:
-    """Choose a place of the search space.
+def suggest(sampler: Sampler, names: Sequence[str]) -> dict[str, Any]:
+    """Sample hyperparameters.
 
     Args:
-        chooser: chooses each value, given the earlier ones.
+        sampler: samples each value, given the earlier ones.
         names: of the networks.
 
     Returns:
-        Values by name; for `cnn`, which is trained on images as they are, only some.
+        Values by name; only some for `cnn`, which is trained without augmentation.
     """
     chosen: dict[str, Any] = {
-        "network": chooser.suggest_categorical("network", tuple(names)),
-        "learning_rate": chooser.suggest_float("learning_rate", 1 / 3, 3.0, log=True),
-        "batch_size": chooser.suggest_categorical("batch_size", (0.25, 0.5, 1.0, 2.0)),
+        "network": sampler.suggest_categorical("network", tuple(names)),
+        "learning_rate": sampler.suggest_float("learning_rate", 1 / 3, 3.0, log=True),
+        "batch_size": sampler.suggest_categorical("batch_size", (0.25, 0.5, 1.0, 2.0)),
     }
     if chosen["network"] == CNN:
         return chosen
     return {
         **chosen,
-        "label_smoothing": chooser.suggest_float("label_smoothing", 0.0, 0.2, step=0.02),
-        "flip": chooser.suggest_categorical("flip", (True, False)),
-        "shift": chooser.suggest_categorical("shift", (None, 0, 1, 2)),
-        "erase": chooser.suggest_categorical("erase", (None, 0.0, 0.25, 0.5)),
+        "label_smoothing": sampler.suggest_float("label_smoothing", 0.0, 0.2, step=0.02),
+        "flip": sampler.suggest_categorical("flip", (True, False)),
+        "shift": sampler.suggest_categorical("shift", (None, 0, 1, 2)),
+        "erase": sampler.suggest_categorical("erase", (None, 0.0, 0.25, 0.5)),
     }
 
 
 def trial_settings(parameters: Mapping[str, Any], found: Networks, base: Settings) -> Settings:
-    """The settings of a trial.
+    """Give the settings of a trial.
 
     Args:
-        parameters: by `suggest`.
+        parameters: hyperparameters by `suggest`.
         found: by `networks`.
-        base: gives the budget of a trial, the seed and what decides about the images.
+        base: gives the budget of a trial, the seed and everything about the images.
     """
     return _settings(parameters, found[parameters["network"]][0], base)
 
 
 def full_settings(parameters: Mapping[str, Any], found: Networks, base: Settings) -> Settings:
-    """The same place of the search space, for a full training; see `trial_settings`."""
+    """Give the settings of a full training with the same hyperparameters as a trial."""
     return _settings(parameters, found[parameters["network"]][1], base)
 
 
 def _settings(
     parameters: Mapping[str, Any], network: tuple[str, int | None], base: Settings
 ) -> Settings:
+    """The base settings with hyperparameters for a network."""
     model_name, width = network
     recipe = RECIPES[model_name]
     names = ("label_smoothing", "flip", "shift", "erase")
@@ -126,13 +127,8 @@ def _settings(
     )
 
 
-def _rung(plan: Plan) -> int:
-    """Where in the ladder the planned network stands."""
-    return LADDER.index((plan.model_name, plan.width or 0))
-
-
 def _passes(plan: Plan, network: tuple[str, int]) -> float:
-    """How many passes over the images another network makes in the time of a plan."""
+    """The number of passes over the images that a network makes in the time of a plan."""
     recipe, planned = (
         recipe_of(Settings(model_name=name, width=width))
         for name, width in (network, (plan.model_name, plan.width))

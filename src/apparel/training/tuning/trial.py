@@ -1,4 +1,4 @@
-"""A trial: a setting trained for a short time, in a run directory, without the test images."""
+"""A trial: hyperparameters trained for a short time, without the test images."""
 
 import gc
 from collections.abc import Callable, Mapping
@@ -9,26 +9,22 @@ from typing import Any, TypeAlias
 from apparel.core import backend
 from apparel.core.backend import NumberFormat
 from apparel.core.errors import DataError, ModelFileError, UsageError
-from apparel.core.image_array import ImageArray
 from apparel.core.recipes import recipe_of
 from apparel.core.records import Dataset, History, Splits
 from apparel.core.settings import Plan, Settings
 from apparel.core.signals import Terminated, signals_held
 from apparel.data.arrays import one_hot, scale_pixels
 from apparel.data.splits import split
-from apparel.models import architectures
 from apparel.runs.files import read_history
 from apparel.runs.folder import ENDED
-from apparel.runs.provenance import Provenance
-from apparel.runs.run_directory import RunDirectory, Status
+from apparel.runs.run_directory import RunDirectory
 from apparel.runs.search_folder import TRIALS
 from apparel.training import budget, fit
 from apparel.training.tuning.space import Networks, trial_settings
 
-# Takes the share of the trial's time in percent, and the validation accuracy; says whether to go
-# on.
+# Takes the percentage of the trial's time and the validation accuracy; says whether to continue.
 Report: TypeAlias = Callable[[float, float], bool]
-MEASURE = "val_accuracy"
+METRIC = "val_accuracy"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,10 +32,10 @@ class TrialImages:
     """The images of all trials.
 
     Attributes:
-        splits: to train and validate on; there are no test images.
-        class_names: one name a class.
-        source: of the images, as it was asked for.
-        data_dir: where the files of a named set are; None for where they usually are.
+        splits: training and validation images; there are no test images.
+        class_names: one name per class.
+        source: name or path of the data set.
+        data_dir: folder with the files of a named set; None for the usual places.
     """
 
     splits: Splits
@@ -71,13 +67,13 @@ class TrialImages:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a trial ended.
+    """The result of a trial.
 
     Attributes:
-        accuracy: on the validation images, at its end; None where it could not be trained.
-        stopped: whether that was before its time.
+        accuracy: validation accuracy at its end; None if it could not be trained.
+        stopped: True if that was before its time.
         directory: its run directory.
-        why: it could not be trained.
+        why: the reason why it could not be trained.
     """
 
     accuracy: float | None
@@ -86,7 +82,7 @@ class Outcome:
     why: str = ""
 
     def line(self, number: int) -> str:
-        """A line for people, as the trial of a number."""
+        """Summarise the trial of a number in one line."""
         if self.accuracy is None:
             return f"trial {number}: not trained, since {self.why}"
         ended = "stopped early" if self.stopped else "trained to its end"
@@ -96,24 +92,23 @@ class Outcome:
 def trial_images(
     dataset: Dataset, settings: Settings, *, source: str, data_dir: str | None
 ) -> TrialImages:
-    """Make images ready for trials, those for testing left out.
+    """Prepare the images of a data set for trials, without its test images.
 
     Args:
-        dataset: that is searched on.
+        dataset: to search on.
         settings: give the seed and the share of the validation images.
-        source: what the user calls the data set.
-        data_dir: where its files are.
+        source: name or path of the data set.
+        data_dir: folder with its files.
 
     Raises:
         DataError: there are too few images to hold some out.
     """
     images = scale_pixels(dataset.train_images)
     labels = one_hot(dataset.train_labels, dataset.n_classes)
-    no_images: ImageArray = images[:0]
     splits = split(
         images,
         labels,
-        no_images,
+        images[:0],
         labels[:0],
         settings=settings,
         manifest=dataset.origin,
@@ -131,13 +126,13 @@ def trial_images(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trials:
-    """What all trials of a search share.
+    """All trials of a search.
 
     Attributes:
         folder: of the search.
         networks: that are tried.
-        settings: give the budget of a trial, the seed, and what decides about the images.
-        images: to train and validate on.
+        settings: give the budget of a trial, the seed, and everything about the images.
+        images: for training and validation.
     """
 
     folder: Path
@@ -146,25 +141,25 @@ class Trials:
     images: TrialImages
 
     def run(self, number: int, parameters: Mapping[str, Any], report: Report) -> Outcome:
-        """Train a trial, go on with one that was broken off, or say how one ended before.
+        """Train a trial, resume one that was interrupted, or read the result of a finished one.
 
         Args:
             number: of the trial.
-            parameters: what was chosen for it.
-            report: is told of each epoch but the last, and may stop the trial.
+            parameters: its hyperparameters.
+            report: is called after each epoch but the last, and may stop the trial.
 
         Raises:
-            ApparelError: a step failed, or another process is at work on the trial.
+            ApparelError: a step failed, or another process is working on the trial.
             KeyboardInterrupt: Ctrl-C.
             Terminated: SIGTERM.
         """
         settings = trial_settings(parameters, self.networks, self.settings)
-        directory = _directory(self.folder, number, parameters, settings, self.images)
+        directory = self._directory(number, parameters, settings)
         if not directory.can_resume:
             return _outcome(directory)
         with directory.lock():
             try:
-                history = _train(directory, settings, self.images, report)
+                history = self._train(directory, settings, report)
             except UsageError as error:
                 # Measuring the machine took all of the time, which other networks need not take.
                 directory.write_status("failed")
@@ -178,133 +173,106 @@ class Trials:
                 directory.write_status("interrupted" if asked else "failed")
                 raise
             finally:
-                _forget_graphs()
+                _free_graphs()
             if history.interrupted:
                 raise KeyboardInterrupt
         return _outcome(directory)
 
+    def _directory(
+        self, number: int, parameters: Mapping[str, Any], settings: Settings
+    ) -> RunDirectory:
+        """The run directory of a trial, which may exist already.
 
-def _forget_graphs() -> None:
+        If a search that was killed forgot a trial, the next one of its number takes the next name.
+        """
+        trial = {"number": number, "parameters": dict(parameters)}
+        place = number
+        while (path := self.folder / TRIALS / f"{place:03d}").exists():
+            directory = RunDirectory(path)
+            if directory.read().get("trial") == trial:
+                return directory
+            place += 1
+        request = {
+            "settings": asdict(settings),
+            "source": self.images.source,
+            "data_dir": self.images.data_dir,
+            "trial": trial,
+        }
+        return RunDirectory.create(path, name="trial", request=request)
+
+    def _train(self, directory: RunDirectory, settings: Settings, report: Report) -> History:
+        """Train to the end of the trial's time, or until its report stops it.
+
+        Raises:
+            DataError: training began with other images.
+            ModelFileError: training began with a version of apparel that trains differently.
+        """
+        images, (_, begun) = self.images, directory.provenance()
+        if begun:
+            plan, number_format = begun.plan, begun.number_format
+            begun.check(recipe_of(settings, plan), images.splits.manifest)
+        else:
+            number_format = backend.choose_number_format(settings.dtype)
+            plan = images.plan(settings, number_format)
+            directory.write_settings(
+                settings,
+                recipe=recipe_of(settings, plan),
+                plan=plan,
+                number_format=number_format,
+                dataset=images.splits.manifest,
+                class_names=images.class_names,
+                img_shape=images.img_shape,
+            )
+        stopped = False
+
+        def watch(history: History, fraction: float) -> bool:
+            nonlocal stopped
+            directory.write_history(history)
+            if fraction < 1:
+                stopped = not report(100 * fraction, history.history[METRIC][-1])
+            return not stopped
+
+        history = fit.fit(
+            fit.compiled_model(
+                settings, n_classes=len(images.class_names), img_shape=images.img_shape
+            ),
+            images.splits,
+            settings,
+            number_format,
+            plan=plan,
+            checkpoints=directory.checkpoints(),
+            watch=watch,
+        )
+        directory.write_history(history)
+        if history.interrupted:
+            directory.write_status("interrupted")
+        else:
+            directory.write_status("stopped" if stopped else "complete")
+        return history
+
+
+def _free_graphs() -> None:
     """Free the graph of some megabytes that each trial leaves, and that refers to itself.
 
-    Python forgets what a signal raises while an object is taken apart; so signals wait.
+    Python ignores exceptions of signal handlers while objects are destroyed; so signals wait.
     """
     with signals_held():
         backend.load_keras().backend.clear_session()
         gc.collect()
 
 
-def _directory(
-    search: Path,
-    number: int,
-    parameters: Mapping[str, Any],
-    settings: Settings,
-    images: TrialImages,
-) -> RunDirectory:
-    """The run directory of a trial, which may have begun before.
-
-    Where a search that was killed forgot a trial, the one that has its number takes the next free
-    name.
-    """
-    trial = {"number": number, "parameters": dict(parameters)}
-    place = number
-    while (path := search / TRIALS / f"{place:03d}").exists():
-        directory = RunDirectory(path)
-        if directory.read().get("trial") == trial:
-            return directory
-        place += 1
-    request = {
-        "settings": asdict(settings),
-        "source": images.source,
-        "data_dir": images.data_dir,
-        "trial": trial,
-    }
-    return RunDirectory.create(path, name="trial", request=request)
-
-
-def _train(
-    directory: RunDirectory, settings: Settings, images: TrialImages, report: Report
-) -> History:
-    """Train to the end of the trial's time, or to where its report stops it."""
-    splits = images.splits
-    _, begun = directory.provenance()
-    number_format = begun.number_format if begun else backend.choose_number_format(settings.dtype)
-    plan = begun.plan if begun else images.plan(settings, number_format)
-    model = architectures.create(
-        settings.model_name,
-        n_classes=len(images.class_names),
-        img_shape=images.img_shape,
-        seed=settings.seed,
-        width=settings.width,
-    )
-    fit.compile_model(model, settings)
-    _begin(directory, begun, images, settings=settings, plan=plan, number_format=number_format)
-    stopped = False
-
-    def watch(history: History, progress: float) -> bool:
-        nonlocal stopped
-        directory.write_history(history)
-        if progress < 1:
-            stopped = not report(100 * progress, history.history[MEASURE][-1])
-        return not stopped
-
-    history = fit.fit(
-        model,
-        splits,
-        settings,
-        number_format,
-        plan=plan,
-        checkpoints=directory.checkpoints(),
-        watch=watch,
-    )
-    directory.write_history(history)
-    ended: Status = "stopped" if stopped else "complete"
-    directory.write_status("interrupted" if history.interrupted else ended)
-    return history
-
-
-def _begin(
-    directory: RunDirectory,
-    begun: Provenance | None,
-    images: TrialImages,
-    *,
-    settings: Settings,
-    plan: Plan | None,
-    number_format: NumberFormat,
-) -> None:
-    """Record how training begins, or check that it can go on.
-
-    Raises:
-        DataError: the images are others.
-        ModelFileError: another version of apparel began, which trains otherwise.
-    """
-    recipe = recipe_of(settings, plan)
-    if begun:
-        begun.check(recipe, images.splits.manifest)
-        return
-    directory.write_settings(
-        settings,
-        recipe=recipe,
-        plan=plan,
-        number_format=number_format,
-        dataset=images.splits.manifest,
-        class_names=images.class_names,
-        img_shape=images.img_shape,
-    )
-
-
 def _outcome(directory: RunDirectory) -> Outcome:
-    """Read how a trial ended.
+    """Read the result of a trial.
 
     Raises:
-        ModelFileError: its files do not say.
+        ModelFileError: its files do not have one.
     """
     settings = directory.settings()
     if settings.get("status") not in ENDED:
         raise ModelFileError(
-            f"{directory.path} does not say how the trial ended. Begin the search once more."
+            f"{directory.path} does not say how the trial ended. Start the search again."
         )
-    accuracies = read_history(directory.path, settings).history[MEASURE]
+    accuracies = read_history(directory.path, settings).history[METRIC]
     return Outcome(
         accuracy=accuracies[-1],
         stopped=settings["status"] == "stopped",

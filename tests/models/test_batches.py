@@ -47,7 +47,7 @@ def test_keras_scores_and_predicts_as_from_arrays(monkeypatch, on_tensorflow):
 
 
 @ON_TENSORFLOW
-def test_drawn_batches_keep_their_order_and_run_only_a_little_ahead():
+def test_prefetched_batches_keep_their_order_and_are_drawn_little_ahead():
     drawn = []
 
     def batches():
@@ -55,7 +55,7 @@ def test_drawn_batches_keep_their_order_and_run_only_a_little_ahead():
             drawn.append(number)
             yield np.full((2 + number % 2, 3), number, np.float32), np.ones(2, np.float32)
 
-    taken = list(islice(batches_module.drawn(batches()), 5))
+    taken = list(islice(batches_module.prefetched(batches()), 5))
     for number, (first, second) in enumerate(taken):
         np.testing.assert_array_equal(first, np.full((2 + number % 2, 3), number))
         np.testing.assert_array_equal(second, 1)
@@ -68,7 +68,7 @@ def test_tensorflow_tunes_nothing():
     datasets = (
         batches_module.batched(IMAGES, batch_size=3),
         batches_module.batched(IMAGES, LABELS, batch_size=3),
-        batches_module.drawn(iter([(IMAGES, LABELS)])),
+        batches_module.prefetched(iter([(IMAGES, LABELS)])),
     )
     for dataset in datasets:
         assert dataset.options().autotune.enabled is False

@@ -1,9 +1,9 @@
-"""Optuna chooses trials, one after the other, and stops poor ones early.
+"""Optuna samples trials, one after the other, and stops poor ones early.
 
 It is a tree-structured Parzen estimator (J. Bergstra et al., "Algorithms for Hyper-Parameter
 Optimization", 2011) with asynchronous successive halving (L. Li et al., "A System for Massively
 Parallel Hyperparameter Tuning", 2018, arXiv 1810.05934): of the trials that have come as far, the
-better half goes on.
+better half continues.
 """
 
 import json
@@ -22,11 +22,11 @@ from apparel.training.tuning.trial import Outcome, Report, Trials
 
 JOURNAL = "optuna.log"
 CLOCK = "clock.json"
-# In percent of a trial's time: from where on poor trials are stopped.
+# Percentage of a trial's time from which poor trials are stopped.
 GRACE, REDUCTION = 25, 2
-# Trials at random before the estimator begins; of a dozen, Optuna's own ten would leave it two.
+# Random trials before the estimator begins; of a dozen, Optuna's own ten would leave it two.
 RANDOM_TRIALS = 5
-# How often the clock is written down.
+# Seconds between two writes of the clock.
 TICK_SECONDS = 1.0
 
 
@@ -34,10 +34,10 @@ class Clock:
     """The time that a search has taken, in this process and earlier ones.
 
     Args:
-        search: the folder of the search.
-        seconds: that it may take.
+        search: folder of the search.
+        seconds: time for the search.
         trial: seconds of a trial.
-        trials: the most there may be; None for as many as fit.
+        trials: largest number of trials; None for as many as fit.
     """
 
     def __init__(self, search: Path, *, seconds: float, trial: float, trials: int | None) -> None:
@@ -46,7 +46,7 @@ class Clock:
         self._before = self._begun = self._written = -1.0
 
     def tick(self) -> float:
-        """Read the clock, and write it down now and then: another process may have to go on.
+        """Read the clock, and write it down now and then, for a process that resumes.
 
         Returns:
             The seconds so far.
@@ -61,7 +61,7 @@ class Clock:
         return spent
 
     def has_room(self, begun: int) -> bool:
-        """Whether one more trial may begin, after so many.
+        """Tell whether another trial may begin, given the number of those that have.
 
         The last one ends at most half a trial's time late.
         """
@@ -71,7 +71,7 @@ class Clock:
 
 
 def load_optuna() -> Any:
-    """Import Optuna, and let it say nothing.
+    """Import Optuna, and silence its log.
 
     Raises:
         ModuleNotFoundError: it is not installed.
@@ -83,9 +83,9 @@ def load_optuna() -> Any:
 
 
 def sampler(seed: int, number: int) -> Any:
-    """Make what chooses a trial.
+    """Make the sampler of a trial.
 
-    Each trial has one of its own: so a search that was broken off chooses as if it had not been.
+    Each trial has its own, so that a resumed search samples as if it had not been interrupted.
     """
     random = np.random.SeedSequence((seed, number)).generate_state(1)
     return load_optuna().samplers.TPESampler(seed=int(random[0]), n_startup_trials=RANDOM_TRIALS)
@@ -95,8 +95,8 @@ def search(*, seed: int, clock: Clock, trials: Trials) -> None:
     """Train trial after trial until the clock has no room for another.
 
     Args:
-        seed: random seed of all choices.
-        clock: tells whether there is room.
+        seed: random seed of the sampler.
+        clock: of the search.
         trials: trains each; they may have begun in another process.
 
     Raises:
@@ -112,7 +112,7 @@ def search(*, seed: int, clock: Clock, trials: Trials) -> None:
 
 
 def open_study(folder: Path) -> Any:
-    """Open Optuna's record of a search, or begin one with the default setting.
+    """Open Optuna's record of a search, or begin one with the default hyperparameters.
 
     Several processes may have it open.
     """
@@ -135,11 +135,11 @@ def each_trial(study: Any, *, seed: int, clock: Clock) -> Iterator[Any]:
 
     Args:
         study: record of the search.
-        seed: random seed of all choices.
-        clock: tells whether there is room.
+        seed: random seed of the sampler.
+        clock: of the search.
 
     Yields:
-        Optuna's trials. Each is chosen by what is known when it is asked for.
+        Optuna's trials. Each is sampled given the results known when it is asked for.
     """
     states = load_optuna().trial.TrialState
     for begun in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
@@ -169,7 +169,7 @@ def tell(study: Any, number: int, outcome: Outcome) -> None:
 
 
 def report_to(trial: Any, clock: Clock | None = None) -> Report:
-    """Tell Optuna of each epoch, and ask it whether the trial is worth continuing.
+    """Report each epoch to Optuna, which says whether the trial is to continue.
 
     Args:
         trial: Optuna's.
@@ -180,7 +180,7 @@ def report_to(trial: Any, clock: Clock | None = None) -> Report:
         if clock:
             clock.tick()
         with warnings.catch_warnings():
-            # A trial that resumes from a checkpoint may report an epoch once more.
+            # A trial that resumes from a checkpoint may report an epoch again.
             warnings.simplefilter("ignore")
             trial.report(accuracy, int(percent))
         return not trial.should_prune()
@@ -189,7 +189,7 @@ def report_to(trial: Any, clock: Clock | None = None) -> Report:
 
 
 def _read_seconds(path: Path) -> float:
-    """The seconds that earlier processes took; 0 where none wrote any."""
+    """The seconds that earlier processes took; 0 if none wrote any."""
     try:
         return float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
     except (OSError, KeyError, TypeError, ValueError):

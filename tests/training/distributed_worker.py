@@ -1,8 +1,8 @@
-"""One of several workers of `test_data_parallel`.
+"""One of several workers of `test_distributed`.
 
-Usage: `python -m tests.training.parallel_worker RANK SIZE FILE`.
+Usage: `python -m tests.training.distributed_worker RANK SIZE FILE`.
 
-Trains a model without anything random, and writes down its weights and what it measured.
+Trains a model without randomness, and writes its weights and metrics to a file.
 """
 
 import sys
@@ -24,7 +24,7 @@ def data():
 
 
 def model(*, normalised):
-    """A network of a dense layer, and one that keeps statistics if wanted."""
+    """A network of two dense layers, after batch normalisation if asked."""
     keras = backend.load_keras()
     keras.utils.set_random_seed(1)
     inner = [keras.layers.BatchNormalization(momentum=0.5)] if normalised else []
@@ -35,14 +35,14 @@ def model(*, normalised):
 
 
 def compiled(network):
-    """With an optimiser whose steps depend on the gradient alone."""
+    """Compile with an optimiser whose steps depend on the gradient alone."""
     keras = backend.load_keras()
     network.compile(keras.optimizers.SGD(0.5), "categorical_crossentropy", metrics=["accuracy"])
     return network
 
 
 def trained(network):
-    """Two epochs; the measures of both, and of a test."""
+    """Train for two epochs; gives the metrics of both, and of a test."""
     images, labels, weights = data()
     history = network.fit(
         images, labels, sample_weight=weights, batch_size=BATCH, epochs=2, shuffle=False, verbose=0
@@ -52,13 +52,13 @@ def trained(network):
 
 
 def main():
-    """Train as the worker that the arguments say."""
+    """Train as the worker that the arguments name."""
     rank, size = int(sys.argv[1]), int(sys.argv[2])
     worker = distributed.join(rank, size)
     agreed = [distributed.all_agree(worker, True), distributed.all_agree(worker, rank == 0)]
     steps = distributed.steps_of_first(worker, 123_456_789 if rank == 0 else 5)
     plain = compiled(distributed.parallel_model(model(normalised=False), worker, BATCH))
-    measures = trained(plain)
+    metrics = trained(plain)
     keras = backend.load_keras()
     source = model(normalised=True)
     functional = keras.Model(source.inputs, source.outputs)
@@ -73,7 +73,7 @@ def main():
         sys.argv[3],
         agreed=agreed,
         steps=steps,
-        measures=measures,
+        metrics=metrics,
         losses=np.array(normalised.step_losses),
         moving=np.array([statistics.moving_mean[0], statistics.moving_variance[0]]),
         **{f"plain_{i}": w for i, w in enumerate(plain.get_weights())},

@@ -1,4 +1,4 @@
-"""The training twin: the same function and the same weights, in another form."""
+"""The training copy: the same function and the same weights, in another form."""
 
 import keras
 import numpy as np
@@ -7,36 +7,36 @@ import pytest
 from apparel.core import backend
 from apparel.models import architectures
 from apparel.training import fused_layers
-from apparel.training.training_copy import copy_variables, training_optimizer, training_twin
+from apparel.training.training_copy import copy_variables, training_copy, training_optimizer
 from tests.conftest import ON_TENSORFLOW, without_dropout
 
 
-def test_a_bfloat16_twin_has_the_same_weights_and_a_float32_last_layer():
+def test_a_bfloat16_copy_has_the_same_weights_and_a_float32_last_layer():
     model = architectures.create("cnn", n_classes=3, img_shape=(8, 8, 1), seed=0)
-    twin = training_twin(model, "mixed_bfloat16")
-    assert type(twin) is type(model)
-    assert twin is not model
-    *inner, last = twin.layers
+    copy = training_copy(model, "mixed_bfloat16")
+    assert type(copy) is type(model)
+    assert copy is not model
+    *inner, last = copy.layers
     assert {layer.compute_dtype for layer in inner} == {"bfloat16"}
     assert last.compute_dtype == "float32"
-    assert {weight.dtype for weight in twin.weights} == {"float32"}
+    assert {weight.dtype for weight in copy.weights} == {"float32"}
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
-    for one, two in zip(model.get_weights(), twin.get_weights(), strict=True):
+    for one, two in zip(model.get_weights(), copy.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
-    twin.layers[0].bias.assign(np.ones(32, np.float32))
+    copy.layers[0].bias.assign(np.ones(32, np.float32))
     assert not np.asarray(model.layers[0].bias).any()  # nothing is shared
 
 
-def test_a_float32_twin_gives_the_same_probabilities():
+def test_a_float32_copy_gives_the_same_probabilities():
     model = architectures.create("cnn", n_classes=3, img_shape=(8, 8, 1), seed=0)
-    twin = training_twin(model, "float32")
+    copy = training_copy(model, "float32")
     images = np.random.default_rng(0).random((4, 8, 8, 1), dtype=np.float32)
-    np.testing.assert_array_equal(np.asarray(model(images)), np.asarray(twin(images)))
+    np.testing.assert_array_equal(np.asarray(model(images)), np.asarray(copy(images)))
 
 
 @ON_TENSORFLOW
-def test_a_twin_drops_the_same_share_and_scales_the_rest():
-    layer = training_twin(
+def test_a_copy_drops_the_same_share_and_scales_the_rest():
+    layer = training_copy(
         keras.Sequential([keras.Input((1001,)), keras.layers.Dropout(0.25), keras.layers.Dense(1)]),
         "float32",
     ).layers[0]
@@ -50,13 +50,13 @@ def test_a_twin_drops_the_same_share_and_scales_the_rest():
     np.testing.assert_array_equal(np.asarray(layer(ones, training=False)), ones)
 
 
-def test_a_twin_goes_on_where_the_models_random_state_has_got_to():
+def test_a_copy_continues_the_models_random_state():
     model = architectures.create("cnn", n_classes=3, img_shape=(8, 8, 1), seed=0)
     images = np.random.default_rng(0).random((4, 8, 8, 1), dtype=np.float32)
-    first = training_twin(model, "float32")
+    first = training_copy(model, "float32")
     earlier = np.asarray(first(images, training=True))
     copy_variables(first, model)
-    second = training_twin(model, "float32")
+    second = training_copy(model, "float32")
     expected = np.asarray(first(images, training=True))
     assert (expected != earlier).any()
     np.testing.assert_array_equal(np.asarray(second(images, training=True)), expected)
@@ -76,17 +76,17 @@ def gradients(model, images, labels):
 
 
 def largest_gradient_error(name, seed):
-    """The largest error in a twin's gradients, as a share of the largest value of the gradient."""
+    """The largest error in a copy's gradients, as a share of the largest value of the gradient."""
     random = np.random.default_rng(seed)
     model = without_dropout(
-        architectures.create(name, n_classes=3, img_shape=(12, 12, 1), seed=seed)
+        architectures.create(name, n_classes=3, img_shape=(12, 12, 1), seed=seed, width=8)
     )
     images = random.random((16, 12, 12, 1), dtype=np.float32)
     labels = np.eye(3, dtype=np.float32)[random.integers(0, 3, 16)]
-    twin = training_twin(model, "float32")
+    copy = training_copy(model, "float32")
     loss, expected = gradients(model, images, labels)
-    twin_loss, found = gradients(twin, images, labels)
-    assert twin_loss == pytest.approx(loss, rel=1e-5)
+    copy_loss, found = gradients(copy, images, labels)
+    assert copy_loss == pytest.approx(loss, rel=1e-5)
     return max(
         np.abs(one - two).max() / np.abs(two).max()
         for one, two in zip(found, expected, strict=True)
@@ -94,8 +94,8 @@ def largest_gradient_error(name, seed):
 
 
 @ON_TENSORFLOW
-@pytest.mark.parametrize("name", ["cnn", "fast", "best"])
-def test_a_float32_twin_has_the_models_gradients(name):
+@pytest.mark.parametrize("name", ["cnn", "fast"])
+def test_a_float32_copy_has_the_models_gradients(name):
     errors = sorted(largest_gradient_error(name, seed) for seed in range(5))
     # Not of all: rounding decides which of two nearly equal values a maximum picks, and where it
     # picks another one, a gradient moves elsewhere.
@@ -106,20 +106,20 @@ def test_a_float32_twin_has_the_models_gradients(name):
 def test_fused_normalization_keeps_the_statistics_that_keras_keeps():
     random = np.random.default_rng(0)
     model = architectures.create("fast", n_classes=3, img_shape=(12, 12, 1), seed=0, width=4)
-    twin = training_twin(model, "float32")
+    copy = training_copy(model, "float32")
     images = random.random((5, 12, 12, 1), dtype=np.float32)
-    for one in (model, twin):
+    for one in (model, copy):
         one(images, training=True)
     moved = 0
-    for one, two in zip(model.non_trainable_variables, twin.non_trainable_variables, strict=True):
+    for one, two in zip(model.non_trainable_variables, copy.non_trainable_variables, strict=True):
         np.testing.assert_allclose(np.asarray(one), np.asarray(two), rtol=1e-4, atol=1e-6)
         moved += int("moving_mean" in one.path and np.abs(one).max() > 0)
     assert moved == 8
-    np.testing.assert_allclose(model(images), twin(images), atol=1e-5)
+    np.testing.assert_allclose(model(images), copy(images), atol=1e-5)
 
 
 def convolved_with_gradients(layer, images, upstream):
-    """The traced function: what a layer makes of images, and the gradients of both."""
+    """The traced function: outputs of a layer, and gradients of images and kernel."""
     import tensorflow as tf  # noqa: PLC0415  # only where it is the backend
 
     @tf.function
@@ -135,14 +135,16 @@ def convolved_with_gradients(layer, images, upstream):
 
 
 def plain_and_faster(side, n_images, channels, *, amx):
-    """A convolution's traced function as Keras makes it, and as it trains."""
+    """The traced function of a convolution of Keras, and of its faster form."""
     import tensorflow as tf  # noqa: PLC0415  # only where it is the backend
 
     random = np.random.default_rng(side)
     images = tf.constant(random.normal(size=(n_images, side, side, 3)), tf.float32)
     upstream = tf.constant(random.normal(size=(n_images, side, side, channels)), tf.float32)
     plain = keras.layers.Conv2D(channels, 3, padding="same", use_bias=False)
-    faster = fused_layers.convolution(amx=amx)(channels, 3, padding="same", use_bias=False)
+    faster = (fused_layers.JoinedConv2D if amx else fused_layers.TransposedConv2D)(
+        channels, 3, padding="same", use_bias=False
+    )
     for layer in (plain, faster):
         layer.build(images.shape)
     faster.set_weights(plain.get_weights())
@@ -184,31 +186,31 @@ def test_transposed_images_give_the_gradients_of_images_as_they_are(
 
 
 @ON_TENSORFLOW
-def test_only_a_processor_with_bfloat16_takes_kernel_gradients_in_another_way(monkeypatch):
+def test_kernel_gradients_are_replaced_only_on_a_processor_with_bfloat16(monkeypatch):
     model = architectures.create("fast", n_classes=3, img_shape=(28, 28, 1), seed=0)
 
-    def twin_kinds(policy, *flags):
+    def copy_kinds(policy, *flags):
         monkeypatch.setattr(backend, "processor_flags", lambda: frozenset(flags))
-        layers = training_twin(model, policy).layers
+        layers = training_copy(model, policy).layers
         return {type(x).__name__ for x in layers if isinstance(x, keras.layers.Conv2D)}
 
-    assert twin_kinds("mixed_bfloat16", "amx_bf16", "avx512f") == {"SmallMapConv2D"}
-    assert twin_kinds("mixed_bfloat16", "avx512_bf16") == {"SmallMapConv2D"}
-    assert twin_kinds("float32", "amx_bf16", "avx512_bf16") == {"Conv2D"}
-    assert twin_kinds("mixed_bfloat16", "avx512f") == {"Conv2D"}
+    assert copy_kinds("mixed_bfloat16", "amx_bf16", "avx512f") == {"JoinedConv2D"}
+    assert copy_kinds("mixed_bfloat16", "avx512_bf16") == {"TransposedConv2D"}
+    assert copy_kinds("float32", "amx_bf16", "avx512_bf16") == {"Conv2D"}
+    assert copy_kinds("mixed_bfloat16", "avx512f") == {"Conv2D"}
     monkeypatch.setattr(backend, "_compute_capabilities", lambda: [(9, 0)])
-    assert twin_kinds("mixed_bfloat16", "avx512_bf16") == {"Conv2D"}
+    assert copy_kinds("mixed_bfloat16", "avx512_bf16") == {"Conv2D"}
 
 
 @ON_TENSORFLOW
 def test_bias_and_relu_after_pooling_are_those_before_it():
     model = architectures.create("cnn", n_classes=3, img_shape=(12, 12, 1), seed=0)
-    twin = training_twin(model, "float32")
+    copy = training_copy(model, "float32")
     images = np.random.default_rng(0).random((5, 12, 12, 1), dtype=np.float32)
-    for layer in (model.layers[1], twin.layers[1]):
+    for layer in (model.layers[1], copy.layers[1]):
         layer.bias.assign(np.linspace(-0.3, 0.3, 64, dtype=np.float32))
     hidden = [
-        keras.Model(one.inputs[0], one.layers[2].output)(images).numpy() for one in (model, twin)
+        keras.Model(one.inputs[0], one.layers[2].output)(images).numpy() for one in (model, copy)
     ]
     assert (hidden[0] == 0).any()
     np.testing.assert_allclose(*hidden, atol=1e-6)
@@ -240,8 +242,8 @@ def test_an_optimizer_without_a_fused_form_stays_what_it_is():
 
 def test_weights_are_copied_back():
     model = architectures.create("best", n_classes=3, img_shape=(12, 12, 1), seed=0, width=4)
-    twin = training_twin(model, "mixed_bfloat16")
-    for variable in twin.weights:
+    copy = training_copy(model, "mixed_bfloat16")
+    for variable in copy.weights:
         variable.assign(np.full(variable.shape, 0.25, np.float32))
-    copy_variables(twin, model)
+    copy_variables(copy, model)
     assert all((np.asarray(weight) == 0.25).all() for weight in model.weights)

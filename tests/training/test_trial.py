@@ -1,4 +1,4 @@
-"""A trial: trained on validation alone, stopped, broken off and gone on with."""
+"""A trial: trained on validation alone, stopped, interrupted and resumed."""
 
 import csv
 import itertools
@@ -9,42 +9,46 @@ import numpy as np
 import pytest
 
 from apparel.core.errors import DataError, UsageError
-from apparel.core.settings import Settings
+from apparel.core.settings import Plan, Settings
 from apparel.data import arrays
 from apparel.runs.run_directory import RunDirectory
 from apparel.runs.search_folder import read_trials
-from apparel.training import budget, tuning
+from apparel.training import budget
 from apparel.training import fit as fit_module
+from apparel.training.progress import StepProgress
+from apparel.training.tuning.space import DEFAULT
+from apparel.training.tuning.trial import Trials, trial_images
+from tests.training.conftest import made_images
 
-SIDES = (8, 9)
 NETWORKS = {"planned": (("fast", 16), ("fast", 32)), "cnn": (("cnn", None), ("cnn", None))}
 CNN = {"network": "cnn", "learning_rate": 2.0, "batch_size": 0.25}
+PASSES = 3
 
 
 @pytest.fixture(scope="module")
 def dataset():
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, (90, *SIDES), dtype=np.uint8)
-    labels = np.arange(90) % 3
-    images[labels == 1] //= 4
-    images[labels == 2, :, 4:] = 255
+    images, labels = made_images(90)
+    pixels = np.rint(images[..., 0] * 255).astype(np.uint8)
     return arrays.from_arrays(
-        images[:60],
-        labels[:60],
-        images[60:],
-        labels[60:],
-        class_names=tuple("abc"),
-        source="made up",
+        pixels[:60], labels[:60], pixels[60:], labels[60:], class_names=tuple("abc"), source="x"
     )
 
 
 @pytest.fixture
 def trials(dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(fit_module, "MEASURING_SECONDS", 0.0)
-    monkeypatch.setattr(budget, "VALIDATION_START_SECONDS", 0.1)
+    """Trials of three epochs, which a clock would end at its own speed."""
+
+    def plan(settings, **_):
+        return Plan(
+            model_name=settings.model_name, width=settings.width, images_per_second=1,
+            passes=PASSES, seconds=6.0, validation_seconds=0.1,
+        )  # fmt: skip
+
+    monkeypatch.setattr(budget, "plan", plan)
+    monkeypatch.setattr(fit_module, "TimeProgress", lambda _, steps, __: StepProgress(round(steps)))
     settings = Settings(budget=6.0, seed=2, dtype="float32")
-    images = tuning.trial_images(dataset, settings, source="made up", data_dir=None)
-    return tuning.Trials(folder=tmp_path, networks=NETWORKS, settings=settings, images=images)
+    images = trial_images(dataset, settings, source="x", data_dir=None)
+    return Trials(folder=tmp_path, networks=NETWORKS, settings=settings, images=images)
 
 
 def record(trials, name="000"):
@@ -70,14 +74,15 @@ def test_a_trial_is_a_run_directory_that_says_how_it_was_trained(trials, monkeyp
         told.append((percent, accuracy))
         return True
 
-    outcome = trials.run(0, dict(tuning.DEFAULT), report)
+    outcome = trials.run(0, dict(DEFAULT), report)
     kept = record(trials)
     assert (kept["status"], kept["settings"]["budget"]) == ("complete", 6.0)
     assert (kept["recipe"]["model_name"], kept["recipe"]["width"]) == ("fast", 16)
-    assert kept["trial"] == {"number": 0, "parameters": dict(tuning.DEFAULT)}
+    assert kept["trial"] == {"number": 0, "parameters": dict(DEFAULT)}
     accuracies = [float(row["val_accuracy"]) for row in rows(trials)]
     assert outcome.accuracy == accuracies[-1]
     assert not outcome.stopped
+    assert len(accuracies) == PASSES
     assert [accuracy for _, accuracy in told] == accuracies[:-1]
     assert all(0 < a < b < 100 for (a, _), (b, _) in itertools.pairwise(told))
     files = {path.name for path in outcome.directory.iterdir()}
@@ -90,9 +95,10 @@ def test_a_trial_is_a_run_directory_that_says_how_it_was_trained(trials, monkeyp
         pytest.fail("a finished trial was repeated")
 
     monkeypatch.setattr(fit_module, "fit", fit)
-    assert trials.run(0, dict(tuning.DEFAULT), report) == outcome
+    assert trials.run(0, dict(DEFAULT), report) == outcome
 
 
+@pytest.mark.slow
 def test_a_poor_trial_is_stopped_where_its_report_says_so(trials):
     outcome = trials.run(0, CNN, lambda percent, accuracy: False)
     assert outcome.stopped
@@ -108,19 +114,20 @@ def test_a_poor_trial_is_stopped_where_its_report_says_so(trials):
     assert "stopped early" in outcome.line(7)
 
 
-def test_a_trial_that_was_broken_off_goes_on_from_its_checkpoint(trials, capsys):
-    def break_off(percent, accuracy):
+@pytest.mark.slow
+def test_an_interrupted_trial_resumes_from_its_checkpoint(trials, capsys):
+    def interrupt(percent, accuracy):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        trials.run(0, CNN, break_off)
+        trials.run(0, CNN, interrupt)
     assert record(trials)["status"] == "interrupted"
     before = rows(trials)
     assert len(before) == 1
     outcome = trials.run(0, CNN, lambda percent, accuracy: True)
-    assert "Going on after 1 epochs and 0 steps" in capsys.readouterr().out
+    assert "Resuming after 1 epochs and 0 steps" in capsys.readouterr().out
     assert rows(trials)[:1] == before
-    assert len(rows(trials)) > 1
+    assert len(rows(trials)) == PASSES
     assert (record(trials)["status"], outcome.stopped) == ("complete", False)
 
 
@@ -137,6 +144,7 @@ def test_only_the_first_trial_must_fit_into_its_time(trials, monkeypatch):
         trials.run(0, CNN, lambda percent, accuracy: True)
 
 
+@pytest.mark.slow
 def test_a_trial_whose_number_is_taken_gets_the_next_name(trials):
     trials.run(0, CNN, lambda percent, accuracy: False)
     other = trials.run(0, CNN | {"batch_size": 0.5}, lambda percent, accuracy: False)
@@ -148,4 +156,4 @@ def test_a_trial_whose_number_is_taken_gets_the_next_name(trials):
 def test_images_that_leave_none_to_validate_on_are_refused(dataset):
     without = replace(dataset, validation=np.zeros(0, np.int64))
     with pytest.raises(DataError, match="has 60 training images, too few to hold some out"):
-        tuning.trial_images(without, Settings(), source="x", data_dir=None)
+        trial_images(without, Settings(), source="x", data_dir=None)

@@ -94,9 +94,9 @@ def test_probabilities_are_averaged_over_the_changes_that_training_knew(model, i
             np.testing.assert_allclose(found[name], mean, rtol=1e-5)
 
 
-def test_keras_measures_equal_scikit_learns(model, images):
+def test_keras_metrics_equal_scikit_learns(model, images):
     labels = np.array([0, 1, 2, 0, 1, 2, 0])
-    measures = keras_inference.keras_measures(model, images, np.eye(3, dtype=np.float32)[labels])
+    measures = keras_inference.keras_metrics(model, images, np.eye(3, dtype=np.float32)[labels])
     expected = by_hand(model, images)
     assert measures == {
         "loss": pytest.approx(log_loss(labels, expected), abs=1e-5),
@@ -225,8 +225,8 @@ def test_stored_images_are_predicted_like_others(model, images):
         in_memory = keras_inference.predict_averaged(model, scaled, expected, recipe)[kind]
         np.testing.assert_array_equal(averaged, in_memory)
     labels = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2, 1]]
-    measures = keras_inference.keras_measures(model, stored, labels)
-    assert measures == pytest.approx(keras_inference.keras_measures(model, scaled, labels))
+    measures = keras_inference.keras_metrics(model, stored, labels)
+    assert measures == pytest.approx(keras_inference.keras_metrics(model, scaled, labels))
 
 
 @pytest.mark.parametrize(("values", "expected"), [(1 << 22, 5), (3 * 784 + 1, 3), (1, 1)])

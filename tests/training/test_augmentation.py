@@ -8,10 +8,9 @@ import pytest
 
 from apparel.core.recipes import RECIPES
 from apparel.training.augmentation import TrainingBatches, erase_rectangles, shifted
-from apparel.training.infobatch import LossFeedback
-from apparel.training.learning_rate import StepCourse
+from apparel.training.progress import StepProgress
 
-PLAIN = replace(RECIPES["fast"], batch_size=4, flip=False, shift=0, erase=0)
+PLAIN = replace(RECIPES["fast"], batch_size=5, prune=0, flip=False, shift=0, erase=0)
 N = 10
 
 
@@ -23,10 +22,10 @@ def images():
 LABELS = np.eye(N, dtype=np.float32)  # each image's label is its number
 
 
-def drawn(images, recipe, seed=0, feedback=None, course=None):
+def drawn(images, recipe, seed=0, **options):
     return TrainingBatches(
-        images, LABELS[: len(images)], recipe, seed=seed, course=course or StepCourse(1000),
-        feedback=feedback or LossFeedback(len(images)),
+        images, LABELS[: len(images)], recipe, seed=seed, progress=StepProgress(1000),
+        **{"feedback": None} | options,
     )  # fmt: skip
 
 
@@ -44,13 +43,13 @@ def test_each_epoch_shows_images_once_in_another_order_with_their_labels(images)
     orders = []
     for shown, numbers in epochs(images, PLAIN, 3):
         np.testing.assert_array_equal(shown, images[numbers])
-        assert len(set(numbers)) == len(numbers) == 8
+        assert len(set(numbers)) == len(numbers) == N
         orders.append(tuple(numbers))
     assert len(set(orders)) == 3
 
 
 def test_two_epochs_show_both_sides_of_an_image(images):
-    recipe = replace(PLAIN, flip=True, batch_size=5)
+    recipe = replace(PLAIN, flip=True)
     sides = np.zeros((2, N), int)
     for epoch, (shown, numbers) in enumerate(epochs(images, recipe, 2)):
         for image, number in zip(shown, numbers, strict=True):
@@ -140,11 +139,8 @@ def test_no_image_or_every_image_is_erased_where_that_is_asked_for():
         assert (images != 2).any(axis=(1, 2, 3)).sum() == expected
 
 
-def test_without_pruning_what_is_left_over_makes_a_smaller_batch(images):
-    batches = TrainingBatches(
-        images, LABELS, replace(PLAIN, prune=0), seed=0, course=StepCourse(9), feedback=None
-    )
-    taken = list(islice(batches, 6))
+def test_the_remainder_of_a_pass_makes_a_smaller_batch(images):
+    taken = list(islice(drawn(images, replace(PLAIN, batch_size=4)), 6))
     assert [len(batch) for batch, *_ in taken] == [4, 4, 2, 4, 4, 2]
     numbers = np.concatenate([labels.argmax(axis=1) for _, labels, _ in taken[:3]])
     np.testing.assert_array_equal(np.sort(numbers), np.arange(N))
@@ -153,88 +149,7 @@ def test_without_pruning_what_is_left_over_makes_a_smaller_batch(images):
         np.testing.assert_array_equal(weights, 1)
 
 
-def test_few_images_make_one_small_batch(images):
-    batch, labels, weights = next(drawn(images[:3], PLAIN))
-    assert (len(batch), len(labels)) == (3, 3)
-    np.testing.assert_array_equal(weights, 1)
-
-
-def test_half_of_what_is_easy_is_skipped_and_the_rest_counts_twice(images):
-    recipe = replace(PLAIN, batch_size=1, prune=0.5)
-    feedback = LossFeedback(N)
-    batches = drawn(images, recipe, feedback=feedback, course=StepCourse(10**9))
-    shown, losses = [], np.where(np.arange(N) < 2, 5.0, 0.1).astype(np.float32)
-    for _ in range(2000):
-        _, labels, weights = next(batches)
-        number = int(labels.argmax())
-        shown.append((number, float(weights[0])))
-        feedback.measured(losses[[number]])
-    late = shown[100:]
-    counts = np.bincount([number for number, _ in late], minlength=N)
-    hard, easy = counts[:2].mean(), counts[2:].mean()
-    assert easy / hard == pytest.approx(0.5, abs=0.06)
-    # What each image weighs in all is the same, hard or easy.
-    weighed = np.zeros(N)
-    for number, weight in late:
-        weighed[number] += weight
-    assert weighed[2:].mean() / weighed[:2].mean() == pytest.approx(1, abs=0.1)
-
-
-def test_the_end_of_training_sees_all_images(images):
-    recipe = replace(PLAIN, batch_size=1, prune=0.5)
-    feedback = LossFeedback(N)
-    batches = drawn(images, recipe, feedback=feedback, course=StepCourse(100))
-    last = []
-    for step in range(110):
-        _, labels, weights = next(batches)
-        number = int(labels.argmax())
-        feedback.measured(np.array([0.1 if number else 5.0], np.float32))
-        if step >= 100:
-            last.append(number)
-            assert weights[0] == 1
-    assert len(set(last)) > 6
-
-
-def test_a_thread_that_waits_is_let_go(images):
-    feedback = LossFeedback(N)
-    batches = drawn(images, replace(PLAIN, batch_size=1), feedback=feedback)
-    taken = list(islice(batches, 16))
-    feedback.close()
-    assert len(taken) == 16
-    assert list(batches) == []
-
-
-def test_images_count_as_much_as_their_class(images):
-    class_weights = np.arange(1, N + 1, dtype=np.float32)
-    batches = TrainingBatches(
-        images,
-        LABELS,
-        replace(PLAIN, prune=0),
-        seed=0,
-        course=StepCourse(9),
-        feedback=None,
-        class_weights=class_weights,
-    )
+def test_images_have_the_weight_of_their_class(images):
+    batches = drawn(images, PLAIN, class_weights=np.arange(1, N + 1, dtype=np.float32))
     for _, labels, weights in islice(batches, 6):
         np.testing.assert_array_equal(weights, labels.argmax(axis=1) + 1)
-
-
-def test_a_class_counts_as_much_when_easy_images_are_skipped(images):
-    recipe = replace(PLAIN, batch_size=1, prune=0.5)
-    feedback = LossFeedback(N)
-    batches = TrainingBatches(
-        images,
-        LABELS,
-        recipe,
-        seed=0,
-        course=StepCourse(10**9),
-        feedback=feedback,
-        class_weights=np.where(np.arange(N) < N // 2, 1, 3).astype(np.float32),
-    )
-    losses, weighed = np.where(np.arange(N) % 2, 5.0, 0.1).astype(np.float32), np.zeros(N)
-    for _ in range(2000):
-        _, labels, weights = next(batches)
-        number = int(labels.argmax())
-        weighed[number] += weights[0]
-        feedback.measured(losses[[number]])
-    assert weighed[N // 2 :].mean() / weighed[: N // 2].mean() == pytest.approx(3, abs=0.3)
