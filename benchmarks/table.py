@@ -4,12 +4,11 @@ import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from scipy.stats import t as student
 
 from apparel.core.atomic_files import write_text
-from benchmarks.record import RESULTS
+from benchmarks.record import RESULTS, Measured
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 # Its time is T.
@@ -28,22 +27,22 @@ def write_table(names: Sequence[str]) -> None:
     Args:
         names: of the rows, in the table's order.
     """
-    page = PAGE.read_text(encoding="utf-8")
-    head, rest = page.split(BEGIN)
+    head, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
     _, tail = rest.split(END)
     newest = _newest_rows()
     rows = [newest[name] for name in names if name in newest]
-    lines = [HEADER, "|" + "---|" * (HEADER.count("|") - 1), *map(_line, rows), ""]
-    lines += ["Measured with:", "", *_machines(rows)]
+    machines = {_described(run["machine"]): None for row in rows for run in row["runs"]}
+    lines = [HEADER, "|" + "---|" * (HEADER.count("|") - 1), *map(_line, rows)]
+    lines += ["", "Measured with:", "", *machines]
     write_text(PAGE, "\n".join([head + BEGIN, "", *lines, "", END + tail]))
 
 
-def _newest_rows() -> dict[str, dict[str, Any]]:
+def _newest_rows() -> dict[str, Measured]:
     """Each row's results in the newest file that has any, with the day of that file.
 
     Every run gets `peers`: plain Keras's runs on the same machine.
     """
-    newest: dict[str, dict[str, Any]] = {}
+    newest: dict[str, Measured] = {}
     peers = []
     for path in sorted(RESULTS.glob("2*.json")):  # others hold other benchmarks
         results = json.loads(path.read_text(encoding="utf-8"))
@@ -57,29 +56,28 @@ def _newest_rows() -> dict[str, dict[str, Any]]:
     return newest
 
 
-def _machine(run: dict[str, Any]) -> dict[str, Any]:
-    """What tells machines and versions apart; the ceiling is measured anew for every row."""
+def _machine(run: Measured) -> Measured:
+    """The machine and versions of a run; the ceiling is measured anew for every row."""
     return {key: value for key, value in run["machine"].items() if key != "ceiling"}
 
 
-def _machines(rows: list[dict[str, Any]]) -> list[str]:
-    """A line for each machine and set of versions."""
-    lines = {}
-    for row in rows:
-        for run in row["runs"]:
-            machine = run["machine"]
-            versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items())
-            lines[
-                f"- {machine['processor']}, {machine['cores']} virtual cores, "
-                f"{' '.join(machine['instruction_sets'])}, {machine['platform']}; {versions}"
-            ] = None
-    return list(lines)
+def _described(machine: Measured) -> str:
+    """A machine and its versions, for people."""
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return (
+        f"- {machine['processor']}, {machine['cores']} virtual cores, "
+        f"{' '.join(machine['instruction_sets'])}, {machine['platform']}; {versions}"
+    )
 
 
-def _line(row: dict[str, Any]) -> str:
+def _line(row: Measured) -> str:
     """One row of the table."""
     runs = sorted(row["runs"], key=lambda run: int(run["seed"]))
+    first = runs[0]
     accuracies = [run["accuracy"] for run in runs]
+    in_t, speedup = _to_peers(runs, "seconds"), _to_peers(runs, "images_per_second")
+    within = f" in {row['limit']:.3g} T" if row["limit"] else ""
+    speed = f"{_mean(runs, 'images_per_second'):,.0f}" if "images_per_second" in first else ""
     cells = [
         f"{row['title']} (`{row['name']}`)",
         _mean_and_interval(accuracies),
@@ -87,19 +85,19 @@ def _line(row: dict[str, Any]) -> str:
         _averaged(runs, "view_averaged"),
         " ".join(f"{100 * accuracy:.2f}" for accuracy in accuracies),
         f"{_mean(runs, 'seconds'):.0f}",
-        _in_t(runs),
-        _promise(row),
-        _speed(runs),
+        f"{in_t:.3f}" if in_t else "",
+        f"{100 * row['target']:.1f} %{within}" if row["target"] else "",
+        f"{speed} ({speedup:.2g} x)" if speedup else speed,
         f"{max(run['peak_memory_mb'] for run in runs):,.0f} MB",
-        f"{runs[0]['parameters']:,}" if "parameters" in runs[0] else "",
-        f"{runs[0]['flops_per_image'] / 1e6:.1f}" if "flops_per_image" in runs[0] else "",
-        _share_of_ceiling(runs),
+        f"{first['parameters']:,}" if "parameters" in first else "",
+        f"{first['flops_per_image'] / 1e6:.1f}" if "flops_per_image" in first else "",
+        _share_of_ceiling(runs) if "flops_per_image" in first else "",
         f"{', '.join({run['machine']['processor']: None for run in runs})}, {row['date']}",
     ]
     return "| " + " | ".join(cells) + " |"
 
 
-def _averaged(runs: list[dict[str, Any]], name: str) -> str:
+def _averaged(runs: list[Measured], name: str) -> str:
     """The accuracy of averaged probabilities, where all runs have it."""
     values = [run.get(name) for run in runs]
     return _mean_and_interval(values) if all(values) else ""
@@ -114,51 +112,25 @@ def _mean_and_interval(values: list[float]) -> str:
     return f"**{100 * mean:.2f} %** ({100 * (mean - half):.2f} to {100 * (mean + half):.2f})"
 
 
-def _promise(row: dict[str, Any]) -> str:
-    """The accuracy to reach, and the time to reach it in."""
-    if row["target"] is None:
-        return ""
-    within = f" in {row['limit']:.3g} T" if row["limit"] else ""
-    return f"{100 * row['target']:.1f} %{within}"
-
-
-def _in_t(runs: list[dict[str, Any]]) -> str:
-    """The time as a multiple of plain Keras's."""
-    ratio = _to_peers(runs, "seconds")
-    return f"{ratio:.3f}" if ratio else ""
-
-
-def _speed(runs: list[dict[str, Any]]) -> str:
-    """Images trained on a second, and the same as a multiple of plain Keras's."""
-    if "images_per_second" not in runs[0]:
-        return ""
-    speed, ratio = _mean(runs, "images_per_second"), _to_peers(runs, "images_per_second")
-    return f"{speed:,.0f} ({ratio:.2g} x)" if ratio else f"{speed:,.0f}"
-
-
-def _to_peers(runs: list[dict[str, Any]], name: str) -> float | None:
+def _to_peers(runs: list[Measured], name: str) -> float | None:
     """A figure as a multiple of plain Keras's on the same machine, if that was measured."""
-    if not all(run["peers"] for run in runs):
+    if not all(run["peers"] and name in run for run in runs):
         return None
     return statistics.mean(run[name] / _mean(run["peers"], name) for run in runs)
 
 
-def _mean(runs: list[dict[str, Any]], name: str) -> float:
+def _mean(runs: list[Measured], name: str) -> float:
     """The mean of a figure over runs."""
     return statistics.mean(run[name] for run in runs)
 
 
-def _share_of_ceiling(runs: list[dict[str, Any]]) -> str:
+def _share_of_ceiling(runs: list[Measured]) -> str:
     """Operations a second as a share of the fastest convolution in the number format used."""
-    if "flops_per_image" not in runs[0]:
-        return ""
     name = "float32" if runs[0]["dtype"] == "float32" else "bfloat16"
     shares = [
-        3
-        * run["flops_per_image"]
-        * run["images_per_second"]
-        / 1e12
+        # A training step takes three times the operations of a forward pass.
+        3 * run["flops_per_image"] * run["images_per_second"] / 1e12
         / run["machine"]["ceiling"][f"{name}_conv_tflops"]
         for run in runs
-    ]
+    ]  # fmt: skip
     return f"{100 * statistics.mean(shares):.0f} % ({name})"
