@@ -207,7 +207,7 @@ def external(location, *, declared=True, **more):
 
 
 def used(tensor):
-    """The small model with one more constant, which a node takes."""
+    """The small model with one more constant, which is a node's input."""
     return changed(lambda p: p.graph.initializer.append(tensor), op("Identity", tensor.name))
 
 
@@ -338,8 +338,8 @@ def operator(kind, *inputs, **attributes):
 W = np.ones((4, 8, 3, 1), F32)
 MANY = np.ones((4000, 1), F32)
 INT = np.array([-(2**31)], np.int32)
-# Nodes whose inputs and attributes do not fit each other, at which kernels or shape inference read
-# or write out of bounds, or by which an answer depends on other images; and constants for them.
+# Nodes whose inputs and attributes do not fit each other, where kernels or shape inference read or
+# write out of bounds, or where an answer depends on other images; and a constant for each.
 MISFITS = {
     "wide pads": (op("Conv", "x", "k", pads=[1 << 40] * 4), W),
     "a longer kernel_shape": (op("Conv", "x", "k", kernel_shape=[3, 1, 1, 1]), W),
@@ -388,7 +388,6 @@ MISFITS = {
     "vectors": (op("MatMul", "k", "k"), np.ones(3, F32)),
     "planes of three axes": (op("GlobalMaxPool", "k"), np.ones((1, 1, 1), F32)),
     "two types": (op("Add", "x", "k"), np.ones(1, np.int32)),
-    # -2**31 / -1, and -2**31 * -1 by way of it, kill ONNX Runtime.
     "whole numbers added": (op("Add", "k", "k"), INT),
     "whole numbers multiplied": (op("Mul", "k", "k"), INT),
     "whole numbers from floats": (op("Cast", "x", to=T.INT32), W),
@@ -405,6 +404,7 @@ MISFITS = {
     "the number of images": (op("Cast", "s", to=T.FLOAT), W),
     "countless sizes": (op("Concat", *["s"] * 17, axis=0), W),
 }  # fmt: skip
+NEW_NAME = "expected one of a new name"
 SIZES = [op("Shape", "x", output="s")]
 GRAPHS = {
     # Control flow, and what is larger than it looks.
@@ -452,18 +452,18 @@ GRAPHS = {
         small(op("Conv", "x", "k", dilations=[1024, 1024], pads=[1023] * 4),
               k=np.ones((4, 8, 2, 2), F32)), "bytes an image"),
     # Nodes that are none.
-    "no such input": (small(op("Relu", "q")), "takes 'q', which nothing before it gives"),
-    "an input left out": (small(op("Add", "x", "")), "which nothing before it gives"),
-    "a circle": (small(op("Relu", "v"), op("Relu", "y", output="v")), "which nothing before"),
-    "itself": (small(op("Relu", "y")), "which nothing before"),
-    "an output twice": (small(op("Relu", "x"), op("Abs", "x")), "not there already"),
-    "an output over the input": (small(op("Relu", "x", output="images")), "not there already"),
-    "an output over a constant": (small(op("Relu", "x", output="axes")), "not there already"),
-    "no output": (small(helper.make_node("Relu", ["x"], [])), "expected one name"),
+    "no such input": (small(op("Relu", "q")), "'q', which no node before it computes"),
+    "an input left out": (small(op("Add", "x", "")), "which no node before it computes"),
+    "a circle": (small(op("Relu", "v"), op("Relu", "y", output="v")), "which no node before"),
+    "itself": (small(op("Relu", "y")), "which no node before"),
+    "an output twice": (small(op("Relu", "x"), op("Abs", "x")), NEW_NAME),
+    "an output over the input": (small(op("Relu", "x", output="images")), NEW_NAME),
+    "an output over a constant": (small(op("Relu", "x", output="axes")), NEW_NAME),
+    "no output": (small(helper.make_node("Relu", ["x"], [])), NEW_NAME),
     "two outputs": (
         small(helper.make_node("MaxPool", ["x"], ["a", "b"], kernel_shape=[1, 1])),
-        "expected one name"),
-    "a nameless output": (small(op("Relu", "x", output="")), "expected one name"),
+        NEW_NAME),
+    "a nameless output": (small(op("Relu", "x", output="")), NEW_NAME),
     # Attributes that are none.
     "an unknown attribute": (small(op("Relu", "x", mode="x")), "unknown attribute 'mode'"),
     "an attribute of another type": (small(op("Softmax", "x", axis=1.5)), "attribute 'axis'"),
@@ -477,7 +477,7 @@ GRAPHS = {
     "a Constant of a list": (small(op("Constant", value_ints=[1])), "unknown attribute"),
     **{
         name: (small(*SIZES, node, k=k, z=np.zeros(7, np.uint8), zero=np.array([0])),
-               "which do not fit")
+               "inputs and attributes that do not fit")
         for name, (node, k) in MISFITS.items()
     },
 }  # fmt: skip
@@ -546,24 +546,24 @@ DESCRIPTIONS = {
     "a negative format": (changed(lambda p: setattr(p, "ir_version", -1)), "in format -1"),
     "no format": (changed(lambda p: p.ClearField("ir_version")), "does not say"),
     "no graph": (changed(lambda p: p.ClearField("graph")), "has no graph"),
-    "no input": (changed(lambda p: p.graph.input.pop()), f"takes nothing, {SAYS}"),
+    "no input": (changed(lambda p: p.graph.input.pop()), f"its input is missing, {SAYS}"),
     "two inputs": (changed(lambda p: p.graph.input.append(OTHER)), f"z float.*{SAYS}"),
     "an input twice": (changed(lambda p: p.graph.input.append(p.graph.input[0])), SAYS),
-    "another input": (changed(lambda p: setattr(p.graph.input[0], "name", "x0")), "takes x0 "),
+    "another input": (changed(lambda p: setattr(p.graph.input[0], "name", "x0")), "input is x0 "),
     "floats as images": (
-        typed(lambda t: setattr(t.tensor_type, "elem_type", 1)), "takes images float"),
+        typed(lambda t: setattr(t.tensor_type, "elem_type", 1)), "its input is images float"),
     "one image at a time": (size("input", 0, dim_value=1), "any number n of images"),
-    "free height": (size("input", 1, dim_param="h"), "takes images"),
-    "negative height": (size("input", 1, dim_value=-8), "takes images"),
-    "no shape": (typed(lambda t: t.tensor_type.ClearField("shape")), "takes images"),
-    "no type": (changed(lambda p: p.graph.input[0].ClearField("type")), "takes images"),
+    "free height": (size("input", 1, dim_param="h"), "its input is images"),
+    "negative height": (size("input", 1, dim_value=-8), "its input is images"),
+    "no shape": (typed(lambda t: t.tensor_type.ClearField("shape")), "its input is images"),
+    "no type": (changed(lambda p: p.graph.input[0].ClearField("type")), "its input is images"),
     "a sequence": (typed(lambda t: t.sequence_type.elem_type.SetInParent()), "unknown field 4"),
     "images of 1,025 pixels": (small(shape=(1025, 8, 1)), "at most 1,024 pixels a side"),
     "images of nothing": (told("img_shape", "[0, 8, 1]"), "at most 1,024 pixels"),
     "images of two channels": (small(shape=(8, 9, 2)), "1 or 3 channels"),
-    "no output": (changed(lambda p: p.graph.output.pop()), f"gives probabilities .*{SAYS}"),
-    "another output": (changed(lambda p: setattr(p.graph.output[0], "name", "p")), "gives p "),
-    "a third output": (changed(lambda p: p.graph.output.append(OTHER)), f"gives .*{SAYS}"),
+    "no output": (changed(lambda p: p.graph.output.pop()), f"is probabilities .*{SAYS}"),
+    "another output": (changed(lambda p: setattr(p.graph.output[0], "name", "p")), "output is p "),
+    "a third output": (changed(lambda p: p.graph.output.append(OTHER)), f"its output is .*{SAYS}"),
     "an output twice": (changed(lambda p: p.graph.output.append(p.graph.output[0])), SAYS),
     "whole numbers": (
         changed(lambda p: setattr(p.graph.output[0].type.tensor_type, "elem_type", 7)), "int64"),
@@ -572,12 +572,12 @@ DESCRIPTIONS = {
     "another number of classes": (
         changed(lambda p: [p.graph.output[0].CopyFrom(TWO),
                            setattr(p.metadata_props[0], "value", '["a", "b"]')]),
-        f"computes .*{SAYS}"),
+        f"it computes .*{SAYS}"),
     "probabilities from a constant": (
         changed(lambda p: [p.graph.node.pop(-2), p.graph.initializer.append(
             numpy_helper.from_array(np.ones((1009, 3), F32), "probabilities"))]),
-        f"computes .*{SAYS}"),
-    "an output that nothing gives": (changed(lambda p: p.graph.node.pop()), f"computes .*{SAYS}"),
+        f"it computes .*{SAYS}"),
+    "an output of no node": (changed(lambda p: p.graph.node.pop()), f"it computes .*{SAYS}"),
     "another shape stated": (stating("x", T.FLOAT, ["b", 8, 9, 2]), "another shape of x"),
     "a fixed number stated": (stating("x", T.FLOAT, [1, 8, 9, 1]), "another shape of x"),
     "fewer axes stated": (stating("x", T.FLOAT, ["b", 8]), "another shape of x"),

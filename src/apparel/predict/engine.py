@@ -1,4 +1,4 @@
-"""The runtime that computes what a model says: ONNX Runtime, or OpenVINO where it is faster."""
+"""Inference engines: ONNX Runtime, or OpenVINO where it is faster."""
 
 import functools
 import importlib.util
@@ -16,13 +16,13 @@ from apparel.core.inference_runtimes import load_onnxruntime, load_openvino
 from apparel.core.model_formats import IMAGES, PROBABILITIES
 from apparel.data.decode.tasks import n_processors
 
-# OpenVINO keeps what it makes for each size of batches, a megabyte or two: larger batches are
-# multiples of this.
+# OpenVINO keeps buffers for each batch size, a megabyte or two: larger batches are multiples of
+# this.
 SIZE_STEP = 8
 
 
 class Engine(Protocol):
-    """Computes what a model says of images. May be used by several threads at once.
+    """Computes a model's outputs. May be used by several threads at once.
 
     Attributes:
         name: of the runtime, with its version and number format.
@@ -31,7 +31,7 @@ class Engine(Protocol):
     name: str
 
     def run(self, images: NDArray[np.uint8], outputs: list[str]) -> list[NDArray[np.float32]]:
-        """Give some of the model's outputs.
+        """Compute some of the outputs.
 
         Args:
             images: shape (n, h, w, c), n of at least 1.
@@ -52,21 +52,21 @@ def open_engine(
 
     Args:
         content: of an ONNX file that was examined.
-        name: what messages call the file.
+        name: of the file, for messages.
         exact: compute in float32, even where bfloat16 is faster.
-        batch_size: images that are answered at once where there are many.
-        n_threads: that compute; None for as many as there are processors.
-        beside_server: a server's event loop in this process takes a processor for itself.
+        batch_size: number of images in a full batch.
+        n_threads: number of threads that compute; None for one a processor.
+        beside_server: leave a processor to a server's event loop in this process.
 
     Raises:
         ModelFileError: the runtime cannot open it.
     """
     try:
-        if not exact and _openvino_is_faster() and _openvino_is_whole():
+        if not exact and _openvino_is_faster() and _openvino_works():
             return OpenVino(content, batch_size, n_threads)
         if n_threads is None and beside_server:
-            # Its threads wake each other for each operator, and take turns with the event loop: a
-            # fifth fewer answers on two processors.
+            # ONNX Runtime's threads wake each other for each operator, and take turns with the
+            # event loop: a fifth fewer answers on two processors.
             n_threads = max(n_processors() - 1, 1)
         return OnnxRuntime(content, n_threads)
     except Exception as error:  # the runtimes' errors share no base class
@@ -85,7 +85,7 @@ class OnnxRuntime:
         self.name = f"ONNX Runtime {onnxruntime.__version__}, float32"
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # failures arrive as exceptions
-        # Threads that wait in a loop take the time of whatever runs beside: a server, a decoder.
+        # Threads that spin take time from a server or a decoder beside them.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.intra_op_num_threads = n_threads or 0
         providers = ["CPUExecutionProvider"]
@@ -105,56 +105,50 @@ class OpenVino:
         self.name = f"OpenVINO {openvino.__version__.partition('-')[0]}, bfloat16"
         self._openvino, self._core = openvino, openvino.Core()
         self._batch_size = batch_size
-        # Threads that are tied to a processor wait there for others, while another has no work.
+        # Pinned threads wait for each other on one processor while another idles.
         self._options: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,
         }
         if n_threads:
             self._options["INFERENCE_NUM_THREADS"] = n_threads
-        self._whole = self._core.read_model(io.BytesIO(content))
+        self._model = self._core.read_model(io.BytesIO(content))
         self._compiled: dict[tuple[str, int | None], Any] = {}
         self._compiling = threading.Lock()
-        self._own = threading.local()
-        for output in self._whole.outputs:
+        self._of_thread = threading.local()
+        for output in self._model.outputs:
             self._compile(output.any_name, None)
 
     def run(self, images: NDArray[np.uint8], outputs: list[str]) -> list[NDArray[np.float32]]:
         """See `Engine`."""
-        n_images = len(images)
-        size = self._size_for(n_images)
-        if size > n_images:
-            nothing = np.zeros((size - n_images, *images.shape[1:]), np.uint8)
-            images = np.concatenate([images, nothing])
-        # What is made for batches of one size takes less time, with the same answers.
-        made_for = size if size == self._batch_size else None
+        n_images = size = len(images)
+        if n_images > SIZE_STEP:  # round up, so that there are few batch sizes
+            size = min(math.ceil(n_images / SIZE_STEP) * SIZE_STEP, self._batch_size)
+        padding = np.zeros((size - n_images, *images.shape[1:]), np.uint8)
+        padded = np.concatenate([images, padding]) if len(padding) else images
+        # A model that is compiled for one batch size is faster, with the same answers.
+        fixed_size = size if size == self._batch_size else None
         return [
-            self._request(name, made_for).infer([images])[0][:n_images].copy() for name in outputs
+            self._request(name, fixed_size).infer([padded])[0][:n_images].copy() for name in outputs
         ]
 
-    def _size_for(self, n_images: int) -> int:
-        """How many images to compute, so that there are few sizes of batches."""
-        if n_images <= SIZE_STEP:
-            return n_images
-        return min(math.ceil(n_images / SIZE_STEP) * SIZE_STEP, self._batch_size)
-
-    def _request(self, output: str, n_images: int | None) -> Any:
-        """What computes an output in this thread."""
-        requests = self._own.__dict__
-        key = f"{output} of {n_images}"
+    def _request(self, output: str, batch_size: int | None) -> Any:
+        """Give this thread's inference request for an output."""
+        requests = self._of_thread.__dict__
+        key = f"{output} of {batch_size}"
         if key not in requests:
             with self._compiling:
-                requests[key] = self._compile(output, n_images).create_infer_request()
+                requests[key] = self._compile(output, batch_size).create_infer_request()
         return requests[key]
 
-    def _compile(self, output: str, n_images: int | None) -> Any:
-        """Make what computes an output, for batches of a size or, if None, of any."""
-        key = output, n_images
+    def _compile(self, output: str, batch_size: int | None) -> Any:
+        """Compile an output for one batch size or, if None, for any."""
+        key = output, batch_size
         if key not in self._compiled:
-            whole = self._whole.clone()
-            part = self._openvino.Model([whole.output(output)], whole.get_parameters())
-            if n_images is not None:
-                part.reshape({IMAGES: [n_images, *list(part.input(0).partial_shape)[1:]]})
+            model = self._model.clone()
+            part = self._openvino.Model([model.output(output)], model.get_parameters())
+            if batch_size is not None:
+                part.reshape({IMAGES: [batch_size, *list(part.input(0).partial_shape)[1:]]})
             # Distances between statistics lose their meaning in bfloat16.
             precision = "bf16" if output == PROBABILITIES else "f32"
             options = {**self._options, "INFERENCE_PRECISION_HINT": precision}
@@ -164,17 +158,14 @@ class OpenVino:
 
 @functools.cache
 def _openvino_is_faster() -> bool:
-    """Whether OpenVINO is installed and this processor multiplies bfloat16.
-
-    There OpenVINO needs half the time or less.
-    """
+    """Tell whether this processor multiplies bfloat16, with which OpenVINO takes half the time."""
     return bool(backend.BFLOAT16_FLAGS & backend.processor_flags()) and (
         importlib.util.find_spec("openvino") is not None
     )
 
 
-def _openvino_is_whole() -> bool:
-    """Whether OpenVINO, which is installed, can be imported."""
+def _openvino_works() -> bool:
+    """Tell whether OpenVINO, which is installed, can be imported."""
     try:
         load_openvino()
     except (ImportError, OSError):

@@ -1,4 +1,4 @@
-"""What mattered in an image → a picture of it, as a PNG file."""
+"""Explanations → pictures in PNG files: the image, and the pixels that mattered glowing."""
 
 import re
 from pathlib import Path
@@ -55,7 +55,7 @@ class ExplanationFiles:
             explanation(np.asarray(prediction.image), evidence).save(temporary)
 
     def _file_name(self, prediction: Prediction) -> str:
-        """A name that tells the image and its place, and no two share."""
+        """Give a unique name that shows the image and its place."""
         image, label = (
             re.sub(r"[^\w.]+", "-", part)[:40].strip("-.") or "image"
             for part in (Path(prediction.name).stem, prediction.label)

@@ -1,4 +1,4 @@
-"""A model file, or a run that has one → its content and what it says of itself, once examined."""
+"""A model file, or a run that has one → its examined content and its description."""
 
 import json
 import math
@@ -39,7 +39,7 @@ UNSHOWN = {"Cc", "Cs", "Zl", "Zp"}
 MIN_FLOAT, MAX_FLOAT = 2.0**-126, 2.0**127
 # Characters of JSON that are read; at worst Python takes some twenty times as many bytes.
 MAX_JSON = 1 << 20
-# Metadata by which ONNX Runtime may be told to take settings from the file, such as files to write.
+# Metadata by which ONNX Runtime may take settings from the file, such as files to write.
 COMMANDS = {"ort_config"}
 
 _ONE_MODEL = "Give an .onnx file or a run."
@@ -47,7 +47,7 @@ _ONE_MODEL = "Give an .onnx file or a run."
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFacts:
-    """What an exported file says of itself.
+    """The description in an exported file.
 
     Attributes:
         class_names: one name a class, k of them.
@@ -81,7 +81,7 @@ class ModelFile:
     Attributes:
         path: of the file.
         content: the bytes that were examined, for a runtime, which must not read the file again.
-        facts: what the file says of itself.
+        facts: the description in the file.
     """
 
     path: Path
@@ -108,7 +108,7 @@ def read_model(path: str | os.PathLike[str]) -> ModelFile:
 
 
 def examine(content: bytes) -> ModelFacts:
-    """Refuse what apparel's files do not have, and give what the file says of itself.
+    """Refuse what apparel's files do not have, and give the description.
 
     Raises:
         ProblemError: the bytes are no ONNX file, or not one that apparel wrote.
@@ -127,7 +127,7 @@ def examine(content: bytes) -> ModelFacts:
 
 
 def _model_file(path: Path) -> Path:
-    """The model file that a path names.
+    """Find the model file that a path names.
 
     Raises:
         ModelFileError: it is a folder without one.
@@ -144,7 +144,7 @@ def _model_file(path: Path) -> Path:
 
 
 def _read(path: Path) -> bytes:
-    """What a file holds.
+    """Give the content of a file.
 
     Raises:
         ModelFileError: it is missing, empty, too large, of another kind, or cannot be read.
@@ -191,11 +191,11 @@ def _read_open(file: BinaryIO, path: Path) -> bytes:
     return content
 
 
-# -- what it says of itself ------------------------------------------------------------
+# -- the description -----------------------------------------------------------------
 
 
 def _metadata(entries: list[wire.Message]) -> dict[str, str]:
-    """Names → what a file says under them.
+    """Give the metadata by name.
 
     Raises:
         ProblemError: an entry has no name or no value, a name occurs twice, or commands a runtime.
@@ -212,13 +212,13 @@ def _metadata(entries: list[wire.Message]) -> dict[str, str]:
 
 
 def _facts(metadata: Mapping[str, str]) -> ModelFacts:
-    """Read what a file says of itself.
+    """Read the description.
 
     Raises:
-        ProblemError: it does not say what is needed, or says what cannot be.
+        ProblemError: something needed is missing or makes no sense.
     """
-    told = _json(metadata, "apparel")
-    form = told.get("format") if isinstance(told, dict) else None
+    written_by = _json(metadata, "apparel")
+    form = written_by.get("format") if isinstance(written_by, dict) else None
     if isinstance(form, int | float) and form > FACTS_FORMAT:
         raise ProblemError(
             f"it describes itself in form {shown(form)}, and this one reads form {FACTS_FORMAT}",
@@ -327,7 +327,7 @@ def _accuracy(known: Any) -> dict[str, float] | None:
 
 
 def _examples(known: Any, class_names: Collection[str]) -> tuple[tuple[str, str], ...]:
-    """Images to try, of classes that there are."""
+    """Images to try, of known classes."""
     with suppress(*_ODD):
         found = tuple((str(example["label"]), str(example["png"])) for example in known)
         return tuple((label, png) for label, png in found if label in class_names and png.isascii())

@@ -42,7 +42,7 @@ class Predictor:
 
     Attributes:
         path: of the file.
-        facts: what the file says of itself.
+        facts: the description in the file.
         class_names: one name a class, k of them.
         img_shape: height, width and channels of the input images.
         takes_photos: whether photos are brought into the form of the training images, which is
@@ -50,7 +50,7 @@ class Predictor:
         tells_novelty: whether it tells how unlike its training images an image is.
         threshold: the confidence below which its answer should not count, chosen on validation
             images; 0 for none, None where it is unknown.
-        runtime: what computes, with its version and number format.
+        runtime: the inference runtime, with its version and number format.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class Predictor:
         n_threads: int | None = None,
         beside_server: bool = False,
     ) -> None:
-        """Open the file, and try it on two images.
+        """Open the file, and check its answers to two images.
 
         Args:
-            model: as in `load`, or what `read_model` gave.
+            model: as in `load`, or the result of `read_model`.
             exact: as in `load`.
-            n_threads: that compute; None for as many as there are processors.
+            n_threads: number of threads that compute; None for one a processor.
             beside_server: as in `engine.open_engine`.
 
         Raises:
@@ -91,7 +91,7 @@ class Predictor:
             beside_server=beside_server,
         )
         self.runtime = self._engine.name
-        self._try()
+        self._check_answers()
 
     def predict(self, images: ArrayLike) -> NDArray[Any]:
         """Give every image's most probable class.
@@ -109,7 +109,7 @@ class Predictor:
         return np.asarray(names[self.predict_proba(images).argmax(axis=1)])
 
     def predict_proba(self, images: ArrayLike) -> NDArray[np.float32]:
-        """Give every image's class probabilities.
+        """Compute every image's class probabilities.
 
         Args:
             images: uint8, shape (n, h, w, c) or, of grey images, (n, h, w), 0 to 255.
@@ -194,12 +194,12 @@ class Predictor:
         names: Sequence[str],
         steps: Sequence[tuple[str, ...]] = (),
     ) -> list[Prediction]:
-        """Classify images that were read, with all that is known of each.
+        """Classify images that were read.
 
         Args:
             images: uint8, shape (n, *img_shape), n of at least 1.
-            names: what each is called.
-            steps: what was done to each, where anything was.
+            names: one an image.
+            steps: those that brought each image into the form of the training images, if any.
 
         Returns:
             One prediction an image, in order.
@@ -225,7 +225,7 @@ class Predictor:
         ]
 
     def explain(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Say which pixels of images the model needs to see for the class that it names.
+        """Find the pixels that the model needs to see for its most probable class.
 
         Args:
             images: uint8, shape (n, *img_shape), n of at least 1.
@@ -236,7 +236,7 @@ class Predictor:
         Raises:
             DataError: the images have another type or shape.
         """
-        from apparel.explain.occlusion import occlusion_maps  # noqa: PLC0415  # rarely asked for
+        from apparel.explain.occlusion import occlusion_maps  # noqa: PLC0415  # for --explain
 
         pixels = self._as_pixels(images)
         return occlusion_maps(self._log_odds, pixels, self.predict_proba(pixels).argmax(axis=1))
@@ -255,7 +255,7 @@ class Predictor:
         )
 
     def _as_pixels(self, images: NDArray[np.generic]) -> NDArray[np.uint8]:
-        """Images as the file takes them.
+        """Check images, and add a channel axis to grey ones.
 
         Raises:
             DataError: they have another type or shape.
@@ -269,21 +269,21 @@ class Predictor:
             )
         return np.asarray(pixels, np.uint8)
 
-    def _try(self) -> None:
-        """Answer two images: one with structure in all grey levels, and a black one.
+    def _check_answers(self) -> None:
+        """Answer an image of all grey levels and, unless images are large, a black one.
 
         Raises:
             ModelFileError: the answers are no probabilities.
         """
         pattern = np.arange(math.prod(self.img_shape), dtype=np.uint32) * 37 % 256
         images = np.stack([pattern, 0 * pattern]).astype(np.uint8).reshape(2, *self.img_shape)
-        (rows, *_) = self._run(images, self._outputs)
+        (rows, *_) = self._run(images[: self._step], self._outputs)
         is_share = (rows >= 0).all() and (np.abs(rows.sum(axis=1) - 1) <= SUM_TOLERANCE).all()
-        if rows.shape != (2, len(self.class_names)) or not is_share:
+        if rows.shape[1:] != (len(self.class_names),) or not is_share:
             raise self._damaged(f"its answers are no probabilities, such as {rows[0].tolist()[:4]}")
 
     def _run(self, images: NDArray[np.uint8], outputs: list[str]) -> list[NDArray[np.float32]]:
-        """Give outputs of the model, each for all images.
+        """Compute outputs of the model, each for all images.
 
         Raises:
             ModelFileError: they are no numbers, or the runtime fails.

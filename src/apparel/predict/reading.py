@@ -25,13 +25,13 @@ LARGE_BYTES = 1 << 25
 
 
 class ReadImage(NamedTuple):
-    """What became of an image.
+    """An image that was read, or not.
 
     Attributes:
-        name: what it is called.
+        name: of the image.
         pixels: uint8, shape (h, w, c); None where it could not be read.
-        steps: what was done to it.
-        problem: why it could not be read.
+        steps: those that brought it into the form of the training images.
+        problem: the reason why it could not be read.
     """
 
     name: str
@@ -46,9 +46,9 @@ def read_image(
     """Read an image as a model takes it.
 
     Args:
-        source: a path, or what is in the file.
+        source: a path, or the content of the file.
         img_shape: height, width and channels.
-        name: what messages call it.
+        name: of the image, for messages.
         as_photo: whether to bring it into the form of Fashion-MNIST's images.
 
     Returns:
@@ -73,12 +73,13 @@ def read_batches(
     """Read images, and divide them into batches.
 
     Args:
-        parts: of images, as names and paths, or what is in the files; taken only a little ahead.
+        parts: of images, as names and paths or contents of files; consumed only a little ahead.
             No batch has images of two parts.
         img_shape: height, width and channels to bring them to.
-        size: images of a batch, the last one of each part apart.
+        size: number of images in a batch; the last one of each part may have fewer.
         as_photo: as in `read_image`.
-        n_processes: how many others read; 0 for none, None for all processors where that is faster.
+        n_processes: number of subprocesses that read; 0 for none, None for one a processor where
+            that is faster.
 
     Yields:
         The images of a batch, in order.

@@ -19,10 +19,10 @@ Write: TypeAlias = Callable[[Sequence[Answer]], None]
 
 
 def check_suffix(path: Path) -> None:
-    """Check that a name tells a format.
+    """Check that the suffix of a file names a format.
 
     Raises:
-        UsageError: it does not.
+        UsageError: it names none.
     """
     if path.suffix not in _WRITERS:
         raise UsageError(
@@ -35,14 +35,14 @@ def check_suffix(path: Path) -> None:
 def writing(path: Path, class_names: Sequence[str], *, has_novelty: bool) -> Iterator[Write]:
     """Write predictions to a file: whole, or not at all.
 
-    Each image has a row: file, label, confidence, novelty where the model tells it, error, then the
-    probability of each class; that of a class which is called as another column is called
-    "probability of" it. An image that could not be read has an error and nothing else.
+    Each image has a row: file, label, confidence, perhaps novelty, error, then the probability of
+    each class; that of a class which is called as another column is called "probability of" it. An
+    image that could not be read has an error and nothing else.
 
     Args:
         path: ends in .csv, .jsonl or .parquet; an existing file is replaced.
         class_names: k of them.
-        has_novelty: whether the model tells how unlike the training images an image is.
+        has_novelty: whether the model has a novelty score.
 
     Yields:
         A function that writes some more rows.

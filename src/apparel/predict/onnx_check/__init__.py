@@ -2,9 +2,9 @@
 
 A runtime for ONNX is some hundred thousand lines of C++ that trust a file in much: it may name
 other files to read, ask for any amount of memory, run loops without end, or reach code with known
-holes. Files that `apparel export` wrote do none of this, and what they do is little. So `wire`
-reads a file in full, by a parser that knows the form of these files and nothing else; `operators`
-lists what a node may do; and `check` refuses a file that has anything else.
+holes. Files that `apparel export` wrote do none of this, and use few operators. So `wire` reads a
+file in full, by a parser that knows the form of these files and nothing else; `operators` lists
+what a node may do; and `check` refuses a file that has anything else.
 
 The shapes are followed through the graph before anything runs. Images go in and images come out:
 whatever depends on them has them along its first axis, so what is found holds for any number.
@@ -82,18 +82,17 @@ def check(
 
     Raises:
         ProblemError: it differs, has an operator that apparel's files do not have, inputs of a
-            node do not fit, or it would take too much memory or time.
+            node do not fit, or it would need too much memory or time.
     """
     _check_versions(model)
     if "graph" not in model:
         raise MalformedError("it has no graph")
     graph = model["graph"]
-    _check_declared("takes", map(_stated, graph["input"]), inputs)
-    _check_declared("gives", map(_stated, graph["output"]), outputs)
+    _check_described("its input is", map(_declared_text, graph["input"]), inputs)
+    _check_described("its output is", map(_declared_text, graph["output"]), outputs)
     known = _follow(graph, inputs, file_size)
-    _check_declared(
-        "computes", (_told(name, known[name]) for name in outputs if name in known), outputs
-    )
+    computed = (_text(name, known[name]) for name in outputs if name in known)
+    _check_described("it computes", computed, outputs)
     for message in graph["value_info"]:
         tensor = known.get(message.get("name", ""))
         kind, sizes = _declared(message)
@@ -102,7 +101,7 @@ def check(
                 k if size is None else size for size, k in zip(sizes, tensor.shape, strict=False)
             ]
             if (kind, len(sizes), *shape) != (tensor.kind, len(tensor.shape), *tensor.shape):
-                raise ProblemError(f"it states another shape of {_told(message['name'], tensor)}")
+                raise ProblemError(f"it states another shape of {_text(message['name'], tensor)}")
 
 
 def _check_versions(model: Message) -> None:
@@ -126,31 +125,31 @@ def _check_versions(model: Message) -> None:
         )
 
 
-def _check_declared(verb: str, found: Iterable[str], described: Mapping[str, Tensor]) -> None:
+def _check_described(what: str, found: Iterable[str], described: Mapping[str, Tensor]) -> None:
     """Refuse tensors other than those of the description."""
-    stated, wanted = list(found), [_told(name, tensor) for name, tensor in described.items()]
-    if sorted(stated) != sorted(wanted):
+    texts, expected = list(found), [_text(name, tensor) for name, tensor in described.items()]
+    if sorted(texts) != sorted(expected):
         raise ProblemError(
-            f"it {verb} {', '.join(stated[:MAX_LISTED]) or 'nothing'}, but its description says "
-            f"{', '.join(wanted)}, for any number n of images"
+            f"{what} {', '.join(texts[:MAX_LISTED]) or 'missing'}, but its description says "
+            f"{', '.join(expected)}, for any number n of images"
         )
 
 
-def _told(name: str, tensor: Tensor) -> str:
-    """A tensor in words."""
+def _text(name: str, tensor: Tensor) -> str:
+    """Name, type and shape of a tensor, for messages."""
     sizes = ", ".join("n" if size == N_IMAGES else f"{size}" for size in tensor.shape)
-    return f"{name} {NAMES[tensor.kind]} ({sizes})"
+    return f"{name} {NAMES[tensor.kind]} ({sizes})".lstrip()
 
 
-def _stated(message: Message) -> str:
-    """What a ValueInfoProto states, in the same words."""
+def _declared_text(message: Message) -> str:
+    """The same of a ValueInfoProto."""
     kind, sizes = _declared(message)
-    told = ", ".join("n" if size is None else f"{size}" for size in sizes[:MAX_RANK])
-    return f"{printable(message.get('name', ''), MAX_SHOWN)} {NAMES.get(kind, kind)} ({told})"
+    shape = ", ".join("n" if size is None else f"{size}" for size in sizes[:MAX_RANK])
+    return f"{printable(message.get('name', ''), MAX_SHOWN)} {NAMES.get(kind, kind)} ({shape})"
 
 
 def _declared(message: Message) -> tuple[int, list[int | None]]:
-    """The type and the sizes that a ValueInfoProto states; None for any size.
+    """The type and the sizes in a ValueInfoProto; None for any size.
 
     Raises:
         MalformedError: a size is stated twice.
@@ -253,7 +252,7 @@ def _follow(graph: Message, inputs: Mapping[str, Tensor], file_size: int) -> dic
         ("bytes", "once"): once,
         ("multiplications", "once"): once,
     }
-    taken = Counter[tuple[str, str]]()
+    needed = Counter[tuple[str, str]]()
     for k, message in enumerate(graph["node"]):
         output, tensor, work = _node(message, k, known)
         known[output] = tensor
@@ -263,10 +262,10 @@ def _follow(graph: Message, inputs: Mapping[str, Tensor], file_size: int) -> dic
             ("multiplications", work),
         ):
             key = unit, "an image" if is_image else "once"
-            taken[key] += amount // N_IMAGES if is_image else amount
-            if taken[key] > allowed[key]:
+            needed[key] += amount // N_IMAGES if is_image else amount
+            if needed[key] > allowed[key]:
                 raise ProblemError(
-                    f"up to node {k} ({message['op_type']}) it takes {taken[key]:,} {unit} "
+                    f"up to node {k} ({message['op_type']}) it needs {needed[key]:,} {unit} "
                     f"{key[1]}, expected up to {allowed[key]:,}"
                 )
     return known
@@ -284,22 +283,23 @@ def _node(message: Message, k: int, known: Mapping[str, Tensor]) -> tuple[str, T
     name = f"node {k} ({kind})"
     for given in message["input"]:
         if given not in known:
-            raise ProblemError(f"{name} takes {shown(given)}, which nothing before it gives")
-    if len(message["output"]) != 1 or message["output"][0] in {"", *known}:
-        raise ProblemError(
-            f"{name} gives {shown(message['output'])}, expected one name that is not there already"
-        )
+            raise ProblemError(
+                f"{name} has the input {shown(given)}, which no node before it computes"
+            )
+    outputs = message["output"]
+    if len(outputs) != 1 or not outputs[0] or outputs[0] in known:
+        raise ProblemError(f"{name} has the outputs {shown(outputs)}, expected one of a new name")
     inputs = [known[given] for given in message["input"]]
     attributes = _attributes(message["attribute"], operator, name)
     try:
-        tensor, work = operator.give(inputs, attributes)
+        tensor, work = operator.output(inputs, attributes)
     except MisfitError:
-        told = ", ".join(_told("", tensor).strip() for tensor in inputs[:MAX_LISTED])
+        texts = ", ".join(_text("", tensor) for tensor in inputs[:MAX_LISTED])
         more = {key: value for key, value in attributes.items() if not isinstance(value, Tensor)}
         raise ProblemError(
-            f"{name} takes {told or 'nothing'} with {shown(more)}, which do not fit"
+            f"{name} has inputs and attributes that do not fit: {texts or 'none'}, {shown(more)}"
         ) from None
-    return message["output"][0], tensor, work
+    return outputs[0], tensor, work
 
 
 def _attributes(messages: list[Message], operator: Operator, name: str) -> dict[str, Any]:
