@@ -90,7 +90,6 @@ def test_equal_images_of_two_labels_are_ordered_by_the_label() -> None:
 
 def test_the_splits_of_a_source_are_kept() -> None:
     splits = (["train"] * 2 + ["validation", "test"]) * 10
-    labels = ["a", "b"] * 2 * 10
     labels = ["a" if i % 3 else "b" for i in range(40)]
     made = assembled(labels, splits)
     assert len(made.test_labels) == 10
@@ -114,6 +113,7 @@ def test_validation_images_without_test_images_leave_them_to_be_drawn() -> None:
         (["b", "a", "10"], ("10", "a", "b")),
         (["é", "z", "日本"], ("z", "é", "日本")),
         (["-1", "2", "1"], ("-1", "1", "2")),
+        (["👩‍🦰 T-shirt/top", "платье №1"], ("платье №1", "👩‍🦰 T-shirt/top")),  # Cyrillic is meant
     ],
 )
 def test_whole_numbers_are_in_numerical_order_and_words_in_alphabetical(labels, names) -> None:
@@ -127,19 +127,24 @@ BAD = {
     "one": (["a", "a"], r"of 1 class \(a\), but at least two"),
     "single": (["a", "a", "b"], "the class 'b' has a single image"),
     "many": ([str(i) for i in range(1001)], "1,001 classes, but at most 1,000"),
+    "long": (["a", "b" * 1001], "a label of 1,001 letters"),
+    "escape": (["a", "a\x1b[2Jb"], r"'a\\x1b\[2Jb' with characters that no line can show"),
+    "line": (["a", "a\u2028b"], r"'a\\u2028b' with characters"),
+    "not utf-8": (["a", "caf\udce9"], r"'caf\\udce9' with characters"),
 }
 
 
 @pytest.mark.parametrize(("labels", "message"), BAD.values(), ids=BAD)
 def test_bad_labels_are_refused(labels, message) -> None:
     images = np.zeros((len(labels), 2, 2, 1), np.uint8)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message) as refused:
         assembled(labels, images=images)
+    assert str(refused.value).isprintable()
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_a_class_missing_from_a_split_is_named(split) -> None:
-    labels, splits = ["a", "b", "c"] * 6, ["train", "train", "validation"] * 3 + ["test"] * 9
+    labels = ["a", "b", "c"] * 6
     splits = [("train", "validation", "test")[i // 3 % 3] for i in range(18)]
     kept = [i for i in range(18) if not (labels[i] == "c" and splits[i] == split)]
     with pytest.raises(DataError, match=f"no {split} images of 'c'"):

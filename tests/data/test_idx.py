@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -91,23 +92,46 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize(("content", "message"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_file_is_refused(
-    tmp_path: Path, content: bytes, message: str, zipped: bool
-) -> None:
-    path = tmp_path / ("images.gz" if zipped else "images")
-    path.write_bytes(gzip.compress(content) if zipped else content)
-    with pytest.raises(DataError, match=message):
-        read_idx_file(path, "images")
+def test_a_broken_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    for name, packed in (("images", content), ("images.gz", gzip.compress(content))):
+        (tmp_path / name).write_bytes(packed)
+        with pytest.raises(DataError, match=message):
+            read_idx_file(tmp_path / name, "images")
 
 
-@pytest.mark.parametrize("keep", range(1, 60, 3))
-def test_a_cut_gzip_file_is_refused(tmp_path: Path, keep: int) -> None:
-    path = tmp_path / "images.gz"
-    path.write_bytes(gzip.compress(idx(TRAIN))[:-keep])
-    with pytest.raises(DataError, match="Get it once more"):
+def test_a_cut_gzip_file_is_refused(tmp_path: Path) -> None:
+    path, whole = tmp_path / "images.gz", gzip.compress(idx(TRAIN))
+    for keep in range(1, 60, 3):
+        path.write_bytes(whole[:-keep])
+        with pytest.raises(DataError, match="Get it once more"):
+            read_idx_file(path, "images")
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ((40_000, 28, 28), 31_360_000),
+        ((1_000_000, 1, 1), 1_000_000),  # small, but a name and a label for each
+        ((2**32 - 1, 2**32 - 1, 2**32 - 1), 10_000),
+    ],
+)
+def test_a_file_that_claims_to_unpack_to_far_more_is_refused(tmp_path: Path, shape, size) -> None:
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    path.write_bytes(gzip.compress(struct.pack(">4I", 0x803, *shape) + bytes(size), 1))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"claims to unpack to [\d,]+"):
         read_idx_file(path, "images")
+    assert tracemalloc.get_traced_memory()[1] < 5e6
+    tracemalloc.stop()
+
+
+def test_honest_files_have_room(tmp_path: Path) -> None:
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    images = np.zeros((25_000, 28, 28), np.uint8)
+    images[:, 3:6] = RANDOM.integers(0, 256, images[:, 3:6].shape)
+    path.write_bytes(gzip.compress(idx(images), 1))
+    np.testing.assert_array_equal(read_idx_file(path, "images"), images)
 
 
 def test_images_and_labels_of_different_number_are_refused(folder: Path) -> None:

@@ -1,6 +1,9 @@
 """`.npz` files."""
 
 import io
+import struct
+import tracemalloc
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 
 from apparel.core.errors import DataError
 from apparel.data import loading
+from apparel.data.sources.npz import read_npz
 
 RANDOM = np.random.default_rng(0)
 GOOD = {
@@ -84,12 +88,17 @@ def test_a_bad_array_is_refused(tmp_path: Path, arrays: dict, message: str) -> N
         loading.load(saved(tmp_path, **arrays))
 
 
-@pytest.mark.parametrize("share", range(10))
-def test_a_cut_file_is_refused(tmp_path: Path, share: int) -> None:
+def test_a_cut_or_flipped_file_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path)
     whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) * share // 10])
-    with pytest.raises(DataError, match="cannot be used"):
+    for share in range(10):
+        path.write_bytes(whole[: len(whole) * share // 10])
+        with pytest.raises(DataError, match="cannot be used"):
+            loading.load(path)
+    flipped = bytearray(whole)
+    flipped[whole.index(GOOD["x_test"].tobytes()) + 100] ^= 1
+    path.write_bytes(flipped)
+    with pytest.raises(DataError, match="Bad CRC-32"):
         loading.load(path)
 
 
@@ -115,3 +124,99 @@ def test_objects_are_never_unpickled(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="pickled objects"):
         loading.load(saved(tmp_path, x_train=objects))
     assert not (tmp_path / "canary").exists()
+
+
+# -- files made to do harm ---------------------------------------------------------------
+
+
+def npz(path: Path, members: dict[str, bytes], how: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", how) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+MEMBERS = {f"{name}.npy": npy(array) for name, array in GOOD.items()}
+
+
+def test_a_file_that_claims_to_unpack_to_far_more_is_refused(tmp_path: Path) -> None:
+    zeros = npy(np.zeros((30_000, 28, 28), np.uint8))
+    path = npz(tmp_path / "set.npz", MEMBERS | {"x_train.npy": zeros})
+    tracemalloc.start()
+    with pytest.raises(DataError, match="claims to unpack to"):
+        read_npz(path)
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_compression_that_numpy_does_not_use_is_refused(tmp_path: Path, how: int) -> None:
+    with pytest.raises(DataError, match="packed in a way that NumPy does not use"):
+        read_npz(npz(tmp_path / "set.npz", MEMBERS, how))
+
+
+def header(text: str, *, size: int | None = None) -> bytes:
+    encoded = text.encode("latin-1")
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", size or len(encoded)) + encoded
+
+
+HEADERS = {
+    "nested": header("(" * 5000 + ")" * 5000),
+    "a dictionary in a key": header("{{}: 1}"),
+    "cut": header("{'descr': '|u1', 'fortran_order': False, 'shape': (1,", size=90),
+    "odd escape": header("{'descr': '\\d', 'fortran_order': False, 'shape': (1,)}"),
+    "calls": header("__import__('os').system('touch canary')"),
+    "structure": header("{'descr': [('a', '|u1')], 'fortran_order': False, 'shape': (1,)}"),
+    "signs": header("{'descr': '|u1', 'fortran_order': False, 'shape': (" + "-" * 9000 + "1,)}"),
+    "minus": header("{'descr': '|u1', 'fortran_order': False, 'shape': (-12, -5, 4)}") + bytes(240),
+    "one number": header("{'descr': '|u1', 'fortran_order': False, 'shape': ()}"),
+    "no type": header("{'descr': '|q9', 'fortran_order': False, 'shape': (1,)}"),
+    "long": header("{}", size=60_000) + b" " * 60_000,
+    "no magic": b"\x94NUMPY\x01\0" + b"\0" * 200,
+    "version": b"\x93NUMPY\x03\0" + b"\0" * 200,
+    "nothing": b"",
+}
+
+
+def test_an_array_with_an_odd_header_is_refused_in_silence(tmp_path: Path) -> None:
+    for name, content in HEADERS.items():
+        path = npz(tmp_path / "set.npz", MEMBERS | {"x_train.npy": content})
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with pytest.raises(DataError, match="the array x_train") as refused:
+                read_npz(path)
+        assert caught == [], name
+        assert str(refused.value).isprintable(), name
+        assert "which no images" in str(refused.value) or name != "minus"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement"),
+    [
+        (b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00"),  # encrypted
+        (b"PK\x01\x02\x14\x03\x14\x00", b"PK\x01\x02\x14\x03\xff\x00"),  # of a later version
+        (b"PK\x01\x02\x14\x03\x14\x00\x00\x00\x08", b"PK\x01\x02\x14\x03\x14\x00\x00\x00\x63"),
+    ],
+)
+def test_a_zip_file_of_another_kind_is_refused(
+    tmp_path: Path, pattern: bytes, replacement: bytes
+) -> None:
+    path = npz(tmp_path / "set.npz", MEMBERS)
+    content = path.read_bytes()
+    assert pattern in content
+    path.write_bytes(content.replace(pattern, replacement))
+    with pytest.raises(DataError, match=r"cannot be used|packed in a way"):
+        read_npz(path)
+
+
+def test_labels_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    labels = np.array([0x110000] * 12, np.uint32).view("<U1")
+    path = npz(tmp_path / "set.npz", MEMBERS | {"y_train.npy": npy(labels)})
+    with pytest.raises(DataError, match="y_train holds 1,114,112 as a letter"):
+        read_npz(path)

@@ -1,6 +1,7 @@
 """Tables of pixels and of paths."""
 
 import csv
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -133,3 +134,79 @@ def test_a_table_for_each_split_is_found_by_its_name(tmp_path: Path) -> None:
     assert {name.partition("#")[0] for name in made.files.test} == {"fashion-mnist_test.csv"}
     (tmp_path / "fashion-mnist_train.csv").unlink()
     assert find_tables(tmp_path) == {}
+
+
+# -- files made to do harm ---------------------------------------------------------------
+
+
+def test_a_table_of_one_endless_line_is_not_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "set.csv"
+    for beginning in (b"", b"path,label\n", b"label,p1\n"):
+        with path.open("wb") as file:
+            file.write(beginning)
+            file.truncate(1 << 29)  # a hole, which takes no space
+        tracemalloc.start()
+        with pytest.raises(DataError, match=r"more than 4,194,304 letters"):
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < 60e6
+        tracemalloc.stop()
+
+
+def test_a_label_is_kept_as_it_is(tmp_path: Path) -> None:
+    """Neither cut after a hundred letters, nor taken for a comment."""
+    labels = ["#1", "C# ", "a" * 150 + "b", "a" * 150 + "c"]
+    images = np.arange(16, dtype=np.uint8).reshape(4, 2, 2)
+    assert read(written(tmp_path / "set.csv", pixel_rows(images, labels))).labels == labels
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A folder with a table, beside an image that does not belong to it."""
+    folder = tmp_path / "set"
+    (folder / "pictures").mkdir(parents=True)
+    Image.fromarray(GREY[0]).save(tmp_path / "private.png")
+    for k in range(1, 5):
+        Image.fromarray(GREY[k]).save(folder / "pictures" / f"{k}.png")
+    (folder / "link.png").symlink_to(tmp_path / "private.png")
+    (folder / "inside.png").symlink_to(folder / "pictures" / "1.png")
+    (folder / "away").symlink_to(tmp_path)
+    return folder
+
+
+def test_a_table_names_files_wherever_they_are(outside: Path) -> None:
+    names = [
+        "pictures/1.png", "./pictures/2.png", "pictures/../pictures/3.png", "inside.png",
+        str(outside / "pictures" / "4.png"), "away/set/pictures/1.png", "../private.png",
+    ]  # fmt: skip
+    rows = [("path", "label"), *((name, "a") for name in names)]
+    found = read(written(outside / "set.csv", rows))
+    assert found.names == names
+    assert found.unreadable == {}
+
+
+def test_a_name_that_no_file_can_have_is_named(outside: Path) -> None:
+    rows = [("path", "label"), ("pictures/1.png", "a"), ("a\0b/c.png", "b"), ("x" * 300, "b")]
+    found = read(written(outside / "set.csv", rows))
+    assert list(found.unreadable) == ["a\0b/c.png", "x" * 300]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a\x1b[2J,b\nc,d\n",
+        b"a\r\n\x07,b\n",
+        "a\u202eb,c\n".encode(),
+        b"path,label,split\na,b,\x1b[2Jtrain\n",
+        b"x" * 100_000 + b",y\n",
+        b"label,p1\na,\x1b[2J\n",
+        b"path,label\n\x1b.png,a\nb\x1b.png,b\n",
+    ],
+)
+def test_what_a_message_shows_of_a_table_is_short_and_harmless(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "set.csv").write_bytes(content)
+    with pytest.raises(DataError) as refused:
+        loading.load(tmp_path / "set.csv")
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 1000

@@ -1,23 +1,17 @@
+"""Images that are blank or unlike the rest of a set."""
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_sample_images
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 from apparel.core.image_array import StoredImages
-from apparel.data import loading
 from apparel.data.quality import unusual
 from apparel.data.quality.unusual import find_unusual
 
 N = 2000
-
-
-@pytest.fixture(scope="module")
-def clothes():
-    return loading.load("fashion-mnist").train_images[:N]
-
-
-def noise(n):
-    return np.random.default_rng(0).integers(0, 256, (n, 28, 28, 1), dtype=np.uint8)
+NOISE = np.random.default_rng(0).integers(0, 256, (49, 28, 28, 1), dtype=np.uint8)
 
 
 def of_photos(n):
@@ -29,12 +23,9 @@ def of_photos(n):
     return np.stack(pieces)[..., None].astype(np.uint8)
 
 
-@pytest.mark.parametrize(
-    "strangers",
-    [noise(8), of_photos(8), 255 - loading.load("fashion-mnist", limit=100).test_images[:8]],
-    ids=["noise", "photos", "inverted"],
-)
-def test_strangers_among_clothes_come_first(clothes, strangers):
+@pytest.mark.parametrize("kind", ["noise", "photos", "inverted"])
+def test_strangers_among_clothes_come_first(clothes, kind):
+    strangers = {"noise": NOISE[:8], "photos": of_photos(8), "inverted": 255 - clothes[-8:]}[kind]
     found = find_unusual(np.concatenate([strangers, clothes]))
     assert (found.positions[:7] < 8).all()
     assert len(found.positions) <= 8 + 0.005 * N
@@ -53,7 +44,7 @@ def test_a_group_of_images_belongs_to_the_set(clothes):
 
 
 def test_a_copy_of_a_stranger_makes_it_no_less_strange(clothes):
-    found = find_unusual(np.concatenate([clothes, np.repeat(noise(1), 3, axis=0)]))
+    found = find_unusual(np.concatenate([clothes, np.repeat(NOISE[:1], 3, axis=0)]))
     assert set(found.positions[:3].tolist()) == {N, N + 1, N + 2}
 
 
@@ -74,15 +65,18 @@ def test_images_of_one_colour_are_blank_and_nothing_else():
 
 @pytest.mark.parametrize("n", [1, 2, 49])
 def test_of_a_few_images_none_is_unlike_the_rest(n):
-    images = noise(n)
+    images = NOISE[:n].copy()
     images[0] = 9
     found = find_unusual(images)
     assert found.blank.tolist() == [0]
     assert found.positions.tolist() == []
 
 
-def test_equal_images_are_alike():
-    assert not len(find_unusual(np.repeat(noise(1), 60, axis=0)).positions)
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_equal_images_are_alike_however_the_processor_rounds(n_threads):
+    for n in (50, 60, 77, 200):
+        with threadpool_limits(n_threads):
+            assert not len(find_unusual(np.repeat(NOISE[:1], n, axis=0)).positions)
 
 
 def test_the_neighbours_are_those_of_scikit_learn(clothes):
@@ -95,6 +89,6 @@ def test_the_neighbours_are_those_of_scikit_learn(clothes):
 
 def test_stored_images_are_read_a_part_at_a_time(clothes, monkeypatch):
     monkeypatch.setattr("apparel.core.image_array.CHUNK_BYTES", 1 << 16)
-    images = np.concatenate([noise(5), clothes[:500]])
+    images = np.concatenate([NOISE[:5], clothes[:500]])
     stored = StoredImages(images, np.arange(len(images)))
     assert find_unusual(stored).positions.tolist() == find_unusual(images).positions.tolist()

@@ -1,0 +1,21 @@
+"""Fixtures of the tests of data."""
+
+import numpy as np
+import pytest
+
+from apparel.data.sources.fashion_mnist import load_images
+
+
+@pytest.fixture(scope="session")
+def clothes():
+    """The first 2,000 test images of Fashion-MNIST, shape (2000, 28, 28, 1)."""
+    images = load_images("test")[:2000]
+    images.flags.writeable = False
+    return images
+
+
+@pytest.fixture
+def noise():
+    """A function that gives images of random pixels."""
+    random = np.random.default_rng(0)
+    return lambda *shape: random.integers(0, 256, shape, dtype=np.uint8)

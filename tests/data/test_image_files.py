@@ -1,0 +1,458 @@
+"""Many image files → one array, by all processors."""
+
+import errno
+import hashlib
+import io
+import mmap
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from apparel.core.errors import ApparelError
+from apparel.data import image_files
+from apparel.data.decode import decode, opening, processes, read, tasks
+from apparel.data.image_files import decode_encoded, decode_files
+from tests.data.readers import never, read_or_die
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "photos").mkdir()
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def in_processes(monkeypatch):
+    """Read few files like many."""
+    monkeypatch.setattr(image_files, "FEWEST_FOR_PROCESSES", 0)
+    monkeypatch.setattr(image_files, "n_processors", lambda: 2)
+    monkeypatch.setattr(tasks, "MOST_FILES_AT_ONCE", 3)
+
+
+def save(folder, images):
+    """Save each image as PNG; give the paths, in an order that is not the files'."""
+    paths = []
+    for k, image in enumerate(images):
+        paths.append(folder / f"{(k * 7) % len(images):04}-{k}.png")
+        Image.fromarray(np.squeeze(image)).save(paths[-1])
+    return paths
+
+
+def files_in(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def look(folder, cache, paths, image_size=None):
+    return decode_files(paths, root=folder, image_size=image_size, cache=cache)
+
+
+def same(first, second):
+    np.testing.assert_array_equal(first.pixels, second.pixels)
+    np.testing.assert_array_equal(first.positions, second.positions)
+    np.testing.assert_array_equal(first.sizes, second.sizes)
+    assert first.problems == second.problems
+    assert second.pixels.dtype == np.uint8
+    assert not second.pixels.flags.writeable
+
+
+# -- files -----------------------------------------------------------------------------
+
+
+def test_many_files_are_read_in_their_order_by_several_processes(folder, cache, noise, capsys):
+    images = noise(image_files.FEWEST_FOR_PROCESSES + 23, 6, 5)
+    found = look(folder, cache, save(folder, images))
+    np.testing.assert_array_equal(found.pixels, images[..., np.newaxis])
+    np.testing.assert_array_equal(found.positions, np.arange(len(images)))
+    np.testing.assert_array_equal(found.sizes, [[6, 5]] * len(images))
+    assert found.problems == {}
+    types = [array.dtype for array in (found.pixels, found.positions, found.sizes)]
+    assert types == [np.uint8, np.int64, np.int32]
+    assert capsys.readouterr().err == "Reading 523 images\n"
+
+
+def test_the_array_is_mapped_and_cannot_be_changed(folder, cache, noise):
+    images = noise(4, 6, 5)
+    found = look(folder, cache, save(folder, images))
+    assert isinstance(found.pixels.base, mmap.mmap)
+    with pytest.raises(ValueError, match="read-only"):
+        found.pixels[0] = 0
+    (stored,) = (cache / "images").iterdir()
+    np.testing.assert_array_equal(np.load(stored, allow_pickle=False), images[..., np.newaxis])
+
+
+def test_broken_files_are_named_and_the_others_read(folder, cache, noise, in_processes):
+    images = noise(7, 6, 5)
+    paths = save(folder, images)
+    paths[1].write_bytes(b"no image")
+    paths[3].write_bytes(paths[3].read_bytes()[:60])
+    paths[4].unlink()
+    found = look(folder, cache, paths)
+    good = [0, 2, 5, 6]
+    np.testing.assert_array_equal(found.positions, good)
+    np.testing.assert_array_equal(found.pixels[..., 0], images[good])
+    assert len(found.sizes) == len(good)
+    assert list(found.problems) == [1, 3, 4]
+    for k, said in ((1, "is no image"), (3, "cannot be read as an image"), (4, "there is no file")):
+        assert said in found.problems[k]
+        assert paths[k].name in found.problems[k]
+        assert str(folder) not in found.problems[k]
+
+
+@pytest.mark.parametrize("paths", [[], ["a.png", "b.png"]])
+def test_where_nothing_can_be_read_there_are_no_images(folder, cache, paths):
+    for _ in range(2):
+        found = look(folder, cache, [folder / path for path in paths])
+        assert (found.pixels.shape, found.sizes.shape) == ((0, 64, 64, 1), (0, 2))
+        assert list(found.problems) == list(range(len(paths)))
+    assert look(folder, cache, [], (7, 9)).pixels.shape == (0, 7, 9, 1)
+
+
+def test_any_kind_of_path_is_taken(folder, cache, noise):
+    odd = folder / os.fsdecode(b"latin\xe9\n.png")
+    (first,) = save(folder, noise(1, 6, 5))
+    shutil.copy(first, odd)
+    broken = folder / os.fsdecode(b"broken\xe9\n.png")
+    broken.touch()
+    found = look(folder, cache, [first, str(odd), os.fsencode(odd), broken, os.fsencode(broken)])
+    assert len(found.pixels) == 3
+    assert found.problems[4] == found.problems[3]
+    assert found.problems[3].startswith(r"broken\udce9\n.png is empty")
+    assert look(folder, cache, [first, odd, odd, broken, broken]).problems == found.problems
+
+
+# -- grey or colour --------------------------------------------------------------------
+
+
+def grey_as_colour(image):
+    return np.stack([image] * 3, axis=-1)
+
+
+@pytest.mark.parametrize("stored", [lambda image: image, grey_as_colour])
+def test_grey_images_have_one_channel_however_they_are_stored(folder, cache, noise, stored):
+    images = noise(5, 6, 5)
+    found = look(folder, cache, save(folder, [stored(image) for image in images]))
+    np.testing.assert_array_equal(found.pixels, images[..., np.newaxis])
+
+
+@pytest.mark.parametrize("coloured", [0, 5, 10])
+def test_one_coloured_image_gives_all_three_channels(folder, cache, noise, coloured, monkeypatch):
+    monkeypatch.setattr(tasks, "MOST_FILES_AT_ONCE", 3)
+    images = [*noise(11, 6, 5)]
+    images[2] = grey_as_colour(images[2])
+    images[coloured] = grey_as_colour(images[coloured])
+    images[coloured][5, 4, 2] ^= 1
+    found = look(folder, cache, save(folder, images))
+    assert found.pixels.shape == (11, 6, 5, 3)
+    for image, pixels in zip(images, found.pixels, strict=True):
+        np.testing.assert_array_equal(pixels, image if image.ndim == 3 else grey_as_colour(image))
+
+
+def test_the_same_images_have_the_same_file_wherever_colour_appears(folder, cache, noise):
+    images = [*noise(6, 6, 5), *noise(1, 6, 5, 3)]
+    paths = save(folder, images)
+    look(folder, cache, paths)
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray(image).convert("RGB").save(path)
+    look(folder, cache, paths)
+    assert len(files_in(cache / "images")) == 1
+    assert len(files_in(cache / "listings")) == 2
+
+
+# -- size ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sizes", "asked", "size"),
+    [
+        ([(64, 10)] * 3, None, (64, 10)),
+        ([(65, 10)] * 3, None, (64, 64)),
+        ([(20, 30), (20, 30), (30, 20)], None, (30, 30)),
+        ([(20, 30), (20, 30), (5, 5), (5, 5)], None, (18, 18)),  # the median 17.5, rounded to even
+        ([(40, 3), (3, 20), (10, 10), (50, 50), (30, 30)], None, (30, 30)),
+        ([(900, 90), (9, 9), (8, 8)], None, (9, 9)),
+        ([(20, 30), (40, 50)], 16, (16, 16)),
+        ([(20, 30), (40, 50)], (16, 12), (16, 12)),
+        ([(100, 100)] * 2, (100, 100), (100, 100)),
+    ],
+)
+@pytest.mark.parametrize("files_at_once", [1, 256])
+def test_the_size_follows_from_the_images(
+    folder, cache, noise, sizes, asked, size, files_at_once, monkeypatch
+):
+    monkeypatch.setattr(tasks, "MOST_FILES_AT_ONCE", files_at_once)
+    paths = save(folder, [noise(*sides, 3) for sides in sizes])
+    found = look(folder, cache, paths, asked)
+    assert found.pixels.shape == (len(sizes), *size, 3)
+    assert found.sizes.tolist() == [list(sides) for sides in sizes]
+    for path, pixels in zip(paths, found.pixels, strict=True):
+        np.testing.assert_array_equal(pixels, read(path, (*size, 3)))
+
+
+@pytest.mark.parametrize("broken", [[0], [1, 2, 4]])
+@pytest.mark.parametrize("only_its_header", [(50, 50), (300, 300)])
+@pytest.mark.parametrize("files_at_once", [1, 2, 256])
+def test_broken_files_have_no_say_in_the_size(
+    folder, cache, noise, broken, only_its_header, files_at_once, monkeypatch
+):
+    monkeypatch.setattr(tasks, "MOST_FILES_AT_ONCE", files_at_once)
+    images = [*noise(6, 20, 30)]
+    for k in broken:
+        images[k] = noise(*only_its_header)
+    paths = save(folder, images)
+    for k in broken:
+        paths[k].write_bytes(paths[k].read_bytes()[:400])
+    found = look(folder, cache, paths)
+    good = [k for k in range(6) if k not in broken]
+    assert list(found.problems) == broken
+    np.testing.assert_array_equal(found.pixels, [images[k][..., np.newaxis] for k in good])
+    assert found.sizes.tolist() == [[20, 30]] * len(good)
+
+
+def test_a_broken_first_file_costs_no_second_reading(folder, cache, noise, monkeypatch):
+    paths = save(folder, noise(6, 20, 30))
+    paths[0].write_bytes(paths[0].read_bytes()[:400])
+    modes = []
+
+    def noted(task):
+        modes.append(task.mode)
+        return tasks.read_task(task)
+
+    monkeypatch.setattr(image_files, "read_task", noted)
+    assert look(folder, cache, paths).pixels.shape == (5, 20, 30, 1)
+    assert modes == ["alike"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "n_decoded"),
+    [([(6, 5), (6, 5), (5, 6), (7, 8), (6, 5)], 3), ([(65, 9), (65, 9), (6, 5)], 0)],
+)
+def test_of_images_that_are_not_alike_headers_are_enough(
+    folder, noise, sizes, n_decoded, monkeypatch
+):
+    asked = []
+
+    def noted(source, size, *, name):
+        asked.append(size)
+        return decode(source, size, name=name)
+
+    monkeypatch.setattr(tasks, "decode", noted)
+    paths = [str(path) for path in save(folder, [noise(*sides) for sides in sizes])]
+    chunk = tasks.read_task(tasks.Task([*range(len(paths))], paths, paths, "alike"))
+    assert chunk.sizes == sizes
+    assert chunk.pixels is None
+    assert asked == [sizes[0]] * n_decoded
+
+
+# -- problems that may pass, and images in a table ---------------------------------------
+
+
+def test_transient_problems_are_not_remembered(folder, cache, noise, monkeypatch):
+    paths = save(folder, noise(3, 6, 5))
+    io_file = io.FileIO
+
+    def open_or_fail(path):
+        if path == str(paths[1]):
+            raise OSError(errno.EIO, "Input/output error")
+        return io_file(path)
+
+    monkeypatch.setattr(opening.io, "FileIO", open_or_fail)
+    (why,) = look(folder, cache, paths).problems.values()
+    assert why.startswith(f"{paths[1].name} cannot be read (Input/output error).")
+    monkeypatch.undo()
+
+    def fail(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("apparel.data.decode.image._fitted", fail)
+    assert len(look(folder, cache, paths).problems) == 3
+    monkeypatch.undo()
+    assert look(folder, cache, paths).problems == {}
+
+
+@pytest.mark.parametrize("bytes_at_once", [1, 200, 1 << 22])
+def test_encoded_images_are_read_like_files(folder, cache, noise, bytes_at_once, monkeypatch):
+    monkeypatch.setattr(tasks, "MOST_BYTES_AT_ONCE", bytes_at_once)
+    paths = save(folder, [*noise(4, 6, 5), *noise(4, 9, 7, 3)])
+    paths[3].write_bytes(b"no image")
+    (folder / "table").touch()
+    images = [path.read_bytes() for path in paths]
+    names = [f"table#{k}" for k in range(8)]
+
+    def look_into():
+        return decode_encoded(
+            images, names, stored_in=folder / "table", image_size=None, cache=cache
+        )
+
+    found, expected = look_into(), look(folder, cache, paths)
+    np.testing.assert_array_equal(found.pixels, expected.pixels)
+    np.testing.assert_array_equal(found.positions, [0, 1, 2, 4, 5, 6, 7])
+    np.testing.assert_array_equal(found.sizes, expected.sizes)
+    assert found.problems[3].startswith("table#3 is no image")
+    images.clear()
+    same(found, look_into())
+    (folder / "table").write_text("changed")
+    with pytest.raises(IndexError):
+        look_into()
+
+
+# -- processes -------------------------------------------------------------------------
+
+
+def test_other_processes_have_the_same_limit_of_pixels_and_errors_of_ours_pass(
+    folder, cache, noise, in_processes, monkeypatch
+):
+    paths = save(folder, [*noise(4, 6, 5), noise(6, 7)])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 41)
+    found = look(folder, cache, paths)
+    assert len(found.pixels) == 4
+    assert "has more than the 41 pixels" in found.problems[4]
+    monkeypatch.undo()
+    monkeypatch.setattr(image_files, "FEWEST_FOR_PROCESSES", 0)
+    monkeypatch.setattr(image_files, "read_task", never)
+    with pytest.raises(AssertionError, match="from the cache"):
+        look(folder, cache / "other", paths)
+    assert list((cache / "other" / "images").iterdir()) == []
+
+
+def test_a_file_that_kills_its_process_is_named_and_the_others_read(
+    folder, cache, noise, in_processes, monkeypatch
+):
+    images = noise(8, 6, 5)
+    paths = save(folder, images)
+    paths[4] = paths[4].rename(folder / "killer.png")
+    monkeypatch.setattr(image_files, "read_task", read_or_die)
+    found = look(folder, cache, paths)
+    good = np.delete(np.arange(8), 4)
+    np.testing.assert_array_equal(found.positions, good)
+    np.testing.assert_array_equal(found.pixels[..., 0], images[good])
+    assert list(found.problems) == [4]
+    assert found.problems[4].startswith("killer.png kills the process that reads it")
+    monkeypatch.setattr(image_files, "read_task", never)
+    same(found, look(folder, cache, paths))
+
+
+@pytest.mark.security
+def test_a_machine_on_which_processes_die_is_not_blamed_on_files(
+    folder, cache, noise, in_processes, monkeypatch
+):
+    paths = [path.rename(folder / f"killer{path.name}") for path in save(folder, noise(9, 6, 5))]
+    monkeypatch.setattr(processes, "MOST_CRASHES", 2)
+    monkeypatch.setattr(image_files, "read_task", read_or_die)
+    with pytest.raises(ApparelError, match="More than 2 files killed") as caught:
+        look(folder, cache, paths)
+    assert f"The last one: {paths[2].name} kills" in str(caught.value)
+    assert files_in(cache) == []
+
+
+SCRIPT = """
+import hashlib, signal, sys, time
+from pathlib import Path
+from apparel.data import image_files
+from apparel.data.image_files import decode_files
+from apparel.data.decode import tasks
+from tests.data import readers
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests' parent ignores it
+image_files.FEWEST_FOR_PROCESSES, tasks.MOST_FILES_AT_ONCE = 0, 3
+if len(sys.argv) > 3:
+    image_files.read_task = getattr(readers, sys.argv[3])
+    tasks.MOST_FILES_AT_ONCE = 300
+folder = Path(sys.argv[1])
+found = decode_files(
+    sorted(folder.iterdir()), root=folder, image_size=None, cache=Path(sys.argv[2])
+)
+print(hashlib.sha256(found.pixels).hexdigest(), len(found.problems))
+"""
+
+
+@pytest.fixture
+def start(folder, cache):
+    """Read the folder from a program that does not guard its main module."""
+    script, programs = folder.with_name("script.py"), []
+    script.write_text(SCRIPT)
+
+    def run(*how):
+        programs.append(
+            subprocess.Popen(
+                [sys.executable, script, folder, cache, *how],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        )
+        return programs[-1]
+
+    yield run
+    for program in programs:  # left by a failed test
+        with suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGKILL)
+        program.communicate()
+
+
+@pytest.mark.slow
+def test_two_programs_at_once_do_each_other_no_harm(folder, cache, noise, start):
+    save(folder, [*noise(40, 6, 5), noise(6, 5, 3)])
+    (folder / "broken.png").touch()
+    programs = [start() for _ in range(2)]
+    said = [program.communicate() for program in programs]
+    found = look(folder, cache, sorted(folder.iterdir()))
+    expected = f"{hashlib.sha256(found.pixels).hexdigest()} 1\n"
+    assert said == [(expected, "Reading 42 images\n")] * 2
+    assert [len(files_in(cache / kind)) for kind in ("images", "listings")] == [1, 1]
+    assert all(path.is_file() for path in (cache / "images").iterdir())
+
+
+def wait_until(condition):
+    """Wait until something is so; the test's own time-out is the limit."""
+    while not condition():
+        time.sleep(0.05)
+
+
+def is_over(group):
+    """Tell whether no process of a group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_an_interruption_leaves_no_process_and_no_half_file(folder, cache, noise, start, sent):
+    save(folder, noise(1200, 6, 5))  # ten minutes of them
+    program = start("read_slowly")
+    wait_until(folder.with_name("begun").exists)
+    if sent == signal.SIGINT:
+        os.killpg(program.pid, sent)  # as a terminal does
+    else:
+        program.kill()
+    _, complaint = program.communicate()
+    assert program.returncode == -sent
+    wait_until(lambda: is_over(program.pid))
+    if sent == signal.SIGINT:
+        assert complaint.count("Traceback") == complaint.count("\nKeyboardInterrupt\n") == 1
+        assert files_in(cache) == list((cache / "images").iterdir()) == []
+
+
+def test_a_terminal_gets_a_bar(folder, cache, noise, monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    look(folder, cache, save(folder, noise(12, 2, 2)))
+    assert "Reading 12 images" in terminal.getvalue()
+    assert "100%" in terminal.getvalue()

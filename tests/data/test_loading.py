@@ -1,0 +1,222 @@
+"""Sources by name or path, and arrays → a Dataset."""
+
+import csv
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from apparel import ApparelClassifier
+from apparel.core.errors import DataError, UsageError
+from apparel.core.settings import Settings
+from apparel.data import decode, loading
+from apparel.data.sources import fashion_mnist
+from apparel.data.splits import prepare
+from tests.conftest import run_command
+from tests.data.forms import FORMS, as_folder, as_npz
+
+
+@pytest.fixture(scope="module")
+def arrays(clothes):
+    """100 training and 50 test images of ten classes."""
+    images, labels = clothes[:150, ..., 0], np.arange(150) * 7 % 10
+    return (images[:100], labels[:100]), (images[100:], labels[100:])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_dataset_and_splits(arrays, form, tmp_path):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    made = loading.load(form(arrays, folder))
+    first = loading.load(as_npz(arrays, tmp_path))
+    assert made.sha256 == first.sha256
+    assert made.test_sha256 == first.test_sha256
+    assert made.class_names == tuple("0123456789")
+    np.testing.assert_array_equal(made.train_images, first.train_images)
+    splits, expected = (prepare(x, Settings(seed=5)) for x in (made, first))
+    np.testing.assert_array_equal(splits.training, expected.training)
+    np.testing.assert_array_equal(splits.validation, expected.validation)
+    # Not equal by being empty: the images are those that went in.
+    went_in, came_out = (sorted(map(bytes, x)) for x in (arrays[0][0], made.train_images))
+    assert came_out == went_in
+
+
+@pytest.mark.slow
+def test_files_and_arrays_give_the_same_trained_weights(arrays, tmp_path):
+    weights = []
+    for form in (as_npz, as_folder):
+        source = form(arrays, tmp_path)
+        classifier = ApparelClassifier(seed=3, epochs=1).import_data(source).prepare_data()
+        classifier.create_model().setup_model().run_training()
+        weights.append(classifier.model.get_weights())
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_arrays_keep_their_order(arrays):
+    made = loading.load(arrays)
+    np.testing.assert_array_equal(made.train_images[..., 0], arrays[0][0])
+    np.testing.assert_array_equal(made.test_labels, arrays[1][1])
+
+
+def test_arrays_without_test_images_give_some(arrays):
+    images, labels = arrays[0]
+    made = loading.load((images / 255, np.array(["x", "y"])[labels % 2]), test_split=0.25)
+    assert made.class_names == ("x", "y")
+    assert len(made.test_labels) == 24  # 12.5 of the 50 of each class, rounded
+    positions = [int(name.partition("#")[2]) for name in made.files.test]
+    np.testing.assert_array_equal(made.test_images[..., 0], images[positions])
+
+
+def test_equal_images_are_not_divided_between_training_and_testing(noise):
+    images = np.tile(noise(40, 9, 9), (3, 1, 1))
+    made = loading.load((images, np.tile(np.arange(40) % 2, 3)), seed=1)
+    assert len(made.test_labels) == 24
+    train, test = (set(map(bytes, part)) for part in (made.train_images, made.test_images))
+    assert not train & test
+
+
+@pytest.mark.parametrize("source", [(), (1,), (np.zeros((3, 2, 2)), None), 7])
+def test_what_is_no_pair_of_arrays_is_refused(source):
+    with pytest.raises(UsageError, match=r"\(X, y\)"):
+        loading.load(source)
+
+
+def test_a_source_that_is_not_there_or_nothing_known_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"no data source 'nowhere'.*fashion-mnist.*path"):
+        loading.load("nowhere")
+    (tmp_path / "set.zip").write_bytes(b"")
+    with pytest.raises(DataError, match=r"ends in .csv, .parquet or .npz"):
+        loading.load(tmp_path / "set.zip")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npz", ".parquet"])
+def test_a_pipe_is_not_waited_for(tmp_path, suffix):
+    os.mkfifo(tmp_path / f"set{suffix}")
+    with pytest.raises(DataError, match="is a pipe, a device or a socket"):
+        loading.load(tmp_path / f"set{suffix}")
+
+
+def test_a_lack_of_memory_is_explained(tmp_path, monkeypatch):
+    def fill(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(loading, "read_npz", fill)
+    (tmp_path / "set.npz").touch()
+    with pytest.raises(DataError, match="does not fit into this machine's memory") as refused:
+        loading.load(tmp_path / "set.npz")
+    assert refused.value.exit_code == 3
+
+
+def test_fashion_mnist_is_the_published_set():
+    found = loading.load()
+    assert found.train_images.shape == (60000, 28, 28, 1)
+    assert found.test_images.shape == (10000, 28, 28, 1)
+    assert found.train_images.dtype == found.test_images.dtype == np.uint8
+    assert np.bincount(found.train_labels).tolist() == [6000] * 10
+    assert np.bincount(found.test_labels).tolist() == [1000] * 10
+    assert found.class_names == fashion_mnist.FASHION_MNIST_LABELS
+    # The first images of the published set: an ankle boot and a T-shirt; again an ankle boot.
+    assert found.train_labels[:2].tolist() == [9, 0]
+    assert found.test_labels[0] == 9
+    # The mean pixel that people normalise with, 0.2860.
+    assert found.train_images.mean() / 255 == pytest.approx(0.2860, abs=5e-5)
+    assert found.source == "fashion-mnist"
+
+
+def test_importing_the_room_loads_nothing_heavy():
+    code = (
+        "import sys, apparel.data.decode, apparel.data.fashion_photo, apparel.data.inputs.shards\n"
+        "print({name.split('.')[0] for name in sys.modules} & {'tensorflow', 'keras', 'scipy', "
+        "'sklearn', 'matplotlib', 'rich', 'onnxruntime', 'multiprocessing', 'pyarrow', 'fsspec'})\n"
+        "print(len([name for name in sys.modules if name.startswith('apparel.data.')]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy, n_modules = done.stdout.splitlines()
+    assert heavy == "set()"
+    assert int(n_modules) <= 10
+
+
+# -- a folder of colour photos, from the command's first step to its last ------------------
+
+COLOURS = {"red ball": (200, 40, 40), "green ball": (40, 160, 60), "blau": (50, 60, 200)}
+
+
+def photo(colour, random):
+    """A ball of about this colour on a grey, uneven ground."""
+    width, height = (int(side) for side in random.integers(60, 120, 2))
+    ground = random.normal(random.integers(90, 170), 12, (height, width, 1))
+    image = Image.fromarray(np.clip(np.repeat(ground, 3, axis=2), 0, 255).astype(np.uint8))
+    radius = int(random.integers(12, 25))
+    x, y = int(random.integers(radius, width - radius)), int(random.integers(25, height - 25))
+    fill = tuple(int(c) for c in np.clip(np.array(colour) + random.normal(0, 25, 3), 0, 255))
+    ImageDraw.Draw(image).ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)
+    return image
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A folder with a run on such photos."""
+    folder = tmp_path_factory.mktemp("colours")
+    random = np.random.default_rng(0)
+    for name, colour in COLOURS.items():
+        (folder / "balls" / name).mkdir(parents=True)
+        for k in range(60):
+            photo(colour, random).save(folder / "balls" / name / f"{k:02}.jpg", quality=90)
+    done = run_command(
+        "run", "--data", "balls", "--run-dir", "run", "--epochs", "15", "--batch-size", "16",
+        "--image-size", "24", cwd=folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_colours_are_learnt_and_shown(photos):
+    metrics = json.loads((photos / "run" / "metrics.json").read_text())
+    assert metrics["n"] == 36
+    assert metrics["accuracy"]["value"] >= 0.9
+    settings = json.loads((photos / "run" / "settings.json").read_text())
+    assert settings["img_shape"] == [24, 24, 3]
+    assert settings["class_names"] == sorted(COLOURS)
+    report = (photos / "run" / "report.html").read_text(encoding="utf-8")
+    assert "<h1>cnn on balls</h1>" in report
+    assert all(name in report for name in COLOURS)
+    assert (photos / "run" / "plots" / "mistakes.png").is_file()
+
+
+@pytest.mark.slow
+def test_the_images_are_listed_by_their_splits_and_the_list_gives_them_again(photos):
+    with (photos / "run" / "images.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert Counter(row["split"] for row in rows) == {"train": 129, "validation": 15, "test": 36}
+    for row in rows:
+        path = (photos / "run" / row["path"]).resolve()
+        assert path.is_relative_to(photos / "balls" / row["label"])
+        pixels = decode.read(path, (24, 24, 3))
+        assert row["digest"] == hashlib.blake2b(pixels.tobytes(), digest_size=16).hexdigest()
+    again = loading.load(photos / "run" / "images.csv", image_size=24)
+    first = json.loads((photos / "run" / "settings.json").read_text())["dataset"]
+    assert (again.sha256, again.test_sha256) == (first["sha256"], first["test_sha256"])
+    assert {*again.files.train, *again.files.test} == {row["path"] for row in rows}
+    held_out = {again.files.train[k] for k in again.validation}
+    assert held_out == {row["path"] for row in rows if row["split"] == "validation"}
+
+
+@pytest.mark.slow
+def test_new_photos_are_classified_from_the_exported_file(photos):
+    random = np.random.default_rng(1)
+    for k, colour in enumerate(COLOURS.values()):
+        photo(colour, random).save(photos / f"{k}.png")
+    names = [f"{k}.png" for k in range(len(COLOURS))]
+    done = run_command("predict", "run", *names, cwd=photos)
+    assert done.returncode == 0, done.stderr
+    for line, name in zip(done.stdout.splitlines(), COLOURS, strict=False):
+        assert name in line
+    assert "Made similar" not in done.stdout
