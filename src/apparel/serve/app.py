@@ -129,11 +129,7 @@ def _page_route(path: str, file: str, media_type: str) -> Route:
 
 
 async def _not_found(scope: Scope, _receive: Receive, _send: Send) -> None:
-    """Refuse an unknown path.
-
-    Raises:
-        HttpError: always.
-    """
+    """Refuse an unknown path."""
     path = Request(scope).url.path[:100]
     raise HttpError(404, f"There is nothing at {path}. /docs lists what there is.")
 

@@ -9,31 +9,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from apparel.core.records import Prediction
 from apparel.serve.limits import busy
 
 # Larger batches answer hardly more images a second, and their requests wait longer.
 MAX_BATCH = 64
 
-Answer_ = TypeVar("Answer_")
+# The images of one request, and the future of their answers.
+_Waiting = tuple[NDArray[np.uint8], "asyncio.Future[list[Prediction]]"]
 
 
-@dataclass(eq=False)
-class _Waiting(Generic[Answer_]):
-    """The images of one request, and the future of their answers."""
-
-    images: NDArray[np.uint8]
-    answers: "asyncio.Future[list[Answer_]]" = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-
-class Batcher(Generic[Answer_]):
+class Batcher:
     """Answers images together with others that wait. Lives in one event loop.
 
     Attributes:
@@ -42,7 +32,7 @@ class Batcher(Generic[Answer_]):
 
     def __init__(
         self,
-        answer: Callable[[NDArray[np.uint8]], Sequence[Answer_]],
+        answer: Callable[[NDArray[np.uint8]], Sequence[Prediction]],
         executor: Executor,
         *,
         capacity: int,
@@ -60,7 +50,7 @@ class Batcher(Generic[Answer_]):
         self._executor = executor
         self._capacity = capacity
         self._note_batch = note_batch
-        self._queue: deque[_Waiting[Answer_]] = deque()
+        self._queue: deque[_Waiting] = deque()
         self._working: asyncio.Task[None] | None = None
         self.n_waiting = 0
 
@@ -69,7 +59,7 @@ class Batcher(Generic[Answer_]):
         """Tell whether no further image may wait."""
         return self.n_waiting >= self._capacity
 
-    async def answer(self, images: NDArray[np.uint8], deadline: float) -> list[Answer_]:
+    async def answer(self, images: NDArray[np.uint8], deadline: float) -> list[Prediction]:
         """Answer the images of one request.
 
         Args:
@@ -85,14 +75,14 @@ class Batcher(Generic[Answer_]):
         """
         if self.n_waiting and self.n_waiting + len(images) > self._capacity:
             raise busy(f"{self.n_waiting} images wait already")
-        waiting: _Waiting[Answer_] = _Waiting(images)
-        self._queue.append(waiting)
+        answers: asyncio.Future[list[Prediction]] = asyncio.get_running_loop().create_future()
+        self._queue.append((images, answers))
         self.n_waiting += len(images)
         if self._working is None:
             self._working = asyncio.create_task(self._work())
         try:
             async with asyncio.timeout(deadline - time.monotonic()):
-                return await waiting.answers
+                return await answers
         except TimeoutError:
             raise busy("this request has waited too long") from None
 
@@ -101,37 +91,37 @@ class Batcher(Generic[Answer_]):
         loop = asyncio.get_running_loop()
         try:
             while batch := self._next_batch():
-                images = np.concatenate([waiting.images for waiting in batch])
+                images = np.concatenate([images for images, _ in batch])
                 self._note_batch(len(images))
                 try:
-                    answers = await loop.run_in_executor(self._executor, self._answer, images)
+                    found = await loop.run_in_executor(self._executor, self._answer, images)
                 except Exception as error:  # noqa: BLE001  # fails the requests, not this loop
-                    for waiting in batch:
-                        if not waiting.answers.done():
-                            waiting.answers.set_exception(error)
+                    for _, answers in batch:
+                        if not answers.done():
+                            answers.set_exception(error)
                 else:
-                    _hand_out(answers, batch)
+                    _hand_out(found, batch)
         finally:
             self._working = None
 
-    def _next_batch(self) -> list[_Waiting[Answer_]]:
+    def _next_batch(self) -> list[_Waiting]:
         """Take requests from the queue, in order, up to the largest batch."""
-        batch: list[_Waiting[Answer_]] = []
+        batch: list[_Waiting] = []
         n_images = 0
-        while self._queue and (not batch or n_images + len(self._queue[0].images) <= MAX_BATCH):
-            waiting = self._queue.popleft()
-            self.n_waiting -= len(waiting.images)
-            if not waiting.answers.done():  # its deadline has not passed, and its client is there
-                batch.append(waiting)
-                n_images += len(waiting.images)
+        while self._queue and (not batch or n_images + len(self._queue[0][0]) <= MAX_BATCH):
+            images, answers = self._queue.popleft()
+            self.n_waiting -= len(images)
+            if not answers.done():  # its deadline has not passed, and its client is there
+                batch.append((images, answers))
+                n_images += len(images)
         return batch
 
 
-def _hand_out(answers: Sequence[Answer_], batch: Sequence[_Waiting[Answer_]]) -> None:
+def _hand_out(found: Sequence[Prediction], batch: Sequence[_Waiting]) -> None:
     """Give each request the answers to its images."""
     start = 0
-    for waiting in batch:
-        stop = start + len(waiting.images)
-        if not waiting.answers.done():
-            waiting.answers.set_result(list(answers[start:stop]))
+    for images, answers in batch:
+        stop = start + len(images)
+        if not answers.done():
+            answers.set_result(list(found[start:stop]))
         start = stop

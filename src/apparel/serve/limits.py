@@ -66,11 +66,7 @@ class HttpError(Exception):
         self.headers = dict(headers or {})
 
 
-def unavailable(message: str) -> HttpError:
-    """Build the error for a request that can be sent again later."""
-    return HttpError(503, message, headers={"Retry-After": "1"})
-
-
 def busy(reason: str) -> HttpError:
     """Build the error for a request that finds too much work."""
-    return unavailable(f"The server is busy: {reason}. Try again.")
+    message = f"The server is busy: {reason}. Try again."
+    return HttpError(503, message, headers={"Retry-After": "1"})

@@ -6,7 +6,6 @@ before its body is read.
 
 import asyncio
 import hmac
-import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
@@ -14,9 +13,10 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apparel.serve.limits import HttpError, busy, unavailable
+from apparel.serve.limits import HttpError, busy
 from apparel.serve.service import Service
 
 LOGGER = logging.getLogger("apparel.serve")
@@ -72,31 +72,58 @@ class Middleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or refuse it."""
         scope["app"] = self  # so that the router raises its errors
-        exchange = _Exchange(scope, receive, send, self)
+        begin = time.perf_counter()
+        n_received = status = 0
+
+        async def bounded_receive() -> Message:
+            nonlocal n_received
+            message = await receive()
+            n_bytes = len(message.get("body", b""))
+            n_received += n_bytes
+            self.n_held += n_bytes
+            self.check_size(n_received)
+            return message
+
+        async def completed_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                closing = [] if self.service.is_ready else [(b"connection", b"close")]
+                message["headers"] = [*message.get("headers", ()), *HEADERS, *closing]
+            await send(message)
+
+        try:
+            error = await self._answer(scope, bounded_receive, completed_send)
+            if (
+                error and not status
+            ):  # else half a response is out, and the connection's end shows it
+                response = JSONResponse({"error": str(error)}, error.status, error.headers)
+                await response(scope, receive, completed_send)
+        finally:
+            self.n_held -= n_received
+            self._record(scope, status, time.perf_counter() - begin, n_received)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> HttpError | None:
+        """Let the application answer; return the error if the request is refused."""
         try:
             self._check(scope)
-            await self._app(scope, exchange.receive, exchange.send)
+            await self._app(scope, receive, send)
         except HttpError as error:
-            await exchange.refuse(error)
+            return error
         except HTTPException as error:  # the router's
-            await exchange.refuse(HttpError(error.status_code, error.detail, headers=error.headers))
+            return HttpError(error.status_code, error.detail, headers=error.headers)
         except ClientDisconnect:
-            pass  # no client is left to answer
+            pass
         except asyncio.CancelledError:  # only the server's end cancels a request
-            await exchange.refuse(unavailable("The server is about to end. Ask another, or again."))
+            message = "The server is about to end. Ask another, or again."
+            return HttpError(503, message, headers={"Retry-After": "1"})
         except Exception:
             LOGGER.exception("unexpected", extra={"path": scope["path"]})
-            await exchange.refuse(HttpError(500, "Something went wrong inside the server."))
-        finally:
-            self.n_held -= exchange.n_received
-            self._record(scope, exchange)
+            return HttpError(500, "Something went wrong inside the server.")
+        return None
 
     def _check(self, scope: Scope) -> None:
-        """Check by its head that a request may be answered.
-
-        Raises:
-            HttpError: it may not.
-        """
+        """Refuse a request that may not be answered, by its head."""
         names = [name for name, _ in scope["headers"]]
         headers = dict(scope["headers"])
         host = headers.get(b"host", b"").decode("latin-1")
@@ -137,74 +164,22 @@ class Middleware:
         if self.n_held > limits.held_bytes:
             raise busy("too many bytes are being received already")
 
-    def _record(self, scope: Scope, exchange: "_Exchange") -> None:
+    def _record(self, scope: Scope, status: int, seconds: float, n_bytes: int) -> None:
         """Count a request, and log it."""
         path = self._paths.get(scope.get("endpoint"), "other")
-        seconds = time.perf_counter() - exchange.begin
         metrics = self.service.metrics
-        metrics.requests.labels(path, exchange.status).inc()
+        metrics.requests.labels(path, status).inc()
         metrics.seconds.labels(path).observe(seconds)
         if LOGGER.isEnabledFor(logging.INFO):
             extra = {
                 "method": scope["method"],
                 "path": path,
-                "status": exchange.status,
+                "status": status,
                 "ms": round(seconds * 1000, 2),
-                "bytes": exchange.n_received,
+                "bytes": n_bytes,
                 "client": (scope.get("client") or ("",))[0],
             }
             LOGGER.info("request", extra=extra)
-
-
-class _Exchange:
-    """One request and its response.
-
-    Attributes:
-        begin: time by `time.perf_counter` at which the request's head had arrived.
-        n_received: bytes of its body so far.
-        status: status of the response; 0 before it.
-    """
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send, middleware: Middleware) -> None:
-        self._scope, self._receive, self._send = scope, receive, send
-        self._middleware = middleware
-        self.begin = time.perf_counter()
-        self.n_received = 0
-        self.status = 0
-
-    async def receive(self) -> Message:
-        """Receive a part of the body, if there is room for it."""
-        message = await self._receive()
-        if message["type"] == "http.request":
-            n_bytes = len(message.get("body", b""))
-            self.n_received += n_bytes
-            self._middleware.n_held += n_bytes
-            self._middleware.check_size(self.n_received)
-        return message
-
-    async def send(self, message: Message) -> None:
-        """Complete the headers of a response."""
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            further = HEADERS
-            if not self._middleware.service.is_ready:
-                further = [*HEADERS, (b"connection", b"close")]
-            message["headers"] = [*message.get("headers", ()), *further]
-        await self._send(message)
-
-    async def refuse(self, error: HttpError) -> None:
-        """Send an error. The protocol discards the rest of the request."""
-        if self.status:  # half a response is out: the connection ends, and shows it
-            return
-        body = json.dumps({"error": str(error)}).encode()
-        headers = {
-            "Content-Type": "application/json",
-            "Content-Length": str(len(body)),
-            **error.headers,
-        }
-        raw = [(key.lower().encode(), value.encode("latin-1")) for key, value in headers.items()]
-        await self.send({"type": "http.response.start", "status": error.status, "headers": raw})
-        await self._send({"type": "http.response.body", "body": body})
 
 
 def _name_of(host: str) -> str:

@@ -119,11 +119,7 @@ class OpenInference:
         return Response(head + tail, headers=headers, media_type="application/octet-stream")
 
     def _check_name(self, request: Request) -> None:
-        """Refuse requests for other models.
-
-        Raises:
-            HttpError: there is no such model, or no such version of it.
-        """
+        """Refuse a request for another model, or another version of it."""
         params = request.path_params
         if params["name"] != self._name or params.get("version", VERSION) != VERSION:
             raise HttpError(
@@ -219,11 +215,7 @@ def _too_many(max_images: int, found: str) -> HttpError:
 
 
 def _json_length(header: str | None, n_body: int) -> int:
-    """Find the length of the JSON part.
-
-    Raises:
-        HttpError: the header is no number, or too large.
-    """
+    """Find the length of the JSON part; refuse an impossible header."""
     if header is None:
         return n_body
     is_number = header.isascii() and header.isdigit() and len(header) <= MAX_DIGITS
@@ -237,9 +229,6 @@ def _check_parts(text: bytes, img_shape: tuple[int, int, int], max_images: int) 
     """Refuse JSON of far more values, arrays and objects than a request can need.
 
     They are counted before parsing, as 8 MiB of JSON can take 200 MiB and a second to parse.
-
-    Raises:
-        HttpError: it has far more.
     """
     height, width, channels = img_shape
     # Each value has a comma behind it, and each pixel, row and image may be an array.
@@ -255,11 +244,7 @@ def _refuse_constant(name: str) -> object:
 
 
 def _typed(value: object, kind: type[Json_], what: str) -> Json_:
-    """Check the type of a JSON value.
-
-    Raises:
-        HttpError: it has another type.
-    """
+    """Refuse a JSON value of another type."""
     if not isinstance(value, kind):
         raise _malformed(f"{what} must be {NAMES[kind]}")
     return value
@@ -272,11 +257,7 @@ def _flag(owner: Mapping[str, Any], name: str, *, default: bool = False) -> bool
 
 
 def _shape(value: object, img_shape: tuple[int, int, int]) -> tuple[int, ...]:
-    """Read the shape of the input.
-
-    Raises:
-        HttpError: it does not fit the model.
-    """
+    """Read the shape of the input; refuse one that does not fit the model."""
     shape = _typed(value, list, f"the shape of {IMAGES}")
     if any(type(size) is not int for size in shape) or shape[1:] != list(img_shape):
         wanted = ", ".join(map(str, img_shape))
@@ -288,11 +269,7 @@ def _shape(value: object, img_shape: tuple[int, int, int]) -> tuple[int, ...]:
 
 
 def _pixels(tensor: Mapping[str, Any], shape: tuple[int, ...], tail: bytes) -> NDArray[np.uint8]:
-    """Read the images, from JSON or from the bytes behind it.
-
-    Raises:
-        HttpError: they are too many or too few, or no numbers from 0 to 255.
-    """
+    """Read the images, from JSON or from the bytes behind it; refuse other values."""
     count = math.prod(shape)
     size = _typed(tensor.get("parameters", {}), dict, "parameters").get("binary_data_size")
     if size is not None:
@@ -317,11 +294,7 @@ def _pixels(tensor: Mapping[str, Any], shape: tuple[int, ...], tail: bytes) -> N
 
 
 def _flattened(data: list[Any], shape: tuple[int, ...]) -> list[Any]:
-    """Flatten an array that is flat already, or nested as its shape says.
-
-    Raises:
-        HttpError: it is nested in another way.
-    """
+    """Flatten an array that is flat already, or nested as its shape says; refuse others."""
     for size in shape[1:]:
         if not data or not isinstance(data[0], list):
             break
@@ -332,11 +305,7 @@ def _flattened(data: list[Any], shape: tuple[int, ...]) -> list[Any]:
 
 
 def _requested_outputs(asked: Mapping[str, Any], names: Sequence[str]) -> dict[str, bool]:
-    """List the outputs that are wanted, and whether in binary form; all of them by default.
-
-    Raises:
-        HttpError: there is no such output.
-    """
+    """List the outputs that are wanted, and whether in binary form; all of them by default."""
     binary = _flag(asked, "binary_data_output")
     wanted: dict[str, bool] = {}
     for entry in _typed(asked.get("outputs", []), list, "outputs"):

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from apparel.core.records import FailedImage
+from apparel.core.records import Answer, FailedImage
 from apparel.serve.limits import HttpError
-from apparel.serve.service import Explained, Service
+from apparel.serve.service import Service
 
 FILES_FIELD = "files"
 FORM = "multipart/form-data"
@@ -65,16 +65,12 @@ class PredictApi:
         options = {name: _flag(request, name) for name in ("raw", "explain")}
         files = await self._files(request)
         explained = await self._service.answer_files(files, **options)
-        found = [self._described(one) for one in explained]
+        found = [self._described(answer, evidence) for answer, evidence in explained]
         any_read = any("error" not in one for one in found)
         return JSONResponse({"predictions": found}, 200 if any_read else 422)
 
     async def _files(self, request: Request) -> list[tuple[str, bytes]]:
-        """Read the names and contents of the files.
-
-        Raises:
-            HttpError: there is none, or there are too many.
-        """
+        """Read the names and contents of the files; refuse a request without any."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind.startswith("image/") or kind == "application/octet-stream":
             files = [("image", await request.body())]
@@ -93,11 +89,7 @@ class PredictApi:
         return files
 
     async def _files_of_form(self, request: Request) -> list[tuple[str, bytes]]:
-        """Read the files of a form.
-
-        Raises:
-            HttpError: it is malformed, or has too many files.
-        """
+        """Read the files of a form; refuse one that is malformed or has too many."""
         max_files = self._service.limits.images
         # Python knows many character sets, and the decoders of some fail or give surrogates.
         _, options = parse_options_header(request.headers.get("content-type", ""))
@@ -117,9 +109,8 @@ class PredictApi:
                 raise HttpError(413, f"At most {max_files} images are allowed at once.") from error
             raise HttpError(400, f"The form is malformed: {error.detail}") from error
 
-    def _described(self, one: Explained) -> dict[str, Any]:
+    def _described(self, answer: Answer, evidence: NDArray[np.float32] | None) -> dict[str, Any]:
         """Describe the answer to one image."""
-        answer = one.answer
         if isinstance(answer, FailedImage):
             return {"name": answer.name, "error": answer.problem}
         described: dict[str, Any] = {
@@ -134,18 +125,14 @@ class PredictApi:
             "unlike": answer.is_unlike,
             "steps": list(answer.steps),
         }
-        if one.evidence is not None:
+        if evidence is not None:
             described["image"] = _data_address(np.asarray(answer.image, np.uint8))
-            described["map"] = one.evidence.round(3).tolist()
+            described["map"] = evidence.round(3).tolist()
         return described
 
 
 def _flag(request: Request, name: str) -> bool:
-    """Read a query parameter that is true or false.
-
-    Raises:
-        HttpError: it is something else.
-    """
+    """Read a query parameter that is true or false; refuse another value."""
     value = request.query_params.get(name, "false")
     if value not in {"true", "false"}:
         raise HttpError(400, f"The parameter {name} must be true or false.")

@@ -7,6 +7,8 @@ that sends more before it has the response gets that response, and its connectio
 """
 
 import asyncio
+import json
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.config import Config
@@ -18,42 +20,28 @@ from apparel.serve.service import Service
 MAX_HEAD_BYTES = 1 << 16
 
 
-def _response(status: str, message: str, header: str = "connection: close") -> bytes:
-    body = f'{{"error": "{message}"}}'
-    return (
-        f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\n{header}\r\n\r\n{body}"
-    ).encode()
+def _response(status: int, message: str, *headers: str) -> bytes:
+    body = json.dumps({"error": message})
+    head = [
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        *headers,
+    ]
+    return "\r\n".join([*head, "", body]).encode()
 
 
-MALFORMED = _response("400 Bad Request", "The request is not valid HTTP/1.1.")
-UPGRADE = _response(
-    "400 Bad Request",
-    "This server speaks HTTP/1.1 alone. Send the request without the Upgrade header.",
-)
-TOO_SLOW = _response("408 Request Timeout", "The request did not arrive in time. Send it faster.")
-TOO_LONG = _response(
-    "431 Request Header Fields Too Large",
-    f"The head of the request is too large: at most {MAX_HEAD_BYTES:,} bytes are allowed.",
-)
-TOO_MANY = _response(
-    "503 Service Unavailable",
-    "The server is busy: too many connections are open. Try again.",
-    "retry-after: 1\r\nconnection: close",
-)
 BUSY = _response(
-    "503 Service Unavailable",
-    "The server is busy: too many images are waiting. Try again.",
-    "retry-after: 1",
+    503, "The server is busy: too many images are waiting. Try again.", "retry-after: 1"
 )
 
 
-class _Stop(Exception):  # noqa: N818  # not an error: ends the parser's work
-    """Stop reading a connection."""
+class _Stop(Exception):  # noqa: N818  # no error
+    """Makes the parser stop."""
 
 
 class _Refused:
-    """Stands for uvicorn's request cycle, where a request got its response without one."""
+    """Takes the place of uvicorn's request cycle for a request that is refused without one."""
 
     response_started = response_complete = True
 
@@ -79,7 +67,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._service = service
         self._limits = service.limits
-        self._is_ended = False
+        self._is_ended = False  # further bytes are discarded
         self._n_head = 0  # bytes since the parser last reported a head or a part of a body
         self.deadline = 0.0
 
@@ -88,20 +76,20 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._extend(self._limits.read_seconds)
         if len(self.connections) > self._limits.connections:
-            self._end(TOO_MANY)
+            message = "The server is busy: too many connections are open. Try again."
+            self._end(503, message, "retry-after: 1")
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes, and refuse a head that goes on and on."""
+        """Parse bytes, and refuse a head without end."""
         if self._is_ended:
             return
         self._n_head += len(data)
         super().data_received(data)
-        if self._n_head > MAX_HEAD_BYTES:
-            self._end(TOO_LONG)
+        self._check_head()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's signature
         """Refuse bytes that are no HTTP."""
-        self._end(MALFORMED)
+        self._end(400, "The request is not valid HTTP/1.1.")
 
     def on_message_begin(self) -> None:
         """Begin a request, unless the response to the previous one has not been sent.
@@ -112,16 +100,17 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
             self._is_ended = True
-            raise _Stop
-        if self.transport.get_write_buffer_size():
-            self._end(b"")
+        elif self.transport.get_write_buffer_size():
+            self._is_ended = True
+            self.transport.close()
+        if self._is_ended:
             raise _Stop
         self.cycle = None  # type: ignore[assignment]  # as on a new connection
         self._extend(self._limits.read_seconds)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Refuse a request by its head, or start to answer it.
+        """Start to answer a request, or refuse it by its head.
 
         Raises:
             _Stop: nothing more can be read from the connection.
@@ -129,22 +118,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self._n_head = len(self.url) + sum(
             len(name) + len(value) + 4 for name, value in self.headers
         )
-        is_post = self.parser.get_method() == b"POST"
-        if self._n_head > MAX_HEAD_BYTES:
-            self._end(TOO_LONG)
-            raise _Stop
-        if is_post and self.parser.should_upgrade():
-            self._end(UPGRADE)
-            raise _Stop
+        self._check_head()
         self._n_head = 0
+        is_post, is_upgrade = self.parser.get_method() == b"POST", self.parser.should_upgrade()
+        if is_post and is_upgrade:  # the parser would take its body for the next request
+            self._end(400, "This server speaks only HTTP/1.1. Send the request without Upgrade.")
+        if self._is_ended:
+            raise _Stop
         if is_post and self._service.is_full(len(self.tasks)):
-            # Before a task is made of it: while the queue is full, this time is the answers'.
+            # A task for it would cost seven times as much, time that is taken from the answers.
             self._service.metrics.turned_away.inc()
             self.transport.write(BUSY)
             self.cycle = _Refused()  # type: ignore[assignment]
             return
         super().on_headers_complete()
-        if self.parser.should_upgrade():  # the parser takes what follows for another protocol
+        if is_upgrade:
             self.cycle.keep_alive = False
             self._is_ended = True
 
@@ -176,18 +164,23 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()  # the client does not read its response
         else:
             self._extend(self._limits.read_seconds)
-            self._end(TOO_SLOW)
+            self._end(408, "The request did not arrive in time. Send it faster.")
 
     def _extend(self, seconds: float) -> None:
         self.deadline = self.loop.time() + seconds
 
-    def _end(self, response: bytes) -> None:
-        """Stop reading; send a last response if the current request has none."""
+    def _check_head(self) -> None:
+        if self._n_head > MAX_HEAD_BYTES:
+            allowed = f"at most {MAX_HEAD_BYTES:,} bytes are allowed."
+            self._end(431, f"The head of the request is too large: {allowed}")
+
+    def _end(self, status: int, message: str, *headers: str) -> None:
+        """Read no more; send a last response, unless the current request has one."""
         if self._is_ended:
             return
         self._is_ended = True
         if self.cycle is None or not self.cycle.response_started:
-            self.transport.write(response)
+            self.transport.write(_response(status, message, *headers, "connection: close"))
         elif not self.cycle.response_complete:
             self.transport.abort()  # a half-sent response shows as one
             return

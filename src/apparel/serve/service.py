@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -27,20 +27,10 @@ MAX_WAITING = {"decoding": 64, "explaining": 8}
 SMALL_BYTES, SMALL_PIXELS = 16 << 10, 64 * 64
 
 Read = tuple[NDArray[np.uint8], tuple[str, ...]] | FailedImage
+# An answer, and how much each pixel mattered for it: shape (h, w), 0 to 1; None where that was not
+# asked for, or the image is unreadable.
+Explained = tuple[Answer, NDArray[np.float32] | None]
 Result_ = TypeVar("Result_")
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Explained:
-    """An answer, and the pixels that it rests on.
-
-    Attributes:
-        answer: answer to the image.
-        evidence: shape (h, w), 0 to 1; None where it was not asked for, or the image is unreadable.
-    """
-
-    answer: Answer
-    evidence: NDArray[np.float32] | None = None
 
 
 class Service:
@@ -63,7 +53,7 @@ class Service:
         # One thread, as large photos take much memory while they are decoded.
         self._image_thread = ThreadPoolExecutor(1, "images")
         self._n_waiting = Counter[str]()
-        self.batcher: Batcher[Prediction] = Batcher(
+        self.batcher: Batcher = Batcher(
             lambda images: predictor.describe(images, [""] * len(images)),
             self._model_thread,
             capacity=limits.queue,
@@ -122,7 +112,7 @@ class Service:
         ]
         self._count(answers)
         if not explain or not images:
-            return [Explained(answer=answer) for answer in answers]
+            return [(answer, None) for answer in answers]
         explain_steps = [
             partial(self._explain, np.asarray(answer.image, np.uint8))
             for answer in answers
@@ -130,10 +120,7 @@ class Service:
         ]
         maps = iter(await self._in_image_thread("explaining", explain_steps, deadline))
         return [
-            Explained(
-                answer=answer, evidence=next(maps) if isinstance(answer, Prediction) else None
-            )
-            for answer in answers
+            (answer, next(maps) if isinstance(answer, Prediction) else None) for answer in answers
         ]
 
     def close(self) -> None:
@@ -151,11 +138,7 @@ class Service:
     async def _in_image_thread(
         self, work: str, steps: Iterable[Callable[[], Result_]], deadline: float
     ) -> list[Result_]:
-        """Take the steps of a request one by one, in turn with other requests.
-
-        Raises:
-            HttpError: too many requests wait for such work, or it takes too long.
-        """
+        """Take the steps of a request one by one, in turn with other requests, if there is time."""
         if self._n_waiting[work] >= MAX_WAITING[work]:
             raise busy(f"{self._n_waiting[work]} requests wait for {work}")
         self._n_waiting[work] += 1
