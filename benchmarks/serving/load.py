@@ -1,4 +1,4 @@
-"""What a server does under load: how much, how fast, for how long, and how it ends."""
+"""The server under load: rate, latency, endurance, overload and end."""
 
 import asyncio
 import signal
@@ -13,14 +13,14 @@ import uvloop
 from benchmarks.serving.client import Answers, load, offer
 from benchmarks.serving.server import Server
 
-OK, BUSY = 200, 503
+BUSY = 503
 # Connections that get most answers: fewer leave processors idle, with more the queue is full.
 MOST_ANSWERS_AT = 64
 Measured = dict[str, Any]
 
 
 def peak(server: Server, request: bytes, *, connections: int, seconds: float) -> Measured:
-    """Answers a second, where each connection asks again as soon as it is answered."""
+    """Measure answers a second, where each connection asks again as soon as it is answered."""
     uvloop.run(load(server.port, request, connections=connections, seconds=min(seconds, 2)))
     answers = uvloop.run(load(server.port, request, connections=connections, seconds=seconds))
     return {
@@ -28,12 +28,12 @@ def peak(server: Server, request: bytes, *, connections: int, seconds: float) ->
         "per_second": round(answers.rate(), 1),
         "p50_ms": round(answers.percentile(50), 2),
         "p99_ms": round(answers.percentile(99), 2),
-        "others": _others(answers),
+        "others": answers.others,
     }
 
 
 def soak(server: Server, request: bytes, *, requests: int, warm_up: int) -> Measured:
-    """Memory and descriptors after many requests, against those after the first."""
+    """Compare memory and descriptors after many requests with those after the first."""
     uvloop.run(load(server.port, request, connections=16, requests=warm_up))
     time.sleep(1)
     before, descriptors = server.resident_mb(), server.descriptors()
@@ -45,24 +45,24 @@ def soak(server: Server, request: bytes, *, requests: int, warm_up: int) -> Meas
         "resident_mb": round(after, 1),
         "rise_mb": round(after - before, 1),
         "descriptors_left": server.descriptors() - descriptors,
-        "others": _others(answers),
+        "others": answers.others,
     }
 
 
 def overload(
     server: Server, request: bytes, *, factor: float, seconds: float, parts: int
 ) -> Measured:
-    """What becomes of so many times as many requests as a server can answer.
+    """Send so many times as many requests as the server can answer.
 
-    It is overloaded some times, and its peak measured before and after each: a machine's speed
+    It is overloaded some times, and its peak measured before and after each, as a machine's speed
     drifts.
 
     Args:
-        server: what is asked.
-        request: what it is asked.
-        factor: times as many as its last peak.
-        seconds: that it is overloaded, in all.
-        parts: into which this is divided.
+        server: server to ask.
+        request: request to send.
+        factor: offered rate as a multiple of the last peak.
+        seconds: duration of all overloads together.
+        parts: number of overloads.
     """
     part = seconds / parts
 
@@ -91,7 +91,7 @@ def overload(
         "busy_p50_ms": round(max(run.percentile(50, BUSY) for run in runs), 2),
         "busy_p99_ms": round(max(run.percentile(99, BUSY) for run in runs), 2),
         "busy_max_ms": round(max(run.percentile(100, BUSY) for run in runs), 2),
-        "others": sum(_others(run) for run in runs) - refused,
+        "others": sum(run.others for run in runs) - refused,
         "lost": sum(run.lost for run in runs),
     }
 
@@ -99,36 +99,33 @@ def overload(
 def terminations(
     start: Callable[[], AbstractContextManager[Server]], request: bytes, *, times: int
 ) -> Measured:
-    """End servers under load, and count requests that were taken and not answered."""
-    lost = answered = failed = 0
-    longest = 0.0
+    """End servers under load, and count requests that were sent and not answered.
+
+    Those are on connections that the system had accepted, and the server had not, when it stopped
+    listening: at most one of each of the client's connections.
+    """
+    runs, failed, longest = [], 0, 0.0
     for turn in range(times):
         with start() as server:
             answers, seconds = uvloop.run(_end_under_load(server, request, 0.2 + 0.01 * turn))
-            lost += answers.lost
-            answered += answers.counts[OK]
-            failed += _others(answers) + (server.process.returncode != 0)
+            runs.append(answers)
+            failed += answers.others + (server.process.returncode != 0)
             longest = max(longest, seconds)
     return {
         "terminations": times,
-        "answered": answered,
-        "lost": lost,
+        "answered": sum(run.counts[200] for run in runs),
+        "reset": sum(run.lost for run in runs),
         "failed": failed,
         "longest_s": round(longest, 2),
     }
 
 
 async def _end_under_load(server: Server, request: bytes, after: float) -> tuple[Answers, float]:
-    """Send SIGTERM while requests come; tell what became of them, and how long it took."""
+    """Send SIGTERM while requests come; return their answers, and the seconds to the end."""
     asking = asyncio.create_task(load(server.port, request, connections=8, seconds=after + 3))
     await asyncio.sleep(after)
     begin = time.perf_counter()
     server.process.send_signal(signal.SIGTERM)
-    await asyncio.to_thread(server.process.wait, 10)
+    await asyncio.to_thread(server.process.wait, 30)
     seconds = time.perf_counter() - begin
     return await asking, seconds
-
-
-def _others(answers: Answers) -> int:
-    """Answers of another status than 200."""
-    return sum(answers.counts.values()) - answers.counts[OK]

@@ -177,6 +177,9 @@ class Server(uvicorn.Server):
         self._service.is_ready = False  # from here on, each response also ends its connection
         LOGGER.info("not ready")
         await asyncio.sleep(DRAIN_SECONDS)
+        for listener in sockets or ():
+            listener.listen(0)  # no further clients queue up, and those that did are accepted
+        await asyncio.sleep(LAST_CALL_SECONDS)
         for server in self.servers:
             server.close()
         await asyncio.sleep(LAST_CALL_SECONDS)
