@@ -3,8 +3,9 @@
     make stress                          (about 15 minutes on an idle machine)
     python -m benchmarks.serving MODEL   the same; --short for a try of each
 
-MODEL is an ONNX file, or a run directory. Everything stays on the loopback, and is bounded in number
-and time. Writes the figures to benchmarks/results/, and exits with 1 where something does not hold.
+MODEL is an ONNX file, or a run directory. Everything stays on the loopback, and is bounded in
+number and time. Writes the figures to benchmarks/results/, and exits with 1 where something does
+not hold.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from apparel.data.sources.fashion_mnist_part import load_part
+from apparel.data.sources.fashion_mnist import load_images
 from benchmarks.record import FOLDER, measure
 from benchmarks.serving import hostile, load
 from benchmarks.serving.client import post
@@ -84,7 +85,7 @@ def stress(
 
 def _requests(name: str) -> tuple[bytes, bytes, bytes]:
     """Write one image of Fashion-MNIST as a PNG file, a JSON tensor, and a binary tensor."""
-    image = load_part("fashion-mnist:test[0:1]")[1][0]
+    image = load_images("test")[0]
     path = f"/v2/models/{name}/infer"
     tensor = {"name": "images", "datatype": "UINT8", "shape": [1, *image.shape]}
     in_json = json.dumps({"inputs": [{**tensor, "data": image.ravel().tolist()}]}).encode()

@@ -9,6 +9,7 @@ import asyncio
 import math
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -77,13 +78,18 @@ class Connection(asyncio.Protocol):
         is_open: whether it can send.
     """
 
-    def __init__(self, request: bytes, answers: Answers) -> None:
-        self._request = request
-        self._answers = answers
+    def __init__(self, request: bytes, answers: Answers, then: Callable[["Connection"], None]):
+        """Make a connection, for asyncio to connect.
+
+        Args:
+            request: request to send.
+            answers: where to count the answers.
+            then: function that is called after each answer, or the lack of one.
+        """
+        self._request, self._answers, self._then = request, answers, then
         self._transport = asyncio.Transport()
         self._received = b""
-        self._sent = 0.0
-        self._answer: asyncio.Future[None] | None = None
+        self._sent: float | None = None
         self.is_open = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -91,12 +97,10 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         self.is_open = True
 
-    def ask(self) -> "asyncio.Future[None]":
-        """Send the request; the future is done when its answer has been counted."""
+    def send(self) -> None:
+        """Send the request."""
         self._sent = time.perf_counter()
         self._transport.write(self._request)
-        self._answer = asyncio.get_running_loop().create_future()
-        return self._answer
 
     def close(self) -> None:
         """End."""
@@ -107,10 +111,10 @@ class Connection(asyncio.Protocol):
         """Look whether the answer is whole."""
         self._received += data
         head, found, body = self._received.partition(b"\r\n\r\n")
+        if not found:
+            return
         lower = head.lower()
-        if not found or len(body) < int(
-            lower.partition(b"content-length:")[2].split(b"\r\n", 1)[0]
-        ):
+        if len(body) < int(lower.partition(b"content-length:")[2].split(b"\r\n", 1)[0]):
             return
         self._received = b""
         if b"connection: close" in lower:
@@ -123,20 +127,23 @@ class Connection(asyncio.Protocol):
         self._count(0)
 
     def _count(self, status: int) -> None:
-        if self._answer is not None:
-            self._answers.add(status, time.perf_counter() - self._sent)
-            answer, self._answer = self._answer, None
-            answer.set_result(None)
+        if self._sent is not None:
+            sent, self._sent = self._sent, None
+            self._answers.add(status, time.perf_counter() - sent)
+            self._then(self)
 
 
-async def connect(port: int, request: bytes, answers: Answers) -> Connection:
+async def connect(
+    port: int, request: bytes, answers: Answers, then: Callable[[Connection], None]
+) -> Connection:
     """Open a connection.
 
     Raises:
         OSError: it cannot be opened.
     """
-    loop = asyncio.get_running_loop()
-    _, connection = await loop.create_connection(lambda: Connection(request, answers), HOST, port)
+    _, connection = await asyncio.get_running_loop().create_connection(
+        lambda: Connection(request, answers, then), HOST, port
+    )
     return connection
 
 
@@ -159,26 +166,36 @@ async def load(
         requests: number of requests in all.
         pause: seconds between an answer and the next request of a connection.
     """
-    answers = Answers()
+    answers, loop = Answers(), asyncio.get_running_loop()
     begin = time.perf_counter()
 
-    async def ask_again() -> None:
+    def takes_one() -> bool:
         nonlocal requests
-        connection = None
-        while requests > 0 and time.perf_counter() - begin < seconds:
-            requests -= 1
+        requests -= 1
+        return requests >= 0 and time.perf_counter() - begin < seconds
+
+    async def ask_again() -> None:
+        while takes_one():
+            ended = loop.create_future()
+
+            def send(connection: Connection) -> None:
+                if connection.is_open:
+                    connection.send()
+                else:
+                    ended.set_result(None)  # noqa: B023  # one at a time
+
+            def then(connection: Connection) -> None:
+                if connection.is_open and not takes_one():
+                    connection.close()
+                loop.call_later(pause, send, connection)
+
             try:
-                if connection is None or not connection.is_open:
-                    connection = await connect(port, request, answers)
+                (await connect(port, request, answers, then)).send()
             except OSError:
                 answers.refused += 1
                 await asyncio.sleep(0.05)
-                continue
-            await connection.ask()
-            if pause:
-                await asyncio.sleep(pause)
-        if connection is not None:
-            connection.close()
+            else:
+                await ended
 
     await asyncio.gather(*(ask_again() for _ in range(connections)))
     answers.elapsed = time.perf_counter() - begin
@@ -201,7 +218,12 @@ async def offer(
         seconds: duration.
     """
     answers = Answers()
-    opened = [await connect(port, request, answers) for _ in range(connections)]
+
+    def then(connection: Connection) -> None:
+        if connection.is_open:
+            free.append(connection)
+
+    opened = [await connect(port, request, answers, then) for _ in range(connections)]
     free = deque(opened)  # each in its turn, so that none stays idle until it is closed
     begin, n_offered = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - begin) < seconds:
@@ -209,10 +231,7 @@ async def offer(
         n_offered += due
         answers.refused += max(0, due - len(free))
         for _ in range(min(due, len(free))):
-            connection = free.popleft()
-            connection.ask().add_done_callback(
-                lambda _, used=connection: free.append(used) if used.is_open else None
-            )
+            free.popleft().send()
         await asyncio.sleep(0.001)
     answers.elapsed = elapsed
     last = time.perf_counter()

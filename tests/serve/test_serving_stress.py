@@ -51,7 +51,7 @@ def test_requests_are_answered_until_the_end(made, request_bytes, tmp_path):
     assert found["answered"] > 0
     assert found["failed"] == 0
     # At most one a connection, which the system had accepted and the server had not.
-    assert found["lost"] <= 2 * 8
+    assert found["reset"] <= 2 * 8
 
 
 def test_malformed_messages_do_no_harm(server):
