@@ -1,7 +1,7 @@
 """Keras and what lies under it: a quiet import, seeds, determinism and the number format.
 
-Everything that one backend alone has is in this module, `fused`, `gradients` and `pipeline`, so
-that `KERAS_BACKEND=torch` and `KERAS_BACKEND=jax` work as well.
+The code of one backend alone is here, in `models/gradients`, `models/batches`, and in
+`training/fused_layers` and `distributed`, so that `KERAS_BACKEND=torch` and `jax` work as well.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""The architectures: a name and the data's shape → an uncompiled `keras.Model`.
+"""The architectures: a name and the data's shape → an uncompiled `keras.Model`; heads and weights.
 
 `cnn` is the small CNN that apparel started from. `fast` and `best` follow the networks that
 train quickest to a given accuracy on CIFAR-10 (K. Jordan, "94 % on CIFAR-10 in 3.29 Seconds on a
@@ -39,17 +39,17 @@ def create(
 
     Args:
         name: a name of `recipes.RECIPES`.
-        n_classes: how many probabilities the model gives.
+        n_classes: number of probabilities that the model gives.
         img_shape: height, width and channels of one image.
-        seed: of the initial weights.
-        width: channels of the first stage, for the models that come in any.
+        seed: random seed of the initial weights.
+        width: channels of the first stage; None for the default, or for a model of one size.
 
     Returns:
         A `keras.Model` in float32, uncompiled: float32 (n, h, w, c) in [0, 1] to
         probabilities (n, n_classes).
 
     Raises:
-        UsageError: the name is unknown, or the number of classes or the shape makes no sense.
+        UsageError: the name is unknown, or the number of classes or the shape is invalid.
         DataError: the images are too small for this model.
     """
     check_name(name)
@@ -65,7 +65,7 @@ def create(
 
 
 def calibrated(model: Any, calibration: Calibration) -> Any:
-    """Build a calibration into the end of a model.
+    """Build a calibration into the head of a model.
 
     Args:
         model: a `keras.Model` whose last layer is dense, with softmax; its weights may change.
@@ -73,7 +73,7 @@ def calibrated(model: Any, calibration: Calibration) -> Any:
 
     Returns:
         A `keras.Model` that ends in softmax: the same one, with its last weights divided by the
-        temperature, or where logits are to be bent, one that shares all layers but the last.
+        temperature; or with a slope, one that shares all layers but the last.
     """
     dense = model.layers[-1]
     kernel, *bias = (weights / calibration.temperature for weights in dense.get_weights())
@@ -81,26 +81,22 @@ def calibrated(model: Any, calibration: Calibration) -> Any:
         dense.set_weights([kernel, *bias])
         return model
     offset = sum((b - b.mean() for b in bias), np.zeros(kernel.shape[1], np.float32))
-    bent = _with_bent_logits(model, calibration.slope)
-    bent.layers[-3].set_weights(
-        [
-            kernel - kernel.mean(axis=1, keepdims=True),
-            offset - calibration.knee / calibration.temperature,
-        ]
-    )
-    return bent
+    scaled = _with_scaled_logits(model, calibration.slope)
+    centred = kernel - kernel.mean(axis=1, keepdims=True)
+    scaled.layers[-3].set_weights([centred, offset - calibration.knee / calibration.temperature])
+    return scaled
 
 
 def uncalibrated(model: Any) -> Any:
-    """Give a model that can be trained on: what `calibrated` added at its end is left out.
+    """Remove the layers that `calibrated` added, so that training can continue.
 
-    A temperature in the weights stays: it is a start as good as another.
+    A temperature in the weights stays: it is as good a start as any.
 
     Args:
         model: a `keras.Model` that ends in softmax.
 
     Returns:
-        The same one, or where its logits were bent, one that ends in a dense layer with softmax.
+        The same one, or one that ends in a dense layer with softmax again.
     """
     layers = backend.load_keras().layers
     if not isinstance(model.layers[-1], layers.Softmax):
@@ -112,34 +108,34 @@ def uncalibrated(model: Any) -> Any:
     outputs = dense(linear.input)
     # Its bias is the same for all classes, which softmax does not see.
     dense.set_weights(linear.get_weights()[:1])
-    return _with_end(model, outputs)
+    return _with_head(model, outputs)
 
 
 def logits_model(model: Any) -> Any:
-    """Give the same network without the softmax at its end.
+    """Give the same network without its softmax.
 
     Args:
-        model: a `keras.Model` that ends in softmax, a layer of its own or that of a dense layer.
+        model: a `keras.Model` that ends in softmax, as a layer or as the activation of one.
 
     Returns:
         A `keras.Model` that shares all other layers: images to logits, shape (n, k).
     """
     keras, last = backend.load_keras(), model.layers[-1]
     if isinstance(last, keras.layers.Softmax):
-        return _with_end(model, last.input)
+        return _with_head(model, last.input)
     linear = keras.layers.Dense.from_config(last.get_config() | {"activation": "linear"})
     if isinstance(model, keras.Sequential):
-        # One that was read from a file does not know its layers' outputs as its own.
+        # One that was read from a file has no record of the outputs of its layers.
         inputs = keras.Input(model.input_shape[1:])
         shortened = keras.Sequential([inputs, *model.layers[:-1], linear], name=model.name)
     else:
-        shortened = _with_end(model, linear(last.input))
+        shortened = _with_head(model, linear(last.input))
     linear.set_weights(last.get_weights())
     return shortened
 
 
 def named_weights(model: Any) -> dict[str, NDArray[np.float32]]:
-    """Give a model's weights by name, for a file.
+    """Give the weights of a model by name, for a file.
 
     Args:
         model: a float32 `keras.Model`.
@@ -166,25 +162,25 @@ def rebuild(
         name: a name of `recipes.RECIPES`.
         n_classes: number of probabilities that the model gives.
         img_shape: height, width and channels of one image.
-        width: channels of the first stage, for the models that come in any.
-        calibration: what `calibrated` built into the model.
-        weights: what `named_weights` gave.
+        width: channels of the first stage; None for the default, or for a model of one size.
+        calibration: that `calibrated` built into the model.
+        weights: by `named_weights`.
 
     Returns:
         The `keras.Model`, uncompiled; it computes what the trained one computed, bit for bit.
 
     Raises:
-        ModelFileError: the weights are not exactly those of this model.
-        UsageError: the name is unknown, or the number of classes or the shape makes no sense.
+        ModelFileError: the weights do not fit this model exactly.
+        UsageError: the name is unknown, or the number of classes or the shape is invalid.
         DataError: the images are too small for this model.
     """
 
     def build() -> Any:
         model = create(name, n_classes=n_classes, img_shape=img_shape, seed=0, width=width)
         slope = calibration.slope
-        return model if slope == 1 else _with_bent_logits(model, slope)
+        return model if slope == 1 else _with_scaled_logits(model, slope)
 
-    # Settings may claim any size. Here, variables take no memory before they are known to fit.
+    # Settings may claim any size: variables take no memory before the weights are known to fit.
     with backend.load_keras().StatelessScope(initialize_variables=False):
         expected = {
             name: (tuple(variable.shape), str(variable.dtype))
@@ -217,10 +213,10 @@ def _described(array: tuple[tuple[int, ...], str] | None) -> str:
 
 
 def weights_sha256(model: Any) -> str:
-    """The SHA-256 of a model's weights: two models with the same one are the same, bit for bit.
+    """Hash the weights of a model: equal hashes mean equal weights, bit for bit.
 
-    Of each weight, in the order of `model.weights`, count its shape and type and then its bytes,
-    little-endian.
+    It is the SHA-256 of the shape, dtype and little-endian bytes of each weight, in the order of
+    `model.weights`.
     """
     digest = hashlib.sha256()
     for weight in model.get_weights():
@@ -230,24 +226,24 @@ def weights_sha256(model: Any) -> str:
     return digest.hexdigest()
 
 
-def _with_bent_logits(model: Any, slope: float) -> Any:
-    """A model with another end: a dense layer, negative logits times the slope, softmax."""
+def _with_scaled_logits(model: Any, slope: float) -> Any:
+    """A model with another head: a dense layer, negative logits times the slope, softmax."""
     layers, dense = backend.load_keras().layers, model.layers[-1]
     x = layers.Dense(dense.units, name=HEAD, dtype="float32")(dense.input)
     x = layers.LeakyReLU(slope, dtype="float32")(x)
-    return _with_end(model, layers.Softmax(dtype="float32")(x))
+    return _with_head(model, layers.Softmax(dtype="float32")(x))
 
 
-def _with_end(model: Any, outputs: Any) -> Any:
-    """A model with another end: the inputs and the name of one, other outputs."""
+def _with_head(model: Any, outputs: Any) -> Any:
+    """A model with another head: the same inputs and name, other outputs."""
     return backend.load_keras().Model(model.inputs[0], outputs, name=model.name)
 
 
 def _checked_shape(img_shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Check that a shape is height, width and channels.
+    """Return height, width and channels as plain integers.
 
     Raises:
-        UsageError: it is not.
+        UsageError: the shape is invalid.
     """
     if not isinstance(img_shape, Sequence) or len(img_shape) != 3:  # noqa: PLR2004  # h, w, c
         raise UsageError(
@@ -262,7 +258,7 @@ def _cnn(n_classes: int, img_shape: tuple[int, int, int], width: int | None) -> 
     """Two convolutions and three dense layers: the small CNN that apparel started from."""
     keras = backend.load_keras()
     layers = keras.layers
-    # Said here, because a user's Keras may be set to something else.
+    # Explicit, because the user's configuration of Keras may differ.
     plain = {"dtype": "float32"}
     maps = {"data_format": "channels_last", **plain}
     relu = {"activation": "relu", **plain}

@@ -1,4 +1,4 @@
-"""A float32 Keras model + images → probabilities and Keras's own measures."""
+"""A float32 Keras model + images → probabilities and Keras's own metrics."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -17,12 +17,12 @@ from apparel.data.splits import stratified_split
 from apparel.models.batches import batched
 
 # Large enough to keep two cores busy, small enough for 24 x 24 x 64 float32 maps in memory. Fewer
-# of large images, with so many pixel values together.
+# of large images: at most so many pixel values in a batch.
 BATCH_SIZE, BATCH_VALUES = 500, 1 << 22
-# Images that an exported model is compared on: a difference in one of a thousand shows, and a pass
-# over them takes seconds. Some hundred images meet the range of every layer.
+# Images to compare an exported model on: a difference in one of a thousand shows, and a pass over
+# them takes seconds. A few hundred images cover the range of every layer.
 MOST_COMPARED, N_CALIBRATION = 6000, 500
-# They are held in memory.
+# Bounds for large images, as all of them are held in memory.
 EXPORT_VALUES, ENOUGH_IMAGES = 1 << 24, 200
 
 
@@ -40,8 +40,24 @@ def predict_probabilities(model: Any, images: ImageArray) -> NDArray[np.float32]
     return np.asarray(model.predict(batches, verbose=0), np.float32)
 
 
+def keras_metrics(model: Any, images: ImageArray, labels: NDArray[np.float32]) -> dict[str, float]:
+    """Give the metrics of Keras's own `evaluate`.
+
+    Args:
+        model: a compiled `keras.Model`.
+        images: shape (n, h, w, c), in [0, 1].
+        labels: shape (n, k), one-hot.
+
+    Returns:
+        Each metric by the name that it was compiled with: loss, accuracy, precision, recall.
+    """
+    batches = batched(images, labels, batch_size=_batch_size(images))
+    metrics = model.evaluate(batches, verbose=0, return_dict=True)
+    return {name: float(value) for name, value in metrics.items()}
+
+
 def _batch_size(images: ImageArray) -> int:
-    """How many images are looked at together."""
+    """The number of images in a batch."""
     return min(max(BATCH_VALUES // math.prod(images.shape[1:]), 1), BATCH_SIZE)
 
 
@@ -59,7 +75,7 @@ def predict_averaged(
     probabilities: NDArray[np.float32],
     recipe: Recipe,
 ) -> dict[str, NDArray[np.float32]]:
-    """Average each image's class probabilities with those of its changed copies.
+    """Average the class probabilities of each image over augmented copies (test-time augmentation).
 
     Copies are of the kinds that the model was trained on: mirrored, or moved by a pixel to the
     upper left and to the lower right, with half the weight (K. Jordan, "94 % on CIFAR-10 in 3.29
@@ -72,30 +88,25 @@ def predict_averaged(
         recipe: that the model was trained by.
 
     Returns:
-        Shape (n, k), rows sum to 1, by what they are averaged over: "flip" the image and its
-        mirror image, "view" the moved copies as well. Empty where training knew no such images.
+        Shape (n, k), rows sum to 1: under "flip" averaged over the image and its mirror image,
+        under "view" over the moved copies as well. Empty if training used no such copies.
     """
+
+    def both_sides(copies: ImageArray, seen: NDArray[np.float32]) -> NDArray[np.float32]:
+        mirrored = predict_probabilities(model, changed(copies, _mirrored))
+        return np.asarray(np.mean([seen, mirrored], axis=0), np.float32)
+
     averaged: dict[str, NDArray[np.float32]] = {}
     if recipe.flip:
-        averaged["flip"] = _mean([probabilities, _predict_mirrored(model, images)])
+        averaged["flip"] = both_sides(images, probabilities)
     if recipe.shift:
         views = [averaged.get("flip", probabilities)] * 2
         for start in (2, 0):
             moved = changed(images, partial(_moved, start=start))
             seen = predict_probabilities(model, moved)
-            views.append(_mean([seen, _predict_mirrored(model, moved)]) if recipe.flip else seen)
-        averaged["view"] = _mean(views)
+            views.append(both_sides(moved, seen) if recipe.flip else seen)
+        averaged["view"] = np.asarray(np.mean(views, axis=0), np.float32)
     return averaged
-
-
-def _mean(probabilities: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """The mean of arrays of one shape."""
-    return np.asarray(np.mean(probabilities, axis=0), np.float32)
-
-
-def _predict_mirrored(model: Any, images: ImageArray) -> NDArray[np.float32]:
-    """Give every mirrored image's class probabilities."""
-    return predict_probabilities(model, changed(images, _mirrored))
 
 
 def _mirrored(images: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -109,33 +120,17 @@ def _moved(images: NDArray[np.float32], *, start: int) -> NDArray[np.float32]:
     return padded[:, start : start + height, start : start + width]
 
 
-def keras_metrics(model: Any, images: ImageArray, labels: NDArray[np.float32]) -> dict[str, float]:
-    """Give what Keras's own `evaluate` measures.
-
-    Args:
-        model: a compiled `keras.Model`.
-        images: shape (n, h, w, c), in [0, 1].
-        labels: shape (n, k), one-hot.
-
-    Returns:
-        Each measure by the name it was compiled with: loss, accuracy, precision, recall.
-    """
-    batches = batched(images, labels, batch_size=_batch_size(images))
-    measures = model.evaluate(batches, verbose=0, return_dict=True)
-    return {name: float(value) for name, value in measures.items()}
-
-
 def check_fits(model: Any, *, n_classes: int, img_shape: tuple[int, int, int]) -> None:
-    """Check that a model takes these images and gives these classes.
+    """Check that the input and output of a model fit the data.
 
     Raises:
-        ModelFileError: it does not.
+        ModelFileError: they do not.
     """
-    takes, gives = tuple(model.input_shape[1:]), model.output_shape[-1]
-    if takes != img_shape or gives != n_classes:
+    expected, n_outputs = tuple(model.input_shape[1:]), model.output_shape[-1]
+    if expected != img_shape or n_outputs != n_classes:
         raise ModelFileError(
-            f"the model takes images of shape {takes} and gives {gives} classes, but the data "
-            f"have images of shape {img_shape} and {n_classes} classes. Use a model that was "
+            f"the model takes images of shape {expected} and gives {n_outputs} classes, but the "
+            f"data have images of shape {img_shape} and {n_classes} classes. Use a model that was "
             "trained on such data."
         )
 
@@ -147,15 +142,15 @@ def choose_samples(
 
     Args:
         indices: the positions, or None to draw.
-        count: how many to draw, at most `n_images`.
-        n_images: how many test images there are.
-        seed: of the draw.
+        count: number to draw, at most `n_images`.
+        n_images: number of test images.
+        seed: random seed of the draw.
 
     Returns:
         At least one position, each in 0 to `n_images` - 1.
 
     Raises:
-        UsageError: a position lies outside the test set, or none is asked for.
+        UsageError: a position lies outside the test set, or there is none.
     """
     if indices is None:
         drawn = min(whole_number("count", count, minimum=1), n_images)
@@ -182,7 +177,7 @@ def describe(
     labels: NDArray[np.int64],
     class_names: tuple[str, ...],
 ) -> list[Prediction]:
-    """Put together what a model says of some test images.
+    """Combine probabilities with the test images that they are of.
 
     Args:
         indices: m positions in the test set.
@@ -204,10 +199,10 @@ def describe(
 
 
 def comparison_images(splits: Splits) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Images to compare an exported model on: validation images, or training ones without.
+    """Choose images to compare an exported model on: validation images, or else training images.
 
     Returns:
-        The images, shape (n, h, w, c) with n of 1 to `MOST_COMPARED`, in [0, 1], fewer where they
+        The images, shape (n, h, w, c) with n of 1 to `MOST_COMPARED`, in [0, 1], fewer if they
         are large; and their labels, shape (n,).
     """
     positions = splits.validation if len(splits.validation) else splits.training
@@ -216,10 +211,10 @@ def comparison_images(splits: Splits) -> tuple[NDArray[np.float32], NDArray[np.i
 
 
 def calibration_images(splits: Splits) -> NDArray[np.float32]:
-    """Some training images of every class, to see in which range the layers of a model answer.
+    """Choose training images of every class, to measure the range of each layer's outputs.
 
     Returns:
-        Shape (n, h, w, c) with n of about `N_CALIBRATION` at most, in [0, 1], fewer where they
+        Shape (n, h, w, c) with n of about `N_CALIBRATION` at most, in [0, 1], fewer if they
         are large.
     """
     return splits.train_images[_some_of_each_class(splits, splits.training, N_CALIBRATION)]
@@ -228,7 +223,7 @@ def calibration_images(splits: Splits) -> NDArray[np.float32]:
 def _some_of_each_class(splits: Splits, positions: NDArray[np.int64], most: int) -> Any:
     """Draw the same share of every class, about `most` images in all, always the same ones.
 
-    Of large images, as many as have `EXPORT_VALUES` together, but `ENOUGH_IMAGES` at least.
+    Of large images, only `EXPORT_VALUES` pixel values, but at least `ENOUGH_IMAGES` images.
     """
     values = math.prod(splits.train_images.shape[1:])
     most = min(most, max(EXPORT_VALUES // values, ENOUGH_IMAGES))

@@ -1,15 +1,15 @@
-"""How unlike the training images an image is, told by its pixels alone.
+"""Novelty detection: how unlike the training images an image is, by its pixels alone.
 
-Principal components of the pixels see digits among clothes as clothes: what lies outside them is
-small where an image is mostly black. What tells them apart is texture and layout: how often
-brightness, slopes and bends of a strength occur at each scale, and how bright an image is at each
-distance from its border. These few statistics do not depend on where exactly things are, so that
-an image that is mirrored or moved a little stays as likely as before. From their mean, images are
-as far as P. C. Mahalanobis measures it ("On the Generalised Distance in Statistics", 1936), with a
-covariance that is shrunk as O. Ledoit and M. Wolf do it ("A Well-Conditioned Estimator for
-Large-Dimensional Covariance Matrices", Journal of Multivariate Analysis 88, 2004), which any number
-of images suffices for. The threshold comes from images held out, as in conformal prediction
-(V. Vovk, A. Gammerman and G. Shafer, "Algorithmic Learning in a Random World", 2005).
+Principal components of the pixels take digits among clothes for clothes: the residual is small
+where an image is mostly black. Texture and layout tell them apart: how often brightness, first and
+second differences of a strength occur at each scale, and how bright an image is at each distance
+from its border. These few statistics do not depend on exact positions, so that an image that is
+mirrored or moved a little stays as likely as before. The score is the squared distance of
+P. C. Mahalanobis from their mean ("On the Generalised Distance in Statistics", 1936), with the
+shrunk covariance of O. Ledoit and M. Wolf ("A Well-Conditioned Estimator for Large-Dimensional
+Covariance Matrices", Journal of Multivariate Analysis 88, 2004), for which any number of images
+suffices. The threshold comes from validation images, as in conformal prediction (V. Vovk,
+A. Gammerman and G. Shafer, "Algorithmic Learning in a Random World", 2005).
 """
 
 from dataclasses import replace
@@ -21,21 +21,21 @@ from numpy.typing import NDArray
 from apparel.core.image_array import ImageArray, block_means
 from apparel.core.records import Novelty
 
-# The share of images like the training images that are taken for unlike ones.
+# False positive rate: the share of images like the training images that are flagged.
 FALSE_ALARMS = 0.03
-# Of the images to learn from, and of those held out; more only take time. Of large images, as many
-# as have so many values together, but some hundred at least.
+# Largest number of training images, and of validation images; more only take time. Of large images,
+# at most so many pixel values, but a few hundred images at least.
 MOST_IMAGES, MOST_VALUES, ENOUGH_IMAGES = 10_000, 1 << 25, 200
-# Pixels that are looked at together: 9 floats each.
+# Pixels that are processed together: 9 floats each.
 CHUNK_PIXELS = 1 << 20
-# Of brightness, slope and bend. 0 gives their mean.
+# Of brightness and differences. 0 gives their mean.
 LEVELS = (0.0, 0.15, 0.4, 0.7, 0.9)
 # The shortest side to which images are shrunk: 28 gives 28, 14 and 7.
 SHORTEST_SIDE = 4
 MOST_RINGS = 7
 # About the least share of light that matters in an image.
 OFFSET = 0.01
-# Of the statistics in any direction, where training images do not vary at all.
+# Lower bound of the variance in any direction, where training images do not vary at all.
 LEAST_VARIANCE = 1e-5
 
 
@@ -46,17 +46,17 @@ def fit(
     *,
     seed: int,
 ) -> Novelty:
-    """Learn what images look like, and how far from that is too far.
+    """Fit the distribution of the statistics, and the threshold of the score.
 
     Args:
         images: float32, shape (n, h, w, c), in [0, 1]; may be larger than memory.
-        training: positions of images to learn from, at least two. Of many, some are drawn.
-        validation: positions of images held out, for the threshold, any number; likewise.
-        seed: of the draws.
+        training: positions of training images, at least two. Of many, some are drawn.
+        validation: positions of validation images, for the threshold, any number; likewise.
+        seed: random seed of the draws.
 
     Returns:
-        Where the images are, and the threshold that `FALSE_ALARMS` of further such images exceed
-        on average. It is None with fewer than 1 / FALSE_ALARMS - 1 validation images: even the
+        The distribution, and the threshold that `FALSE_ALARMS` of further such images exceed on
+        average. It is None with fewer than 1 / FALSE_ALARMS - 1 validation images: even the
         largest of so few scores is exceeded more often.
     """
     from sklearn.covariance import ledoit_wolf  # noqa: PLC0415  # seconds
@@ -83,10 +83,10 @@ def fit(
 
 
 def score(novelty: Novelty, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Say how unlike the training images each image is.
+    """Score how unlike the training images each image is.
 
     Args:
-        novelty: what `fit` learnt.
+        novelty: by `fit`.
         images: shape (n, h, w, c), in [0, 1].
 
     Returns:
@@ -96,7 +96,7 @@ def score(novelty: Novelty, images: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _unfitted(img_shape: tuple[int, int, int]) -> Novelty:
-    """What statistics are taken of images of this shape, with nothing learnt."""
+    """The statistics of images of a shape, without a distribution."""
     shortest = min(img_shape[:2])
     scales = tuple(2**k for k in range(8) if shortest // 2**k >= SHORTEST_SIDE) or (1,)
     kernels, weights = _kernels(img_shape[2]), _rings(img_shape)
@@ -115,7 +115,7 @@ def _unfitted(img_shape: tuple[int, int, int]) -> Novelty:
 
 
 def _kernels(channels: int) -> NDArray[np.float32]:
-    """Brightness, its slopes down and right, its bend, and each channel less the next."""
+    """Brightness, its differences down and right, its Laplacian, each channel less the next."""
     grey = np.zeros((4, 3, 3), np.float32)
     grey[:3, 1, 1] = 1
     grey[1, 2, 1] = grey[2, 1, 2] = -1
@@ -162,7 +162,7 @@ def _statistics(novelty: Novelty, images: NDArray[np.float32]) -> NDArray[np.flo
 
 
 def _responses(images: NDArray[np.float32], kernels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How strongly each filter answers at each pixel but the border's, (n, h - 2, w - 2, f)."""
+    """The absolute response of each filter at each inner pixel, shape (n, h - 2, w - 2, f)."""
     windows = np.lib.stride_tricks.sliding_window_view(images, (3, 3), axis=(1, 2))
     flat = windows.reshape(*windows.shape[:3], -1)
     return np.asarray(np.abs(flat @ kernels.reshape(len(kernels), -1).T))
