@@ -10,14 +10,12 @@ own batch size, 32, and with 256. Prints a line of JSON, and keeps it in benchma
 import argparse
 import csv
 import importlib.util
-import json
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +27,13 @@ from apparel.core import backend
 from apparel.data.sources.fashion_mnist import load_part
 from apparel.predict.predictor import Predictor
 from benchmarks.read_folder import write_images
-from benchmarks.record import FOLDER, measure
+from benchmarks.record import Measured, keep
 
 ROUNDS = 3
 N_FILES = 70_000
 # Of the loop that asks Keras for each image alone, so many are timed; all would take an hour.
 N_ALONE = 500
 KERAS_FILE, ONNX_FILE = "model.keras", "model.onnx"
-Measured = dict[str, Any]
 
 
 def seconds(what: Callable[[], object]) -> float:
@@ -191,7 +188,6 @@ def main() -> None:
         for path in write_images(scratch, asked.files):
             Path(path).rename(files / Path(path).name)
         found = {
-            "machine": measure("machine"),
             "openvino": importlib.util.find_spec("openvino") is not None,
             "whole_process": whole_process(asked.run, files / "00000.png"),
             "one_image_ms": one_image(asked.run, images),
@@ -199,9 +195,7 @@ def main() -> None:
             "folder": {"files": asked.files, **folder(asked.run, files, scratch)},
             "own_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         }
-    print(json.dumps(found))
-    path = FOLDER / "results" / f"prediction-{datetime.now(UTC):%Y-%m-%d}.json"
-    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    keep("prediction", found)
 
 
 if __name__ == "__main__":

@@ -11,23 +11,16 @@ that was broken off goes on. Results go to a JSON file after every seed.
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from apparel.core.atomic_files import write_text
-from apparel.core.backend import processor_name
 from apparel.runs.files import read_history
-from apparel.runs.provenance import versions
 from apparel.runs.search_folder import read_trials
-
-FOLDER = Path(__file__).parent / "results"
+from benchmarks.record import RESULTS, Measured, command, load, measure, save, today
 
 
 def main() -> None:
@@ -37,37 +30,27 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--limit", type=int)
     parser.add_argument("--folder", type=Path, default=Path("runs/tune-benchmark"))
-    parser.add_argument(
-        "--results", type=Path, default=FOLDER / f"tune-{datetime.now(UTC):%Y-%m-%d}.json"
-    )
+    parser.add_argument("--results", type=Path, default=RESULTS / f"tune-{today()}.json")
     asked = parser.parse_args()
-    found: dict[str, Any] = {"seeds": {}}
-    if asked.results.exists():
-        found = json.loads(asked.results.read_text(encoding="utf-8"))
-    found |= {
-        "command": f"python -m benchmarks.tune --budget {asked.budget}",
-        "limit": asked.limit,
-        "processor": processor_name(),
-        "platform": platform.platform(),
-        "versions": versions(),
-    }
+    found = load(asked.results, {"seeds": {}})
+    found |= {"machine": measure("machine"), "command": command(), "limit": asked.limit}
     for seed in asked.seeds:
         if str(seed) not in found["seeds"]:
             found["seeds"][str(seed)] = searched(asked.folder / f"seed-{seed}", seed, asked)
             found["summary"] = summary(list(found["seeds"].values()))
-            write_text(asked.results, json.dumps(found, indent=2) + "\n")
+            save(asked.results, found)
     print(json.dumps(found["summary"], indent=2))
 
 
-def searched(folder: Path, seed: int, asked: argparse.Namespace) -> dict[str, Any]:
+def searched(folder: Path, seed: int, asked: argparse.Namespace) -> Measured:
     """Search with a seed, or go on with it, and say what came of it."""
-    command = [sys.executable, "-m", "apparel"]
+    apparel = [sys.executable, "-m", "apparel"]
     if not (folder / "tune.json").exists():
-        command += ["tune", "--budget", asked.budget, "--seed", str(seed), "--run-dir", str(folder)]
-        command += ["--limit", str(asked.limit)] if asked.limit else []
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        apparel += ["tune", "--budget", asked.budget, "--seed", str(seed), "--run-dir", str(folder)]
+        apparel += ["--limit", str(asked.limit)] if asked.limit else []
+        subprocess.run(apparel, check=True, stdout=subprocess.DEVNULL)
     elif json.loads((folder / "tune.json").read_text(encoding="utf-8"))["status"] != "complete":
-        subprocess.run([*command, "resume", str(folder)], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*apparel, "resume", str(folder)], check=True, stdout=subprocess.DEVNULL)
     trials = read_trials(folder)
     default = outcome(folder / "default")
     best = outcome(folder / "best") if (folder / "best").exists() else default
@@ -80,7 +63,7 @@ def searched(folder: Path, seed: int, asked: argparse.Namespace) -> dict[str, An
     }
 
 
-def outcome(run: Path) -> dict[str, Any]:
+def outcome(run: Path) -> Measured:
     """The accuracies of a full training, and what it was trained with."""
     settings = json.loads((run / "settings.json").read_text(encoding="utf-8"))
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
@@ -93,17 +76,17 @@ def outcome(run: Path) -> dict[str, Any]:
     }
 
 
-def summary(seeds: list[dict[str, Any]]) -> dict[str, Any]:
+def summary(seeds: list[Measured]) -> Measured:
     """The mean difference of each accuracy, with its interval."""
-    found: dict[str, Any] = {"n": len(seeds)}
-    for measure in ("val_accuracy", "test_accuracy"):
-        differences = np.array([s["best"][measure] - s["default"][measure] for s in seeds])
-        found[measure] = {"mean": float(differences.mean()), "differences": differences.tolist()}
+    found: Measured = {"n": len(seeds)}
+    for name in ("val_accuracy", "test_accuracy"):
+        differences = np.array([s["best"][name] - s["default"][name] for s in seeds])
+        found[name] = {"mean": float(differences.mean()), "differences": differences.tolist()}
         if len(seeds) > 1 and differences.std() > 0:
             low, high = stats.t.interval(
                 0.95, len(seeds) - 1, differences.mean(), stats.sem(differences)
             )
-            found[measure] |= {"low": float(low), "high": float(high)}
+            found[name] |= {"low": float(low), "high": float(high)}
     return found
 
 
