@@ -8,7 +8,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import chain
+from itertools import chain, count
 from typing import NamedTuple
 
 import numpy as np
@@ -89,16 +89,17 @@ def read_batches(
     """
     ahead: deque[tuple[str, int]] = deque()  # of images that are being read: name, batch
 
-    def numbered() -> Iterator[NamedSource]:
-        number = 0
+    def numbered() -> Iterator[tuple[int, str, str | bytes]]:
+        number, position = 0, count()
         for part in parts:
             for place, (name, source) in enumerate(part):
                 number += place % size == 0
                 ahead.append((name, number))
-                yield name, source
+                content = source if isinstance(source, bytes) else os.fspath(source)
+                yield next(position), name, content
 
     batch, current = list[ReadImage](), 1
-    for chunk in _read(_tasks(numbered(), img_shape[:2]), img_shape, as_photo, n_processes):
+    for chunk in _read(tasks.grouped(numbered(), img_shape[:2]), img_shape, as_photo, n_processes):
         row_of = {position: row for row, position in enumerate(chunk.positions)}
         for position in sorted((*chunk.positions, *chunk.problems)):
             name, number = ahead.popleft()
@@ -112,24 +113,6 @@ def read_batches(
                 batch.append(ReadImage(name, chunk.pixels[row], chunk.steps[row], ""))
     if batch:
         yield batch
-
-
-def _tasks(sources: Iterable[NamedSource], size: tuple[int, int]) -> Iterator[Task]:
-    """Divide images into groups that are read at once."""
-    most_bytes = tasks.MOST_BYTES_AT_ONCE
-    at_most = min(max(most_bytes // (size[0] * size[1] * 3), 1), tasks.MOST_FILES_AT_ONCE)
-    positions, contents, names, n_bytes = list[int](), list[str | bytes](), list[str](), 0
-    for position, (name, source) in enumerate(sources):
-        content = source if isinstance(source, bytes) else os.fspath(source)
-        positions.append(position)
-        contents.append(content)
-        names.append(name)
-        n_bytes += len(content)
-        if len(positions) >= at_most or n_bytes >= most_bytes:
-            yield Task(positions, contents, names, "fit", size)
-            positions, contents, names, n_bytes = [], [], [], 0
-    if positions:
-        yield Task(positions, contents, names, "fit", size)
 
 
 def _read(
