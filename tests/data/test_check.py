@@ -139,7 +139,7 @@ def test_images_on_both_sides_are_leaks_and_have_names():
     assert leak.second.name == "test/1.png"
 
 
-def test_an_image_that_is_alike_leaks_and_what_is_alike_to_that_need_not():
+def test_an_image_that_is_alike_leaks_and_its_other_neighbours_need_not():
     # 2 is like 4, 4 is like test image 0; 2 is not. 6 and 8 have two partners, one with the same
     # pixels.
     dataset = made_up(same=[(6, 8), (6, 27)])
@@ -153,7 +153,7 @@ def test_an_image_that_is_alike_leaks_and_what_is_alike_to_that_need_not():
     assert found.leaked_training == [4, 6, 8]
 
 
-def test_copies_of_what_is_alike_leak_as_well():
+def test_copies_of_images_that_are_alike_leak_as_well():
     # 8 and 10 have the same pixels, as have test images 0 and 2; the first of each are alike.
     dataset = made_up(same=[(8, 10), (24, 26)])
     found = check_data(dataset, alike(dataset, [(8, 24)]), None)
@@ -218,7 +218,7 @@ def test_small_classes_and_imbalance_are_those_of_the_images_trained_on():
     assert IMBALANCE == 3
 
 
-def test_what_the_files_were_is_passed_on():
+def test_sizes_and_broken_files_are_passed_on():
     dataset = made_up(files=True)
     found = check_data(dataset, exact_duplicates_of(dataset), None)
     assert found.sizes == {(6, 5): 31, (12, 10): 1}
@@ -251,7 +251,7 @@ def check_of_much():
     return replace(found, unusual=(odd, replace(odd, index=2)), blank=())
 
 
-def test_what_is_written_is_read_back(check_of_much, tmp_path):
+def test_a_check_is_written_and_read_back(check_of_much, tmp_path):
     assert read_check(tmp_path) is None
     path = tmp_path / "check.json"
     write_check(path, check_of_much)

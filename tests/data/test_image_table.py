@@ -80,7 +80,7 @@ LEFT_OUT = {
 }
 
 
-def test_the_cleaned_table_leaves_out_what_spoils_the_data(folder, tmp_path):
+def test_the_cleaned_table_leaves_out_leaks_conflicts_and_copies(folder, tmp_path):
     before = contents(folder)
     dataset = loading.load(folder, max_bad=1)
     table = tmp_path / "lists" / "clean.csv"

@@ -83,7 +83,7 @@ def test_equal_images_are_not_divided_between_training_and_testing(noise):
 
 
 @pytest.mark.parametrize("source", [(), (1,), (np.zeros((3, 2, 2)), None), 7])
-def test_what_is_no_pair_of_arrays_is_refused(source):
+def test_an_argument_that_is_no_pair_of_arrays_is_refused(source):
     with pytest.raises(UsageError, match=r"\(X, y\)"):
         loading.load(source)
 

@@ -20,7 +20,7 @@ from apparel.data.parquet import process
 from apparel.data.parquet.process import ParquetProcess
 from apparel.data.parquet.reader import ParquetReader
 from apparel.data.parquet.table import EncodedImages, read_parquet
-from tests.data.parquet_files import GREYS, encoded, rows, written
+from tests.data.made_parquet import GREYS, encoded, rows, written
 
 
 def read(path):
@@ -157,7 +157,7 @@ def test_a_footer_says_more_about_a_file_than_its_rows(tmp_path):
     assert a.digest != b.digest
 
 
-def test_what_is_no_file_of_images_is_refused(tmp_path):
+def test_another_kind_of_file_is_refused(tmp_path):
     (tmp_path / "t.parquet").write_bytes(b"t")
     rows(tmp_path / "u.parquet", 2, 2, column="picture")
     with pytest.raises(DataError, match=r"t\.parquet is no Parquet file that can be read"):

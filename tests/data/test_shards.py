@@ -12,7 +12,7 @@ from apparel.data import storage
 from apparel.data.inputs import shards
 from apparel.data.inputs.shards import FileShard, Footer, describe, find_shards, images_of
 from apparel.data.parquet.reader import ParquetReader
-from tests.data.parquet_files import rows
+from tests.data.made_parquet import rows
 
 
 def touch(folder, *names):
@@ -69,7 +69,7 @@ def test_a_folder_without_images_stands_for_its_parquet_files(tmp_path):
     ]
 
 
-def test_what_is_not_there_is_named(tmp_path):
+def test_a_missing_path_is_named(tmp_path):
     with pytest.raises(DataError, match=r"there is no file or folder .*missing"):
         shards_of(tmp_path / "missing")
     (tmp_path / "d").mkdir()

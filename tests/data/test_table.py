@@ -202,9 +202,7 @@ def test_a_name_that_no_file_can_have_is_named(outside: Path) -> None:
         b"path,label\n\x1b.png,a\nb\x1b.png,b\n",
     ],
 )
-def test_what_a_message_shows_of_a_table_is_short_and_harmless(
-    tmp_path: Path, content: bytes
-) -> None:
+def test_text_of_a_table_in_a_message_is_short_and_harmless(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "set.csv").write_bytes(content)
     with pytest.raises(DataError) as refused:
         loading.load(tmp_path / "set.csv")
