@@ -61,7 +61,7 @@ def evaluation(request):
 @pytest.fixture(scope="module")
 def report(evaluation):
     images = np.zeros((len(evaluation.true), 8, 8, 1), np.float32)
-    worst = evaluation.worst_mistakes(5)
+    worst = evaluation.worst_mistakes(2)
     maps = np.zeros((len(worst), 8, 8), np.float32)
     evidence = Evidence(
         evaluation=evaluation, history=HISTORY, images_per_class=[9] * len(evaluation.class_names)

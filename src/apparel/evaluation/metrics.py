@@ -247,7 +247,7 @@ def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
 def _is_in_top_2(
     probabilities: NDArray[np.float32], labels: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Whether each image's true class is among the two most probable."""
+    """Test whether each image's true class is among the two most probable."""
     top = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
     return np.asarray((top == labels[:, None]).any(axis=1))
 

@@ -132,7 +132,7 @@ def _attack_batch(
 def _is_correct(
     model: Any, images: NDArray[np.float32], labels: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Whether the model classifies each image correctly."""
+    """Test whether the model classifies each image correctly."""
     if not len(images):
         return np.zeros(0, np.bool_)
     logits = backend.load_keras().ops.convert_to_numpy(model(images, training=False))

@@ -75,7 +75,7 @@ class Difference:
 
     @property
     def is_evident(self) -> bool:
-        """Whether chance alone makes a difference this large in at most 5 % of the cases."""
+        """True if chance alone makes a difference this large in at most 5 % of the cases."""
         return self.p_value < SIGNIFICANCE and not self.share.low <= 0 <= self.share.high
 
 

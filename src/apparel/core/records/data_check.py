@@ -147,7 +147,7 @@ class DataCheck:
 
     @property
     def is_clean(self) -> bool:
-        """Whether no image leaks into training and none has two labels."""
+        """True if no image leaks into training and none has two labels."""
         return not self.leaks and not self.conflicts
 
     @property

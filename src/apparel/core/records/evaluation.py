@@ -100,7 +100,7 @@ class Calibration:
 
     @property
     def is_needed(self) -> bool:
-        """Whether it changes the probabilities."""
+        """True if it changes the probabilities."""
         return self.temperature != 1 or self.slope != 1
 
 

@@ -76,7 +76,7 @@ class Prediction:
 
     @property
     def is_unlike(self) -> bool | None:
-        """Whether it is unlike the training images; None without a novelty score."""
+        """True if it is unlike the training images; None without a novelty score."""
         return None if self.novelty is None else self.novelty > 1
 
 

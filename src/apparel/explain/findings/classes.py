@@ -140,7 +140,7 @@ def _most_confused(evaluation: Evaluation) -> list[tuple[int, int]]:
 
 
 def _stands_out(evaluation: Evaluation, one: int, other: int) -> bool:
-    """Whether two classes are confused often, and more often than other pairs."""
+    """Test whether two classes are confused often, and more often than other pairs."""
     counts, k = evaluation.confusion, len(evaluation.class_names)
     confused = int(counts[one, other] + counts[other, one])
     average = (counts.sum() - np.trace(counts)) / (k * (k - 1) / 2)

@@ -35,7 +35,7 @@ def check_summary(check: DataCheck) -> str:
 
 
 def left_out_line(check: DataCheck) -> str:
-    """Say that training images were left out because they leak; empty where none does."""
+    """Report the training images left out as leaks; empty where there is none."""
     count = len(check.leaked_training)
     if not count:
         return ""
@@ -46,7 +46,7 @@ def left_out_line(check: DataCheck) -> str:
 
 
 def class_weights_line(splits: Splits) -> str:
-    """Say that training weights classes equally; empty where it weights images equally."""
+    """Report class weights; empty where all images count the same."""
     if splits.class_weights is None:
         return ""
     present = [count for count in splits.images_per_class["training"] if count]

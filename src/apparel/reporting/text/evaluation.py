@@ -58,7 +58,7 @@ def test_summary(evaluation: Evaluation, keras_metrics: Mapping[str, float]) -> 
 
 
 def repeated_test_line(count: int) -> str:
-    """Say how often a run was evaluated on its test set; empty the first time."""
+    """Report repeated evaluations on a run's test set; empty the first time."""
     if count == 1:
         return ""
     return (
