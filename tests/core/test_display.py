@@ -1,3 +1,5 @@
+"""Figures appear in a notebook or on a screen, and nothing blocks without one."""
+
 import io
 import sys
 import types

@@ -1,3 +1,5 @@
+"""Every error has its exit code."""
+
 import re
 
 import pytest

@@ -1,3 +1,5 @@
+"""Records refuse parts that do not fit, and know what follows from them."""
+
 import numpy as np
 import pytest
 

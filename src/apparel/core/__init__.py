@@ -1,1 +1,1 @@
-"""What every room may use: errors, settings, records, validation, files, backend."""
+"""Errors, settings, records, validation, files, backend: for every room to import."""

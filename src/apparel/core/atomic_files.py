@@ -12,7 +12,7 @@ from pathlib import Path
 
 from apparel.core.errors import ApparelError, UsageError
 
-# What the folders of files that are being written end in.
+# End of the names of folders for files that are being written.
 PARTIAL = ".partial"
 
 
@@ -27,7 +27,7 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
         target: the file to write. Its folder is made if it is missing.
 
     Yields:
-        A path, not yet existing, in the same folder.
+        A path, not yet existing, on the same file system.
 
     Raises:
         UsageError: the target exists and is no regular file.
@@ -47,13 +47,13 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
             _sync(target.parent)
     except OSError as error:
         if error.errno is not None:  # without a number, a name would replace the message
-            # People know the file by this name, and writers often give none.
+            # Users know the file by this name, and writers often give none.
             error.filename = os.fspath(target)
         raise
 
 
 def claim(target: Path, text: str) -> None:
-    """Write a text file that must not exist, whole or not at all: of two processes, one does it.
+    """Write a text file that must not exist, whole or not at all: of two processes, one succeeds.
 
     Raises:
         FileExistsError: it exists.
@@ -71,12 +71,12 @@ def claim(target: Path, text: str) -> None:
 
 
 def is_partial(path: Path) -> bool:
-    """Whether a folder was left by a process that was killed while it wrote a file."""
+    """Tell whether a folder was left by a process that was killed while writing a file."""
     return path.name.startswith(".") and path.name.endswith(PARTIAL)
 
 
 def drop_partial(folder: Path) -> None:
-    """Delete what a process left that was killed while it wrote into a folder, or one inside it."""
+    """Delete what killed processes left half written in a folder, or in folders inside it."""
     for path in [path for path in folder.rglob("*") if is_partial(path)]:
         shutil.rmtree(path, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""Keras and what lies under it: a quiet import, seeds, determinism and the number format.
+"""Keras and its backend: a quiet import, seeds, determinism and the number format.
 
 The code of one backend alone is here, in `models/gradients`, `models/batches`, and in
 `training/fused_layers` and `distributed`, so that `KERAS_BACKEND=torch` and `jax` work as well.
@@ -94,7 +94,7 @@ def on_tensorflow() -> bool:
 
 
 def use_threads(count: int) -> None:
-    """Let TensorFlow compute with so many threads, where it is not loaded yet.
+    """Set the number of TensorFlow's threads, where it is not loaded yet.
 
     The last bits of what is trained depend on it, as they do on the number of processors.
     """
@@ -176,12 +176,12 @@ def bfloat16_speedup() -> float:
 
 
 def multiplies_bfloat16() -> bool:
-    """Tell whether it is a processor that computes, one with instructions for bfloat16."""
+    """Tell whether a processor computes, and has instructions for bfloat16."""
     return bool(BFLOAT16_FLAGS & processor_flags()) and not _compute_capabilities()
 
 
 def _compute_capabilities() -> list[tuple[int, int]]:
-    """Compute capability of each GPU that TensorFlow sees; empty on other backends."""
+    """List the compute capability of each GPU that TensorFlow sees; empty on other backends."""
     if not on_tensorflow():
         return []
     import tensorflow as tf  # noqa: PLC0415  # seconds, and only where it is the backend
@@ -194,17 +194,17 @@ def _compute_capabilities() -> list[tuple[int, int]]:
 
 
 def processor_flags() -> frozenset[str]:
-    """Instruction sets of the processor, in Linux's names; empty where they cannot be read."""
+    """Read the instruction sets of the processor, in Linux's names; empty where unknown."""
     return frozenset(_cpu_info("flags").split())
 
 
 def processor_name() -> str:
-    """The processor's name, for people."""
+    """Give the processor's name."""
     return _cpu_info("model name") or platform.processor() or platform.machine()
 
 
 def _cpu_info(key: str) -> str:
-    """The first value of `key` in Linux's processor description, or nothing."""
+    """Read the first value of `key` in Linux's processor description; empty where there is none."""
     try:
         lines = CPU_INFO.read_text(encoding="utf-8").splitlines()
     except OSError:

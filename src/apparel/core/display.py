@@ -1,4 +1,4 @@
-"""Show a figure where somebody can see it: inline in a notebook, in a window on a screen."""
+"""Show figures inline in a notebook, or in windows on a screen."""
 
 import sys
 from contextlib import suppress
@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
 
 def in_notebook() -> bool:
-    """Whether this runs in a Jupyter kernel (a notebook, Colab, a console)."""
-    # Nobody but a kernel has loaded ipykernel, and importing it here would take a second.
+    """Tell whether this runs in a Jupyter kernel (a notebook, Colab, a console)."""
+    # Only a kernel has loaded ipykernel, and importing it here would take a second.
     return "ipykernel.zmqshell" in sys.modules
 
 
@@ -59,7 +59,7 @@ def _show_window(figure: "Figure") -> None:
 
 
 def wait_for_windows() -> None:
-    """Where a person is at the terminal, wait until the figures' windows are closed."""
+    """Wait until the figures' windows are closed, if there are any and this is a terminal."""
     if in_notebook() or not sys.stdin.isatty() or not _on_screen():
         return
     import matplotlib.pyplot as plt  # noqa: PLC0415  # it looks for a screen
@@ -71,7 +71,7 @@ def wait_for_windows() -> None:
 
 
 def _on_screen() -> bool:
-    """Whether matplotlib found a screen to open windows on."""
+    """Tell whether matplotlib found a screen to open windows on."""
     import matplotlib as mpl  # noqa: PLC0415  # slow, and only where a figure is shown
     from matplotlib.backends import registry  # noqa: PLC0415  # as above
 

@@ -1,4 +1,4 @@
-"""Images of a set that may be larger than memory: read and changed where they are needed."""
+"""Image arrays that may be larger than memory: read and changed where they are needed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# Pages of a mapped file count as this process's memory until they are let go. Where images are read
-# here and there, the system maps twenty times as much as is read.
+# Pages of a mapped file count as this process's memory until they are released. Where images are
+# read at random, the system maps twenty times as much as is read.
 RELEASE_BYTES = 1 << 24
-# Images that are read at once, where all of them are passed over.
+# Images read at once, where all of them are read in order.
 CHUNK_BYTES = 1 << 26
 
 
@@ -41,8 +41,8 @@ class StoredImages:
         Args:
             pixels: shape (m, h, w, c), usually mapped from a file.
             positions: shape (n,), which of them and in which order.
-            changes: what is done to images, shape (any number, h, w, c), that were read; each
-                gives images of the same shape.
+            changes: functions applied to images after reading, in this order; each takes and
+                gives images of one shape (any number, h, w, c).
         """
         self._pixels = pixels
         self._positions = positions
@@ -52,7 +52,7 @@ class StoredImages:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the images that an index gives."""
+        """The dtype of the images that an index gives."""
         return self[:0].dtype
 
     @property
@@ -67,13 +67,13 @@ class StoredImages:
         positions = self._positions[index]
         single = positions.ndim == 0
         images: NDArray[Any] = np.asarray(self._pixels[np.atleast_1d(positions)])
-        self._let_go(images.nbytes)
+        self._release(images.nbytes)
         for change in self._changes:
             images = change(images)
         return images[0] if single else images
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        """Read all of them into memory."""
+        """Read all images into memory."""
         images = self[:]
         return images if dtype is None else images.astype(dtype)
 
@@ -85,18 +85,18 @@ class StoredImages:
         return StoredImages(self._pixels, self._positions[positions], changes=self._changes)
 
     def changed(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> StoredImages:
-        """Give the same images with one more thing done to them where they are read."""
+        """Give the same images with one more function applied where they are read."""
         return StoredImages(self._pixels, self._positions, changes=(*self._changes, change))
 
     def followed_by(self, other: StoredImages) -> StoredImages | None:
-        """Append images of the same array without reading them; None where they are of another."""
+        """Append images of the same array without reading them; None for those of another."""
         if other._pixels is not self._pixels or other._changes != self._changes:
             return None
         positions = np.concatenate([self._positions, other._positions])
         return StoredImages(self._pixels, positions, changes=self._changes)
 
-    def _let_go(self, n_bytes: int) -> None:
-        """Give mapped pages back now and then; they stay in the system's cache of files."""
+    def _release(self, n_bytes: int) -> None:
+        """Release mapped pages now and then; they stay in the system's cache of files."""
         self._read_bytes += n_bytes
         mapped: object = self._pixels.base
         if self._read_bytes >= RELEASE_BYTES and isinstance(mapped, mmap.mmap):
@@ -114,12 +114,12 @@ def take(images: ImageArray, positions: NDArray[Any]) -> ImageArray:
 
 
 def changed(images: ImageArray, change: Callable[[NDArray[Any]], NDArray[Any]]) -> ImageArray:
-    """Do something to images: now, or to stored ones where they are read."""
+    """Apply a function to images: now, or to stored ones where they are read."""
     return images.changed(change) if isinstance(images, StoredImages) else change(images)
 
 
 def joined(first: ImageArray, second: ImageArray) -> ImageArray:
-    """Put images after others; stored ones are not read where both are of one array."""
+    """Concatenate images; stored ones are not read where both are of one array."""
     if isinstance(first, StoredImages) and isinstance(second, StoredImages):
         both = first.followed_by(second)
         if both is not None:
@@ -128,10 +128,10 @@ def joined(first: ImageArray, second: ImageArray) -> ImageArray:
 
 
 def chunks(images: ImageArray) -> Iterator[tuple[slice, NDArray[Any]]]:
-    """Pass over images in order, a bounded number of bytes at a time.
+    """Iterate over images in order, a bounded number of bytes at a time.
 
     Yields:
-        Which images, and the images.
+        The positions as a slice, and the images.
     """
     step = max(CHUNK_BYTES // max(int(np.prod(images.shape[1:])), 1), 1)
     for start in range(0, len(images), step):
@@ -140,7 +140,7 @@ def chunks(images: ImageArray) -> Iterator[tuple[slice, NDArray[Any]]]:
 
 
 def digests(images: ImageArray) -> NDArray[np.uint64]:
-    """Give each image's digest (BLAKE2b, RFC 7693), by which equal images are known.
+    """Compute a digest of each image (BLAKE2b, RFC 7693), equal for equal images.
 
     Args:
         images: uint8, shape (n, h, w, c).
@@ -158,13 +158,13 @@ def digests(images: ImageArray) -> NDArray[np.uint64]:
 
 
 def first_equal(digests: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Give the position of the first image that equals each, by their digests.
+    """Find the first image that equals each, by their digests.
 
     Args:
         digests: shape (n, 2), by `digests`.
 
     Returns:
-        Shape (n,).
+        Positions, shape (n,).
     """
     _, first, number = np.unique(digests, axis=0, return_index=True, return_inverse=True)
     return np.asarray(first[number.reshape(-1)], np.int64)  # NumPy 2.0 gave it another shape
@@ -179,7 +179,7 @@ def block_means(images: NDArray[Any], down: int, across: int) -> NDArray[np.floa
         across: columns of a block, at most w.
 
     Returns:
-        Shape (n, h // down, w // across, c); what is left over at the right and below is left out.
+        Shape (n, h // down, w // across, c); remaining columns and rows are left out.
     """
     n, height, width, channels = images.shape
     rows, columns = height // down, width // across

@@ -1,4 +1,4 @@
-"""Runtimes of exported models, imported without what they do unasked."""
+"""Import the runtimes of exported models, without their telemetry."""
 
 import importlib
 import os
@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 # Importing OpenVINO imports its converter, which reports the import to its vendor and takes longer
-# than all the rest. Nothing here needs it.
+# than all the rest. It is not needed here.
 CONVERTER = "openvino.tools.ovc"
 
 # ONNX Runtime 1.32 can report its use to its vendor, and leaves a file for it in the folder for
@@ -15,7 +15,7 @@ SILENCE = "ORT_DISABLE_TELEMETRY"
 
 
 def load_onnxruntime() -> Any:
-    """Import ONNX Runtime, and let it report nothing.
+    """Import ONNX Runtime with its telemetry off.
 
     Returns:
         The `onnxruntime` module.
@@ -28,7 +28,7 @@ def load_onnxruntime() -> Any:
 
 
 def load_openvino() -> Any:
-    """Import OpenVINO's runtime. Its converter is left out, and with it what calls home.
+    """Import OpenVINO's runtime without its converter, and so without its telemetry.
 
     Returns:
         The `openvino` module.
@@ -38,7 +38,7 @@ def load_openvino() -> Any:
     """
     if loaded := sys.modules.get("openvino"):
         return loaded
-    absent: Any = None  # what makes an import fail; OpenVINO then goes on without
+    absent: Any = None  # makes the import fail; OpenVINO then does without it
     sys.modules[CONVERTER] = absent
     try:
         return importlib.import_module("openvino")

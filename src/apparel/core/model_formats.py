@@ -11,7 +11,7 @@ IMAGES, PROBABILITIES, NOVELTY = "images", "probabilities", "novelty"
 FACTS_FORMAT = 1
 # The data set whose images were made of photos, in known steps.
 FASHION_MNIST = "fashion-mnist"
-# What predicts and serves is told by this name in a run directory.
+# The names of exported models in a run directory; `predict` and `serve` read the ONNX file.
 ONNX_FILE = "model.onnx"
 KERAS_FILE = "model.keras"
 # Where a model is saved unless another place is named.

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: let a training step end first, and let a command say how it ended."""
+"""Ctrl-C and SIGTERM: delayed until a training step ends, and recorded by commands."""
 
 import signal
 import threading
@@ -8,25 +8,25 @@ from types import FrameType
 
 
 class Terminated(BaseException):
-    """Somebody asked the process to end, by SIGTERM; no error, and nothing takes it for one."""
+    """The process received SIGTERM; not an `Exception`, so that no error handler catches it."""
 
 
 class StopRequest:
-    """Whether somebody wants training to stop, and how.
+    """A request to stop training.
 
     Attributes:
-        signal: the number of the signal that asked for it; None while nobody did.
+        signal: number of the signal received; None while there is none.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
 
     def obey(self) -> None:
-        """Stop here if somebody wants that.
+        """Stop here if a signal was received.
 
         Raises:
-            KeyboardInterrupt: somebody pressed Ctrl-C.
-            Terminated: somebody sent SIGTERM.
+            KeyboardInterrupt: it was Ctrl-C.
+            Terminated: it was SIGTERM.
         """
         wanted, self.signal = self.signal, None
         if wanted == signal.SIGINT:
@@ -39,16 +39,15 @@ class StopRequest:
 def signals_held() -> Iterator[StopRequest]:
     """Turn Ctrl-C and SIGTERM into a request, to be obeyed where nothing is half done.
 
-    The second signal is not held back: it ends the block wherever it is. A request that nobody has
-    obeyed is obeyed at the end of the block. Outside of the main thread, signals are left as they
-    are.
+    A second signal is not delayed: it ends the block wherever it is. A request that is still open
+    is obeyed at the end of the block. Outside of the main thread, signals are left as they are.
 
     Yields:
         The request.
 
     Raises:
-        KeyboardInterrupt: somebody pressed Ctrl-C.
-        Terminated: somebody sent SIGTERM.
+        KeyboardInterrupt: Ctrl-C.
+        Terminated: SIGTERM.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -71,7 +70,7 @@ def signals_held() -> Iterator[StopRequest]:
 
 @contextmanager
 def termination_raised() -> Iterator[None]:
-    """Turn SIGTERM into `Terminated`, so that what is open is closed and a run says how it ended.
+    """Turn SIGTERM into `Terminated`, so that files are closed and a run records how it ended.
 
     Outside of the main thread, signals are left as they are.
     """

@@ -1,4 +1,4 @@
-"""Checks of what a user gives: plain values in, plain values out, or an error that helps."""
+"""Checks of user input: a plain value, or an error that says what to give instead."""
 
 import math
 import operator
@@ -78,7 +78,7 @@ def parse_time(name: str, text: str) -> float:
     """Read a time such as 60s, 10m, 1h or 1.5h.
 
     Args:
-        name: of what it is the time, for the message.
+        name: name of the option, for the message.
         text: a number and a unit.
 
     Returns:

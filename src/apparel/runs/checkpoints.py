@@ -1,7 +1,7 @@
-"""Checkpoints: all that training needs to go on, in files that are whole or not there.
+"""Checkpoints: the whole state of training, in files that are complete or not there.
 
 A checkpoint is one file of arrays and JSON (safetensors: data only, nothing that could run). Its
-name holds the steps that were done and the SHA-256 of its content. It is written under another
+name holds the number of steps done and the SHA-256 of its content. It is written under another
 name, synced, renamed, and its folder synced, before the one before last is deleted. So at any
 moment, even if the power fails, the newest file that fits its name is a whole checkpoint.
 """
@@ -12,22 +12,34 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apparel.core.atomic_files import atomic_path
-from apparel.core.checkpointable import State
 from apparel.core.errors import ModelFileError
 
 KEPT = 2
 SUFFIX = ".safetensors"
-# What a damaged file is called from then on, so that nobody opens it and nothing is lost.
+# Added to the name of a damaged file, so that it is not opened again and nothing is lost.
 DAMAGED = ".damaged"
 _NAME = re.compile(rf"(\d{{9}})-([0-9a-f]{{64}}){re.escape(SUFFIX)}")
 # The state of the largest model that trains here is a tenth of this.
-MOST_BYTES = 4 << 30
+MAX_BYTES = 4 << 30
+
+# Arrays, and values that JSON knows, by name.
+State: TypeAlias = dict[str, Any]
+
+
+class Stateful(Protocol):
+    """A component of training that serialises its own state."""
+
+    def state(self) -> State:
+        """Give all that is needed to continue. Arrays in it may change later: copy to keep them."""
+
+    def restore(self, state: State) -> None:
+        """Continue from what `state` gave, read back from a file."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +47,8 @@ class Checkpoint:
     """The state of training after a number of steps.
 
     Attributes:
-        step: training steps that were done.
-        parts: for each part of training, its state.
+        step: number of training steps done.
+        parts: state of each component of training, by name.
     """
 
     step: int
@@ -48,8 +60,8 @@ class CheckpointFolder:
 
     Args:
         path: the folder; made with the first checkpoint.
-        training: says what is trained: recipe, seed, data. Checkpoints of another training are not
-            used.
+        training: identifies the training by recipe, seed and data. Checkpoints of another training
+            are not used.
     """
 
     def __init__(self, path: Path, training: str) -> None:
@@ -73,7 +85,7 @@ class CheckpointFolder:
         return path
 
     def load(self) -> Checkpoint | None:
-        """Read the last whole checkpoint; name those that are damaged, and set them aside.
+        """Read the last whole checkpoint; report damaged ones, and set them aside.
 
         Returns:
             It, or None where there is none.
@@ -95,11 +107,11 @@ class CheckpointFolder:
 
     @property
     def exist(self) -> bool:
-        """Whether there is one."""
+        """Whether there is any."""
         return bool(self._files())
 
     def _files(self) -> list[Path]:
-        """Every file with a checkpoint's name, the last one first."""
+        """List every file with a checkpoint's name, the last one first."""
         if not self.path.is_dir():
             return []
         return sorted((p for p in self.path.iterdir() if _NAME.fullmatch(p.name)), reverse=True)
@@ -111,8 +123,8 @@ class CheckpointFolder:
             ModelFileError: it is damaged, or of another training.
         """
         step, digest = int(path.name[:9]), path.name[10:74]
-        if path.stat().st_size > MOST_BYTES:
-            raise ModelFileError(f"it has more than {MOST_BYTES >> 30} GiB.")
+        if path.stat().st_size > MAX_BYTES:
+            raise ModelFileError(f"it has more than {MAX_BYTES >> 30} GiB.")
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != digest:
             raise ModelFileError("its content is not what was written.")
@@ -125,7 +137,7 @@ class CheckpointFolder:
 
 
 def _encoded(checkpoint: Checkpoint, training: str) -> bytes:
-    """Write a checkpoint as safetensors, with what is no array as JSON in its metadata."""
+    """Encode a checkpoint as safetensors, with all other values as JSON in its metadata."""
     from safetensors.numpy import save  # noqa: PLC0415  # comes with the extra for training
 
     tensors: dict[str, NDArray[Any]] = {}
@@ -142,23 +154,24 @@ def _encoded(checkpoint: Checkpoint, training: str) -> bytes:
 
 
 def _decoded(content: bytes) -> tuple[Checkpoint, str]:
-    """Read what `_encoded` wrote: the checkpoint, and of which training it is.
+    """Read what `_encoded` wrote.
+
+    Returns:
+        The checkpoint, and which training it belongs to.
 
     Raises:
         ModelFileError: it is something else.
     """
-    from safetensors import SafetensorError  # noqa: PLC0415  # comes with the extra for training
-    from safetensors.numpy import load  # noqa: PLC0415  # as above
+    from safetensors.numpy import load  # noqa: PLC0415  # comes with the extra for training
 
     try:
         tensors = load(content)
         length = int.from_bytes(content[:8], "little")
-        header = json.loads(content[8 : 8 + length])
-        metadata = json.loads(header["__metadata__"]["apparel"])
+        metadata = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["apparel"])
         parts: dict[str, State] = {part: dict(state) for part, state in metadata["values"].items()}
         for key, array in tensors.items():
             part, _, name = key.partition("/")
             parts[part][name] = array
         return Checkpoint(int(metadata["step"]), parts), str(metadata["training"])
-    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # foreign content fails anywhere
         raise ModelFileError(f"it is no checkpoint ({error!r}).") from error

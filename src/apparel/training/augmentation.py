@@ -12,9 +12,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from apparel.core.checkpointable import State
 from apparel.core.image_array import ImageArray
 from apparel.core.settings import Recipe
+from apparel.runs.checkpoints import State
 from apparel.training.infobatch import ALL_IMAGES_AT_END, LossFeedback
 from apparel.training.progress import TrainingProgress
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from apparel.core import backend
 from apparel.core.backend import NumberFormat
-from apparel.core.checkpointable import Stateful
 from apparel.core.errors import ModelFileError
 from apparel.core.image_array import take
 from apparel.core.recipes import HEAD, STEM, recipe_of
@@ -21,7 +20,7 @@ from apparel.core.settings import Plan, Recipe, Settings
 from apparel.core.signals import signals_held
 from apparel.models import architectures
 from apparel.models.batches import batched, prefetched
-from apparel.runs.checkpoints import CheckpointFolder
+from apparel.runs.checkpoints import CheckpointFolder, Stateful
 from apparel.training.augmentation import TrainingBatches
 from apparel.training.callbacks.averaging import WeightAverage
 from apparel.training.callbacks.base import Callback, EpochWatcher, Watch, keras

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from apparel.core.checkpointable import State
+from apparel.runs.checkpoints import State
 from apparel.training.callbacks.base import Callback, Logs, keras
 from apparel.training.progress import LAG, TrainingProgress
 

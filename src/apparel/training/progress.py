@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from apparel.core.checkpointable import State
+from apparel.runs.checkpoints import State
 from apparel.training.callbacks.base import Callback, Logs
 
 # Fraction of the time between two readings of the clock.

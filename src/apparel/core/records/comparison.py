@@ -1,19 +1,14 @@
 """Tested models side by side: two runs, two groups of seeds, or one setting with several seeds."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from apparel.core.errors import DataError
-
-if TYPE_CHECKING:  # the command's --help has no time to load NumPy
-    from collections.abc import Mapping
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from apparel.core.records.evaluation import Interval
+from apparel.core.records.evaluation import Interval
 
 # The significance level of tests, to match 95 % intervals.
 SIGNIFICANCE = 0.05
@@ -46,7 +41,7 @@ class TestedRun:
         """The share of test images that were classified correctly."""
         return float((self.true == self.predicted).mean())
 
-    def check_same_test_set(self, other: TestedRun) -> None:
+    def check_same_test_set(self, other: Self) -> None:
         """Check that another model was tested on the same images.
 
         Raises:

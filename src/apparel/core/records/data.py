@@ -1,21 +1,15 @@
 """Labelled images, as read from their source and as prepared for training."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from apparel.core.errors import DataError
-
-if TYPE_CHECKING:  # the command's --help has no time to load NumPy
-    from collections.abc import Mapping, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from apparel.core.image_array import ImageArray
-
+from apparel.core.image_array import ImageArray
 
 # The source name of data sets made from arrays.
 ARRAYS = "arrays"
@@ -140,8 +134,6 @@ class Dataset:
     @property
     def image_list(self) -> ImageList | None:
         """The image files; None for arrays and named sets."""
-        import numpy as np  # noqa: PLC0415  # --help has no time for it
-
         if self.files is None:
             return None
         return ImageList(

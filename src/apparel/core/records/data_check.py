@@ -1,15 +1,11 @@
 """Problems in a data set: copies, leaks, conflicting labels, images unlike the rest."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-if TYPE_CHECKING:  # the command's --help has no time to load NumPy
-    from collections.abc import Mapping, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 SplitName: TypeAlias = Literal["training", "validation", "test"]
 

@@ -1,13 +1,9 @@
 """Exported files, and how closely they reproduce the model."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+from pathlib import Path
+from typing import Literal, TypeAlias
 
 Precision: TypeAlias = Literal["float32", "int8"]
 

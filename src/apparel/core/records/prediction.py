@@ -1,21 +1,16 @@
 """Predictions for single images, and the novelty score that tells unfamiliar ones."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from math import prod
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from apparel.core.errors import DataError
 
-if TYPE_CHECKING:  # the command's --help has no time to load NumPy
-    from collections.abc import Mapping
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-
-Images: TypeAlias = "NDArray[np.uint8] | NDArray[np.float32]"
+Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)

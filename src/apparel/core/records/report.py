@@ -1,21 +1,17 @@
 """Findings about a model, the evidence they rest on, and the content of a report."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-if TYPE_CHECKING:  # the command's --help has no time to load NumPy
-    from collections.abc import Mapping, Sequence
+import numpy as np
+from numpy.typing import NDArray
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from apparel.core.image_array import ImageArray
-    from apparel.core.records.data_check import DataCheck
-    from apparel.core.records.evaluation import Evaluation, LabelIssues, Robustness
-    from apparel.core.records.prediction import Prediction
-    from apparel.core.records.training import History
+from apparel.core.image_array import ImageArray
+from apparel.core.records.data_check import DataCheck
+from apparel.core.records.evaluation import Evaluation, LabelIssues, Robustness
+from apparel.core.records.prediction import Prediction
+from apparel.core.records.training import History
 
 Topic: TypeAlias = Literal[
     "broken_training",

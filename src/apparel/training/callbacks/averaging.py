@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from apparel.core.checkpointable import State
+from apparel.runs.checkpoints import State
 from apparel.training.callbacks.base import Callback, Logs
 from apparel.training.progress import TrainingProgress
 

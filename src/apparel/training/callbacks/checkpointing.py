@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from apparel.core.checkpointable import State, Stateful
 from apparel.core.errors import ModelFileError
 from apparel.core.signals import StopRequest
-from apparel.runs.checkpoints import Checkpoint, CheckpointFolder
+from apparel.runs.checkpoints import Checkpoint, CheckpointFolder, State, Stateful
 from apparel.training.callbacks.base import Callback, Logs, keras
 from apparel.training.callbacks.epoch_log import EpochLog
 from apparel.training.progress import TrainingProgress

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from apparel.core.checkpointable import State
+from apparel.runs.checkpoints import State
 from apparel.training.callbacks.base import Callback, Logs
 
 METRIC = "val_accuracy"

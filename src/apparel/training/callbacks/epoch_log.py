@@ -2,7 +2,7 @@
 
 import time
 
-from apparel.core.checkpointable import State
+from apparel.runs.checkpoints import State
 from apparel.training.callbacks.base import Callback, Logs
 from apparel.training.progress import TrainingProgress
 

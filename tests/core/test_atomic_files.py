@@ -1,10 +1,25 @@
+"""Files appear whole or not at all, and folders belong to one process."""
+
+import csv
+import json
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
-from apparel.core.atomic_files import atomic_path, check_writable, write_text
-from apparel.core.errors import UsageError
+from apparel.core.atomic_files import (
+    atomic_path,
+    check_writable,
+    claim,
+    drop_partial,
+    locked,
+    write_csv,
+    write_json,
+    write_text,
+)
+from apparel.core.errors import ApparelError, UsageError
 
 
 def names(folder):
@@ -120,3 +135,47 @@ def test_a_folder_that_takes_no_file_is_found_in_advance(tmp_path):
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UsageError, match=r"/proc/x\.txt cannot be written"):
         check_writable("/proc/x.txt")
+
+
+def test_json_and_tables_are_laid_out_alike_on_every_system(tmp_path):
+    write_json(tmp_path / "a.json", {"é": [1.5, None]})
+    assert (tmp_path / "a.json").read_text("utf-8") == '{\n  "é": [\n    1.5,\n    null\n  ]\n}\n'
+    write_json(tmp_path / "b.json", {"name": "\udcff"}, ascii=True)  # a name that is no Unicode
+    assert json.loads((tmp_path / "b.json").read_text("ascii")) == {"name": "\udcff"}
+    write_csv(tmp_path / "c.csv", ["a", "b"], [(1, "x,y"), (2, "é")])
+    assert (tmp_path / "c.csv").read_bytes() == 'a,b\n1,"x,y"\n2,é\n'.encode()
+    with (tmp_path / "c.csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [["a", "b"], ["1", "x,y"], ["2", "é"]]
+
+
+def test_a_file_is_claimed_once(tmp_path):
+    claim(tmp_path / "f", "first")
+    with pytest.raises(FileExistsError):
+        claim(tmp_path / "f", "second")
+    assert (tmp_path / "f").read_text() == "first"
+    assert names(tmp_path) == ["f"]
+
+
+def test_what_killed_processes_left_is_deleted(tmp_path):
+    for folder in (tmp_path, tmp_path / "plots"):
+        folder.mkdir(exist_ok=True)
+        (folder / ".m-abc.partial").mkdir()
+        (folder / ".m-abc.partial" / "m.png").write_text("half")
+        (folder / "kept.partial").write_text("mine")
+    drop_partial(tmp_path)
+    assert names(tmp_path) == ["kept.partial", "plots"]
+    assert names(tmp_path / "plots") == ["kept.partial"]
+
+
+def test_a_lock_keeps_other_processes_out_until_it_is_released(tmp_path):
+    code = (
+        "import sys; from apparel.core.atomic_files import locked\n"
+        "with locked(__import__('pathlib').Path(sys.argv[1])): pass"
+    )
+    other = [sys.executable, "-c", code, str(tmp_path)]
+    with locked(tmp_path):
+        done = subprocess.run(other, capture_output=True, text=True, check=False)
+        assert f"ApparelError: another process is at work in {tmp_path}" in done.stderr
+        with pytest.raises(ApparelError, match="another process"), locked(tmp_path):
+            pass
+    assert subprocess.run(other, check=False).returncode == 0

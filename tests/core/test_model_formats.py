@@ -1,3 +1,5 @@
+"""The suffix of a file names its format."""
+
 from pathlib import Path
 
 import pytest
