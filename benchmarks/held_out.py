@@ -1,10 +1,10 @@
-"""Try a choice on images held out of the training set; the test images have no part in it.
+"""Score a choice on images held out of the training set, without the test images.
 
     python -m benchmarks.held_out '{"model_name": "fast", "width": 64, "epochs": 14}' \
         '{"erase": 0.5}' --seed 0
 
-The first argument is options of `ApparelClassifier`, the second, which may be left out, what the
-recipe is to say otherwise. Of the 60,000 training images, 10,000 are held out and scored at the
+The first argument has options of `ApparelClassifier`; the second, which is optional, replaces
+fields of the recipe. Of the 60,000 training images, 10,000 are held out and scored at the
 end, 1,000 are for the epochs' validation, and 49,000 are trained on. Prints a line of JSON. The
 second table of choices in docs/performance.md is of the same held-out images.
 """

@@ -1,4 +1,4 @@
-"""Where a training step of the small CNN spends its time: each operation alone, batch 128.
+"""The time of each operation in a training step of the small CNN, batch 128.
 
     python -m benchmarks.profile_step
 
@@ -96,7 +96,7 @@ def operations(tf: Any, keras: Any, fused_layers: Any, dtype: Any) -> dict[str, 
 
 
 def milliseconds(tf: Any, operation: Operation) -> float:
-    """Median time of a call; the result is used, so that nothing is optimised away."""
+    """Median time of a call; its result is used, so that nothing is optimised away."""
     graph = tf.function(lambda: tf.reshape(operation(), [-1])[0])
     times = []
     for _ in range(26):

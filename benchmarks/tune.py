@@ -1,12 +1,12 @@
-"""Does a search find a better setting than the default? On validation, at the same training time.
+"""Compare the result of a search with the default, on validation, at the same training time.
 
     python -m benchmarks.tune --budget 15m --seeds 0 1 2 3 4
 
-Each seed is an `apparel tune` of its own, with its own split, order and choices. What counts is the
+Each seed is an `apparel tune` of its own, with its own random choices. The figure of merit is the
 validation accuracy of the best setting less that of the default, both trained in full; the mean
 over the seeds comes with its 95 % interval by Student's t. The test accuracies stand beside them.
-Where no trial was better than the default, both are the same and the difference is 0. A search
-that was broken off goes on. Results go to a JSON file after every seed.
+If no trial was better than the default, the difference is 0. An interrupted search is resumed.
+Results go to a JSON file after every seed.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from benchmarks.record import RESULTS, Measured, command, load, measure, save, t
 
 
 def main() -> None:
-    """Search what is missing, and keep every result at once."""
+    """Run the missing searches, and write each result at once."""
     parser = argparse.ArgumentParser(description="Compare the result of searches with the default.")
     parser.add_argument("--budget", default="15m")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def searched(folder: Path, seed: int, asked: argparse.Namespace) -> Measured:
-    """Search with a seed, or go on with it, and say what came of it."""
+    """Search with a seed, or resume its search, and read the result."""
     apparel = [sys.executable, "-m", "apparel"]
     if not (folder / "tune.json").exists():
         apparel += ["tune", "--budget", asked.budget, "--seed", str(seed), "--run-dir", str(folder)]
@@ -64,7 +64,7 @@ def searched(folder: Path, seed: int, asked: argparse.Namespace) -> Measured:
 
 
 def outcome(run: Path) -> Measured:
-    """The accuracies of a full training, and what it was trained with."""
+    """The accuracies and the recipe of a full training."""
     settings = json.loads((run / "settings.json").read_text(encoding="utf-8"))
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     history = read_history(run, settings)

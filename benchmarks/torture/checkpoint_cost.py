@@ -1,4 +1,4 @@
-"""How much of an epoch on all of Fashion-MNIST goes into its checkpoint."""
+"""The cost of a checkpoint, as a share of an epoch on all of Fashion-MNIST."""
 
 import tempfile
 import time

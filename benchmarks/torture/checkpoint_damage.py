@@ -1,4 +1,4 @@
-"""Damage checkpoints in every way, and see whether the one before is used."""
+"""Damage checkpoints in every way, and check that the one before is used."""
 
 import contextlib
 import io
@@ -20,13 +20,13 @@ def torture(n_corruptions: int, n_clean: int, *, seed: int = 0) -> dict[str, obj
     """Damage and load checkpoints.
 
     Args:
-        n_corruptions: of the last of two, or an exchange of both.
-        n_clean: loads of checkpoints that nothing happened to.
-        seed: of what happens, and where.
+        n_corruptions: number of damages to the last of two, or exchanges of both.
+        n_clean: number of loads of intact checkpoints.
+        seed: random seed of the damage.
 
     Returns:
-        How many were found and how many loads went back to the checkpoint before; and how many
-        clean loads had a false alarm.
+        The number of damages found, of loads that went back to the checkpoint before, and of
+        false alarms among the clean loads.
     """
     random = np.random.default_rng(seed)
     found = rolled_back = false_alarms = 0
@@ -55,7 +55,7 @@ def torture(n_corruptions: int, n_clean: int, *, seed: int = 0) -> dict[str, obj
 
 @contextlib.contextmanager
 def _copied(original: CheckpointFolder) -> Iterator[tuple[CheckpointFolder, io.StringIO]]:
-    """A copy of a folder of checkpoints, and what is said of it."""
+    """A copy of a folder of checkpoints, and the messages about it."""
     with tempfile.TemporaryDirectory() as name, contextlib.redirect_stderr(io.StringIO()) as said:
         shutil.copytree(original.path, Path(name, "copy"))
         yield CheckpointFolder(Path(name, "copy"), TRAINING), said
@@ -82,11 +82,11 @@ def _parts(random: Generator, step: int) -> dict[str, dict[str, object]]:
     }
     return {
         "model": arrays,
-        "log": {"steps": step, "measures": {"loss": [0.5, 1 / 3]}},
+        "log": {"steps": step, "metrics": {"loss": [0.5, 1 / 3]}},
         "batches": {"order": random.permutation(100), "random": {"state": 2**127 - 1}},
     }
 
 
 def _is_whole(loaded: Checkpoint | None, step: int) -> bool:
-    """Whether it is that of a step, with all that belongs to it."""
+    """Tell whether it is the complete checkpoint of a step."""
     return loaded is not None and loaded.step == step == loaded.parts["log"]["steps"]

@@ -1,4 +1,4 @@
-"""What a disk may hold after the power failed somewhere within a save.
+"""The possible contents of a disk after a power failure within a save.
 
 A file system promises little: content that was not synced may be there, in part, as zeros, or not
 at all; a name that was not synced with its folder may be there or not, whatever came later.
@@ -35,7 +35,7 @@ class Call:
 
 
 def recorded(save: Callable[[], object]) -> list[Call]:
-    """Do a save, and list its system calls."""
+    """Save, and list the system calls."""
     calls: list[Call] = []
 
     def watch(owner: Any, name: str, note: Callable[..., Call]) -> Any:
@@ -69,11 +69,11 @@ def recorded(save: Callable[[], object]) -> list[Call]:
 
 
 def disks(before: Disk, calls: list[Call]) -> Iterator[Disk]:
-    """Give what a disk may hold after a failure within some calls.
+    """Give the possible contents of a disk after a failure.
 
     Args:
-        before: what it held, all of it synced.
-        calls: that were made, up to the failure.
+        before: its content, all of it synced.
+        calls: made up to the failure.
     """
     disk = _Disk(before)
     for call in calls:
@@ -82,7 +82,7 @@ def disks(before: Disk, calls: list[Call]) -> Iterator[Disk]:
 
 
 class _Disk:
-    """Names and contents, as far as they are certain, and what is not."""
+    """Names and contents, both certain and uncertain."""
 
     def __init__(self, before: Disk) -> None:
         self.contents = list(before.values())

@@ -1,4 +1,4 @@
-"""Work in a copy of this process, which has imported everything already, and kill it."""
+"""Work in a copy of this process, which has already imported everything, and kill it."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from numpy.random import Generator
 from apparel.core import atomic_files
 from apparel.runs import checkpoints
 
-# Nothing that is tried here takes longer.
+# Seconds; all work here takes less.
 LONGEST = 300.0
 
 
@@ -40,15 +40,15 @@ def run(
     kill_after: float | None = None,
     kill_in_save: Generator | None = None,
 ) -> Ended:
-    """Do something in a copy of this process.
+    """Run work in a copy of this process.
 
     TensorFlow may be imported here, but must not have computed anything.
 
     Args:
-        work: what to do; its result is the exit code.
+        work: returns the exit code.
         log: gets its output.
         kill_after: seconds until SIGKILL.
-        kill_in_save: draws the system call of a checkpoint's save at which it kills itself.
+        kill_in_save: draws the system call, within the save of a checkpoint, of the kill.
     """
     start = time.perf_counter()
     child = os.fork()
@@ -77,7 +77,7 @@ def _become(work: Callable[[], int], log: Path, kill_in_save: Generator | None) 
         code = work()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 71
-    except BaseException:  # noqa: BLE001  # whatever it is, the log shall have it
+    except BaseException:  # noqa: BLE001  # for the log
         traceback.print_exc()
     finally:
         with contextlib.suppress(Exception):

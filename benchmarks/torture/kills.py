@@ -1,4 +1,4 @@
-"""Kill runs at random moments, go on with them, and compare with one that nobody killed."""
+"""Kill runs at random moments, resume them, and compare them with an uninterrupted one."""
 
 import csv
 import json
@@ -18,8 +18,8 @@ from benchmarks.torture.forks import Ended, run
 
 KILLED = -9
 FLOAT32, BFLOAT16 = {"dtype": "float32"}, {"dtype": "mixed_bfloat16"}
-# What is trained. Small, as each is trained many times; to the end of its test, or of the command.
-# The number format is given: which one is faster is measured, and a busy machine may err.
+# Small trainings, as each is repeated many times; to the end of its test, or of the command.
+# The number format is fixed: otherwise it is measured, and a busy machine may err.
 SCENARIOS: dict[str, dict[str, object]] = {
     "whole command": {"model": "fast", "width": 16, "epochs": 4, "batch_size": 32, **FLOAT32},
     "cnn": {"model_name": "cnn", "epochs": 3, "batch_size": 64, **BFLOAT16},
@@ -35,13 +35,13 @@ COMMON = {"limit": 600, "seed": 7, "checkpoint_every": "0.3s"}
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished run says, without its times.
+    """The results of a finished run, without its times.
 
     Attributes:
         weights: SHA-256.
         history: `history.csv`, without the seconds.
         metrics: `metrics.json`.
-        looks: how often the test images were scored.
+        looks: number of test-set evaluations.
     """
 
     weights: str
@@ -52,13 +52,13 @@ class Result:
 
 @dataclass
 class Tally:
-    """What came of the kills of one scenario.
+    """The outcome of the kills of one scenario.
 
     Attributes:
-        kills: processes that were killed.
+        kills: killed processes.
         in_save: of these, within the save of a checkpoint.
-        runs: that were finished afterwards.
-        same: of these, with the result of the one that nobody killed.
+        runs: runs that were finished afterwards.
+        same: of these, with the result of the uninterrupted one.
     """
 
     kills: int = 0
@@ -68,13 +68,13 @@ class Tally:
 
 
 def torture(scenario: str, kills: int, work: Path, *, seed: int) -> dict[str, object]:
-    """Kill runs of one scenario until there were so many kills, and finish each of them.
+    """Kill runs of one scenario up to a number of kills, and finish each of them.
 
     Args:
         scenario: one of `SCENARIOS`.
-        kills: at least so many.
+        kills: least number of kills.
         work: an empty folder.
-        seed: of the moments.
+        seed: random seed of the moments.
     """
     random = np.random.default_rng(seed)
     options = {**COMMON, **SCENARIOS[scenario]}
@@ -103,7 +103,7 @@ def torture(scenario: str, kills: int, work: Path, *, seed: int) -> dict[str, ob
 
 
 def result(folder: Path) -> Result:
-    """Read what a finished run says."""
+    """Read the results of a finished run."""
     settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
     if settings["status"] != "complete":
         raise RuntimeError(f"{folder} is {settings['status']}, not complete")
@@ -116,10 +116,10 @@ def result(folder: Path) -> Result:
 def _reference(
     train: Callable[[Path], Callable[[], int]], work: Path, *, budget: bool
 ) -> tuple[Result, float]:
-    """A run that nobody kills, and the seconds it takes.
+    """An uninterrupted run, and its seconds.
 
-    No two runs with a budget are alike, as they follow the clock. Once one goes on from a
-    checkpoint, it keeps the pace that it had: so these begin from the same checkpoint.
+    No two runs with a budget are alike, as they follow the clock. A run that resumes from a
+    checkpoint keeps its pace: so these begin from the same checkpoint.
     """
     folder, log = work / "reference", work / "reference.log"
     if budget:
@@ -139,9 +139,9 @@ def _kill_and_finish(
     seconds: float,
     log: Path,
 ) -> None:
-    """Kill a run a few times, and let it finish then."""
+    """Kill a run a few times, then let it finish."""
     for _ in range(int(random.integers(1, 6))):
-        in_save = random.random() < 0.4  # noqa: PLR2004  # more than the third that must be
+        in_save = random.random() < 0.4  # noqa: PLR2004  # at least a third of the kills must be
         moment = float(random.uniform(0, seconds))
         ended = run(
             train,
@@ -160,7 +160,7 @@ def _kill_and_finish(
 
 
 def _is_complete(folder: Path) -> bool:
-    """Whether a run says that it is."""
+    """Tell whether a run is complete."""
     path = folder / "settings.json"
     if not path.exists():
         return False
@@ -179,7 +179,7 @@ def _need(ended: Ended, code: int, log: Path) -> None:
 
 
 def _work(options: Mapping[str, object], folder: Path, *, whole: bool) -> int:
-    """Begin, or go on, to the end; gives the exit code."""
+    """Start or resume a run, to its end; gives the exit code."""
     begun = (folder / "settings.json").exists()
     if whole:
         arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
