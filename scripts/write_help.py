@@ -3,10 +3,9 @@
 import os
 from pathlib import Path
 
-os.environ["COLUMNS"] = "80"  # argparse wraps to the terminal, and a page has none
+from apparel.cli import arguments
 
-from apparel.cli import arguments  # the width comes first
-
+PAGE = Path(__file__).parent.parent / "docs" / "command.md"
 INTRODUCTION = """\
 # The command
 
@@ -17,16 +16,16 @@ Results go to standard output, progress and errors to standard error. An error i
 """
 
 
-def main() -> None:
-    """Write the page."""
+def page() -> str:
+    """Lay out the page; argparse wraps to a terminal of `COLUMNS` characters."""
     parser = arguments.parser()
     commands = next(action.choices for action in parser._actions if action.dest == "command")  # noqa: SLF001  # argparse lists its subparsers nowhere else
     sections = [
         f"## `{p.prog}`\n\n```text\n{p.format_help()}```\n" for p in (parser, *commands.values())
     ]
-    page = "\n".join([INTRODUCTION, *sections])
-    Path(__file__).parent.parent.joinpath("docs", "command.md").write_text(page, encoding="utf-8")
+    return "\n".join([INTRODUCTION, *sections])
 
 
 if __name__ == "__main__":
-    main()
+    os.environ["COLUMNS"] = "80"
+    PAGE.write_text(page(), encoding="utf-8")

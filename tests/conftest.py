@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,10 +14,11 @@ from typing import Any, NamedTuple
 import matplotlib as mpl
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from apparel.cli.main import main
 from apparel.core import backend
-from apparel.core.records import UNCALIBRATED, Abstention, Interval, Reliability
+from apparel.core.records import UNCALIBRATED, Abstention, History, Interval, Reliability
 from apparel.models import architectures
 
 # Before any test imports it: TensorFlow's kernels are chosen at the import.
@@ -140,3 +142,40 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     return folder / "run", result
+
+
+@pytest.fixture
+def run_copy(finished_run: tuple[Path, Result], tmp_path: Path) -> Path:
+    """A copy of the finished run, for tests that change it."""
+    return Path(shutil.copytree(finished_run[0], tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Images of 400 handwritten digits, uint8 (n, 64), and their labels."""
+    x, y = load_digits(return_X_y=True)
+    return (x[:400] * 15).astype(np.uint8), y[:400]
+
+
+@pytest.fixture(scope="session")
+def digits_file(
+    digits: tuple[np.ndarray, np.ndarray], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """These digits as a data set, 8 x 8, a fifth of them for testing."""
+    x, y = digits[0].reshape(-1, 8, 8), digits[1]
+    path = tmp_path_factory.mktemp("digits") / "digits.npz"
+    np.savez(path, x_train=x[:320], y_train=y[:320], x_test=x[320:], y_test=y[320:])
+    return path
+
+
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch) -> list[History]:
+    """Let training end at once, with fresh weights; gives the histories, which tests may change."""
+    made = History(
+        history={"loss": (2.3,), "accuracy": (0.1,), "val_loss": (2.3,), "val_accuracy": (0.1,)},
+        seconds=(0.1,),
+        dtype="float32",
+    )
+    histories = [made]
+    monkeypatch.setattr("apparel.training.fit.fit", lambda *_, **__: histories[-1])
+    return histories

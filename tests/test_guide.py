@@ -12,6 +12,7 @@ from benchmarks.serving.server import serving
 
 from tests.conftest import run_command
 
+pytestmark = pytest.mark.slow
 PAGE = (Path(__file__).parent.parent / "docs" / "your-images.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(python|sh)\n(.*?)```", PAGE, flags=re.DOTALL)
 MAKE, PREDICT = (code for kind, code in BLOCKS if kind == "python")

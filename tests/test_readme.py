@@ -40,6 +40,7 @@ def without_results(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
+@pytest.mark.slow
 def test_the_first_example_prints_what_the_readme_shows(tmp_path: Path) -> None:
     printed = without_results(run(EXAMPLES[0], tmp_path))
     pieces = OUTPUTS[0].split("...\n")
@@ -49,6 +50,7 @@ def test_the_first_example_prints_what_the_readme_shows(tmp_path: Path) -> None:
     assert (tmp_path / "clothes.onnx").is_file()
 
 
+@pytest.mark.slow
 def test_the_scikit_learn_example_scores_digits(tmp_path: Path) -> None:
     printed = run(EXAMPLES[1], tmp_path)
     scores = [float(score) for score in re.findall(r"\d\.\d+", printed)]

@@ -7,8 +7,10 @@ import runpy
 import signal
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
@@ -24,14 +26,14 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from apparel.cli import run as command
+import apparel
 from apparel.core.settings import Settings
+from apparel.core.signals import Terminated
 from apparel.data import loading
 from apparel.models import keras_inference
-from apparel.runs.run_directory import RunDirectory
-from apparel.training import fit
 from tests.conftest import Command, run_command
 
+SOURCE = str(Path(apparel.__file__).parent)
 Run = tuple[Path, subprocess.CompletedProcess[str]]
 
 LABELS = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -211,6 +213,7 @@ def test_results_go_to_stdout_and_progress_to_stderr(finished_run: Run, metrics:
     assert re.fullmatch(r"epoch 1/1  loss .* val_accuracy \d\.\d{4}  \(\d+ s\)\n", result.stderr)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_metrics(
     finished_run: Run, tmp_path: Path
 ) -> None:
@@ -228,34 +231,6 @@ def test_the_same_seed_gives_the_same_weights_and_metrics(
     ]
     for first, second in zip(*weights, strict=True):
         np.testing.assert_array_equal(first, second)
-
-
-def test_evaluate_finds_the_same_figures_again(finished_run: Run, metrics: dict) -> None:
-    result = run_command("evaluate", "run", cwd=finished_run[0].parent)
-    assert result.returncode == 0, result.stderr
-    assert metrics["report"].strip() in result.stdout
-    assert f"Accuracy           {metrics['accuracy']['value']:.4f}" in result.stdout
-    assert "Abstaining" in result.stdout
-    assert result.stderr == ""
-    looks = json.loads((finished_run[0] / "settings.json").read_text())["test_looks"]
-    assert f"have been scored {looks} times" in result.stdout
-    assert "times: a choice" not in finished_run[1].stdout
-
-
-def test_a_run_is_no_better_than_itself(finished_run: Run) -> None:
-    result = run_command("compare", finished_run[0], finished_run[0], cwd=finished_run[0].parent)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert "No evidence of a difference: B minus A is +0.0 points" in result.stdout
-
-
-def test_export_writes_the_same_model_again(
-    finished_run: Run, test_images: np.ndarray, table: dict[str, np.ndarray], tmp_path: Path
-) -> None:
-    result = run_command("export", finished_run[0], "--output", "again.onnx", cwd=tmp_path)
-    assert (result.returncode, result.stderr) == (0, "")
-    session = onnxruntime.InferenceSession(tmp_path / "again.onnx")
-    (probabilities,) = session.run(["probabilities"], {"images": test_images})
-    np.testing.assert_allclose(probabilities, table["probabilities"], atol=1e-5)
 
 
 def test_predict_reproduces_the_predictions_from_image_files(
@@ -281,6 +256,7 @@ def test_predict_reproduces_the_predictions_from_image_files(
     ]
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_trained(tmp_path: Path) -> None:
     # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
     code = (
@@ -340,6 +316,7 @@ def fast_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return folder / "run", result
 
 
+@pytest.mark.slow
 def test_a_budget_says_what_it_chose_and_why(fast_run: Run) -> None:
     folder, result = fast_run
     settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
@@ -355,6 +332,7 @@ def test_a_budget_says_what_it_chose_and_why(fast_run: Run) -> None:
     assert all(line.startswith("epoch ") for line in lines)
 
 
+@pytest.mark.slow
 def test_a_trained_fast_model_reports_all_accuracies(fast_run: Run) -> None:
     metrics = json.loads((fast_run[0] / "metrics.json").read_text(encoding="utf-8"))
     # The passes that the budget bought are enough for shifts.
@@ -371,6 +349,7 @@ def test_a_trained_fast_model_reports_all_accuracies(fast_run: Run) -> None:
             assert f"{shown} {value:.4f}" in output
 
 
+@pytest.mark.slow
 def test_a_fast_model_opens_without_apparel_and_gives_the_same_probabilities(
     fast_run: Run, test_images: np.ndarray, tmp_path: Path
 ) -> None:
@@ -399,26 +378,64 @@ def test_a_fast_model_opens_without_apparel_and_gives_the_same_probabilities(
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, atol=1e-5)
 
 
+# -- the way to training ----------------------------------------------------------------
+
+
+def test_four_files_and_seven_calls_lead_to_keras(
+    digits_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+
+    def stop(*_: object, **__: object) -> None:
+        frames = [frame.filename for frame in traceback.extract_stack()]
+        found.extend(name for name in frames if f"{SOURCE}/" in name)
+        raise RuntimeError("reached")
+
+    monkeypatch.setattr(keras.Model, "fit", stop)
+    monkeypatch.setattr(keras.Sequential, "fit", stop)
+    done = run_command("run", "--data", digits_file, "--run-dir", "run", cwd=tmp_path)
+    assert "reached" in done.stderr
+    assert len(found) <= 7
+    assert len(set(found)) <= 4
+
+
 def test_the_test_images_are_scored_once_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits_file: Path, tmp_path: Path, untrained: list, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
 
-    def counted(module: Any, name: str) -> None:
-        original = getattr(module, name)
+    def count(name: str) -> None:
+        original = getattr(keras_inference, name)
 
-        def told(*arguments: Any, **options: Any) -> Any:
-            if name == "fit" or len(arguments[1]) == 100:  # all of the test images
+        def counted(*arguments: Any, **options: Any) -> Any:
+            if len(arguments[1]) == 80:  # all of the test images
                 calls.append(name)
             return original(*arguments, **options)
 
-        monkeypatch.setattr(module, name, told)
+        monkeypatch.setattr(keras_inference, name, counted)
 
-    counted(fit, "fit")
-    counted(keras_inference, "keras_metrics")
-    counted(keras_inference, "predict_probabilities")
-    directory = RunDirectory.create(tmp_path / "run", name="cnn")
-    settings = Settings(limit=100, epochs=1)
-    command.run(settings, directory, source="fashion-mnist")
-    assert calls == ["fit", "keras_metrics", "predict_probabilities"]
-    assert directory.settings()["test_looks"] == 1
+    count("keras_metrics")
+    count("predict_probabilities")
+    done = run_command("run", "--data", digits_file, "--run-dir", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert calls == ["keras_metrics", "predict_probabilities"]
+    assert json.loads((tmp_path / "run" / "settings.json").read_text())["test_looks"] == 1
+
+
+def test_a_run_that_fails_or_is_interrupted_says_so_and_how_to_resume(
+    digits_file: Path, tmp_path: Path, untrained: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error, code, last, status in (
+        (OSError(28, "No space left on device", "metrics.json"), 1,
+         "apparel: metrics.json: No space left on device. Free some space and try again", "failed"),
+        (Terminated(), 143, "apparel: terminated", "interrupted"),
+    ):  # fmt: skip
+        monkeypatch.setattr(
+            "apparel.classifier.ApparelClassifier.test_model", mock.Mock(side_effect=error)
+        )
+        arguments = ("run", "--data", digits_file, "--run-dir", "run", "--overwrite")
+        done = run_command(*arguments, cwd=tmp_path)
+        assert done.returncode == code
+        assert done.stderr.splitlines() == ["Resume with: apparel resume run", last]
+        settings = json.loads((tmp_path / "run" / "settings.json").read_text())
+        assert settings["status"] == status

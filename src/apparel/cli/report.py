@@ -61,8 +61,8 @@ def load_report(directory: RunDirectory, data_dir: str | os.PathLike[str] | None
         DataUnavailableError: the data set cannot be had.
     """
     record = directory.settings()
-    model, dataset = load_run(directory, data_dir=data_dir)
     evaluation = _evaluation(directory)
+    model, dataset = load_run(directory, data_dir=data_dir)
     probabilities, labels = evaluation.probabilities, evaluation.true
     history = files.read_history(directory.path, record)
     images = arrays.scale_pixels(dataset.test_images)

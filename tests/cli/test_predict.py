@@ -14,7 +14,6 @@ from PIL import Image
 from apparel.cli import predict as command
 from apparel.core.errors import DataError
 from apparel.data.sources import fashion_mnist
-from apparel.data.sources.fashion_mnist import load_part
 from tests import made_model
 from tests.made_model import MadeModel
 
@@ -35,38 +34,7 @@ def test_images():
 # -- Fashion-MNIST by name ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "start", "stop"),
-    [
-        ("fashion-mnist:test[0:3]", 0, 3),
-        ("fashion-mnist:test[9998:]", 9998, 10000),
-        ("fashion-mnist:test[:2]", 0, 2),
-        ("fashion-mnist:test[9999:20000]", 9999, 10000),
-        ("fashion-mnist:test", 0, 10000),
-    ],
-)
-def test_a_part_of_fashion_mnist_is_as_keras_loads_it(test_images, name, start, stop):
-    names, images = load_part(name)
-    np.testing.assert_array_equal(images, test_images[start:stop])
-    assert names[0] == f"fashion-mnist:test[{start}]"
-    assert len(names) == stop - start
-
-
-def test_training_images_are_there_too():
-    (images, _), _ = keras.datasets.fashion_mnist.load_data()
-    np.testing.assert_array_equal(load_part("fashion-mnist:train[59990:]")[1][..., 0], images[-10:])
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["fashion-mnist:", "fashion-mnist:tests", "fashion-mnist:test[0]", "fashion-mnist:test[-1:]",
-     "fashion-mnist:test[5:5]", "fashion-mnist:test[10000:]", "fashion-mnist:test[0:1]x"],
-)  # fmt: skip
-def test_what_is_no_part_is_refused(name):
-    with pytest.raises(DataError, match="fashion-mnist"):
-        load_part(name)
-
-
+@pytest.mark.slow
 def test_keras_home_is_found_without_keras(monkeypatch, tmp_path):
     code = "import keras; print(keras.src.backend.config.keras_home())"
     call = [sys.executable, "-c", code]

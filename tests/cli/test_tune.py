@@ -10,10 +10,10 @@ import time
 
 import pytest
 
+import apparel
 from apparel.cli import main, run, tune
 from apparel.cli.arguments import parser, settings_of
 from apparel.core.errors import ModelFileError
-from apparel.core.recipes import recipe_of
 from apparel.core.records import Trial
 from apparel.core.signals import Terminated
 from apparel.runs import search_folder
@@ -55,11 +55,7 @@ def quick(monkeypatch):
         (["--run-dir", "full"], 2, "the folder full is not empty"),
         (["--run-dir", "full/file"], 2, "full/file is a file"),
         (["--run-dir", "done"], 2, "the folder done is not empty. Name another"),
-        (
-            ["--run-dir", "begun"],
-            2,
-            "a search not yet complete. Resume with: apparel resume begun",
-        ),
+        (["--run-dir", "begun"], 2, "not yet complete. Resume with: apparel resume begun"),
     ],
 )
 def test_wrong_use_is_one_line(options, code, said, tmp_path, monkeypatch, capsys):
@@ -92,20 +88,6 @@ def test_without_ray_one_line_says_so(monkeypatch, capsys, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_run_takes_what_a_search_chooses(monkeypatch, tmp_path):
-    taken = []
-    monkeypatch.setattr(run, "run", lambda settings, *_, **__: taken.append(settings))
-    options = ["--learning-rate", "0.05", "--label-smoothing", "0.02", "--shift", "2",
-               "--erase", "0.25", "--no-flip", "--model", "fast"]  # fmt: skip
-    assert main.main(["run", *options, "--run-dir", str(tmp_path / "run")]) == 0
-    ((learning_rate, smoothing, shift, erase, flip),) = [
-        (s.learning_rate, s.label_smoothing, s.shift, s.erase, s.flip) for s in taken
-    ]
-    assert (learning_rate, smoothing, shift, erase, flip) == (0.05, 0.02, 2, 0.25, False)
-    recipe = recipe_of(taken[0])
-    assert (recipe.learning_rate, recipe.shift, recipe.erase) == (0.05, 2, 0.25)
-
-
 # -- the whole ----------------------------------------------------------------------------
 
 
@@ -128,7 +110,8 @@ def broken_off(tmp_path, monkeypatch, quick, capsys):
     return tmp_path / "s"
 
 
-def test_a_search_goes_on_to_its_end_and_compares(broken_off, monkeypatch, capsys):
+@pytest.mark.slow
+def test_an_interrupted_search_is_finished_and_compares(broken_off, monkeypatch, capsys):
     assert json.loads((broken_off / "tune.json").read_text())["status"] == "interrupted"
     first = (broken_off / "trials" / "000" / "history.csv").read_bytes()
     train_steps = run._after_training
@@ -200,22 +183,29 @@ def trial(number, accuracies, state="complete", **parameters):
 def test_the_best_setting_and_the_default_are_trained_in_full(
     trials, trained, finished_run, tmp_path, monkeypatch, capsys
 ):
-    folder = SearchFolder.create(tmp_path / "s", asked())
-    folder.update(networks={"planned": [["fast", 16], ["fast", 32]]})
     done = []
 
     def complete(settings, path, **_):
         done.append((path.name, settings))
         path.symlink_to(finished_run[0])
 
+    networks = {"planned": [["fast", 16], ["fast", 32]]}
+    monkeypatch.setattr(tune, "_search", lambda folder, _: folder.update(networks=networks))
+    monkeypatch.setattr(tune, "read_trials", lambda _: trials)
     monkeypatch.setattr(run, "complete", complete)
-    tune._train_in_full(folder, asked(), trials)
-    assert [name for name, _ in done] == trained
+    found = apparel.tune(run_dir=tmp_path / "python")
+    assert capsys.readouterr().out == ""
+    assert main.main(["tune", "--run-dir", str(tmp_path / "command")]) == 0
+    assert [name for name, _ in done] == trained * 2
     assert done[0][1] == asked().settings()
     printed = capsys.readouterr().out
+    assert (found.folder, found.trials) == (tmp_path / "python", trials)
     assert ("No trial was better than the default" in printed) == (len(trained) == 1)
+    assert (found.comparison is None) == (len(trained) == 1)
     if len(trained) == 2:
+        assert found.settings == done[1][1]
         assert (done[1][1].width, done[1][1].learning_rate, done[1][1].budget) == (32, 0.2, 360)
+        assert found.comparison.accuracy.share.value == 0
         assert "the best setting is level with the default" in printed
         history = read_history(
             finished_run[0], json.loads((finished_run[0] / "settings.json").read_text())
@@ -230,6 +220,7 @@ def test_where_no_trial_came_to_its_end_it_is_said(tmp_path):
         tune._train_in_full(folder, asked(), (trial(0, (0.9,), "stopped"),))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_command_as_it_does_others(number, code, tmp_path):
     # A shell starts background jobs with Ctrl-C ignored, and children inherit that.

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 
 from apparel import ApparelClassifier
 from apparel.cli.export import export_run
-from apparel.core.errors import DataError, DataUnavailableError, UsageError
+from apparel.core.errors import DataError, DataUnavailableError
 from apparel.core.model_formats import SUFFIXES, default_files, default_name
 from apparel.core.settings import Settings
 from apparel.data import loading
@@ -25,9 +24,8 @@ DOCS = Path(__file__).parents[2] / "docs" / "export.md"
 
 
 @pytest.fixture
-def run(finished_run, tmp_path):
-    shutil.copytree(finished_run[0], tmp_path / "run")
-    return tmp_path / "run"
+def run(run_copy):
+    return run_copy
 
 
 def listed(run):
@@ -67,6 +65,7 @@ def test_a_run_on_arrays_says_how_it_is_exported(run):
         export_run(run, "onnx")
 
 
+@pytest.mark.slow
 def test_leaks_are_left_out_as_in_the_run(tmp_path):
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (60, 8, 8), dtype=np.uint8)
@@ -102,30 +101,19 @@ def test_a_run_lists_what_it_exported(run):
             assert found["size"] == len(content)
 
 
-def test_the_command_exports_and_says_how_far_it_is_from_the_model(run):
-    result = run_command("export", "run", "--format", "litert", cwd=run.parent)
-    assert (result.returncode, result.stderr) == (0, "")
-    found = listed(run)["model.tflite"]
-    assert result.stdout == (
-        "Model saved to run/model.tflite\n"
-        f"{found['size'] / 1e6:.2f} MB, litert, float32, read back in LiteRT "
+def test_an_exported_file_says_how_the_run_went(run):
+    done = run_command("export", "run", "--output", "elsewhere.onnx", cwd=run.parent)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = listed(run)["elsewhere.onnx"]
+    assert done.stdout == (
+        "Model saved to elsewhere.onnx\n"
+        f"{found['size'] / 1e6:.2f} MB, onnx, float32, read back in ONNX Runtime "
         f"{found['runtime_version']}\n"
         "On 100 images: the model's class for 100.00%, accuracy "
         f"{found['accuracy']:.2%} (the model's: {found['model_accuracy']:.2%}), probabilities "
         f"within {found['largest_difference']:.1g}\n"
     )
-    validation = inputs.load_splits(RunDirectory.open(run), data_dir=None)
-    assert found["images"] == len(validation.validation)
-
-
-def test_the_command_knows_int8(run):
-    result = run_command("export", "run", "--format", "keras", "--int8", cwd=run.parent)
-    assert result.returncode == 2
-    assert "the format keras has no int8" in result.stderr
-
-
-def test_an_exported_file_says_how_the_run_went(run):
-    path = export_run(run, "onnx", output=run.parent / "elsewhere.onnx").path
+    path = run.parent / "elsewhere.onnx"
     facts = {e.key: json.loads(e.value) for e in onnx.load(path).metadata_props}
     record = json.loads((run / "settings.json").read_text(encoding="utf-8"))
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
@@ -136,17 +124,12 @@ def test_an_exported_file_says_how_the_run_went(run):
     assert facts["photo_steps"] == "fashion-mnist"
     known = [example["label"] for example in facts["examples"]]
     assert known == [name for name in record["class_names"] if name in known]
-    assert "elsewhere.onnx" in listed(run)
     # The run's own file was written by other code, before the run was over.
     own = {e.key: json.loads(e.value) for e in onnx.load(run / "model.onnx").metadata_props}
     assert own == facts
 
 
-def test_a_name_of_another_format_is_refused(run):
-    with pytest.raises(UsageError, match=r"openvino needs a file that ends in \.xml"):
-        export_run(run, "openvino", output=run / "m.onnx")
-
-
+@pytest.mark.slow
 def test_another_training_drops_every_exported_file(tmp_path):
     classifier = ApparelClassifier(run_dir=tmp_path / "run", limit=40, epochs=1)
     classifier.import_data().prepare_data().create_model().setup_model()
@@ -168,6 +151,7 @@ def test_another_training_drops_every_exported_file(tmp_path):
 # -- the documentation --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_documented_code_reads_every_format(run, monkeypatch):
     monkeypatch.chdir(run)
     images = loading.load(limit=1000, seed=3).test_images[:20]

@@ -1,0 +1,314 @@
+"""Runs that are interrupted, and resumed: in this process, then killed for real."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+from benchmarks.torture.kills import result
+
+from apparel.classifier import ApparelClassifier
+from apparel.cli.arguments import parser
+from apparel.core.errors import DataError, ModelFileError, UsageError
+from apparel.models import architectures
+from apparel.runs import checkpoints
+from apparel.runs.run_directory import RunDirectory
+from tests.conftest import run_command
+
+PAGE = (Path(__file__).parents[2] / "docs" / "resume.md").read_text(encoding="utf-8")
+OPTIONS = ["--limit", "600", "--epochs", "4", "--seed", "3", "--batch-size", "32",
+           "--checkpoint-every", "0.1s"]  # fmt: skip
+
+
+# -- in this process ------------------------------------------------------------------------
+
+
+def kill_after_first_checkpoint():
+    """End a training within this process, once an epoch's checkpoint is written."""
+    save = checkpoints.CheckpointFolder.save
+
+    def last(self, checkpoint):
+        save(self, checkpoint)
+        if checkpoint.step:
+            raise MemoryError
+
+    return mock.patch.object(checkpoints.CheckpointFolder, "save", last)
+
+
+@pytest.fixture
+def begun(digits_file, tmp_path, monkeypatch):
+    """A run that ended as its training was to begin."""
+    with monkeypatch.context() as patch:
+        patch.setattr("apparel.training.fit.fit", mock.Mock(side_effect=MemoryError))
+        done = run_command("run", "--data", digits_file, "--run-dir", "run", cwd=tmp_path)
+    assert done.returncode == 1
+    return tmp_path / "run"
+
+
+def digest(folder):
+    return json.loads((folder / "settings.json").read_text())["weights_sha256"]
+
+
+@pytest.mark.parametrize("source", [pytest.param("file", marks=pytest.mark.slow), "arrays"])
+def test_an_interrupted_training_ends_as_if_nothing_had_happened(source, digits_file, tmp_path):
+    images, labels = np.load(digits_file)["x_train"], np.load(digits_file)["y_train"]
+    arrays = ((images[:200], labels[:200]), (images[200:], labels[200:]))
+    named = digits_file if source == "file" else arrays
+
+    def begin(folder):
+        made = ApparelClassifier(run_dir=folder, epochs=2, dtype="float32", batch_size=50)
+        return made.import_data(named).prepare_data().create_model().setup_model()
+
+    begin(tmp_path / "whole").run_training()
+    with kill_after_first_checkpoint(), pytest.raises(MemoryError):
+        begin(tmp_path / "run").run_training()
+    if source == "arrays":
+        with pytest.raises(UsageError, match="was trained on arrays, which are not kept"):
+            ApparelClassifier.resume(tmp_path / "run")
+    resumed = ApparelClassifier.resume(
+        tmp_path / "run", source=None if source == "file" else arrays
+    )
+    assert resumed.training_logs.epochs == 2
+    assert digest(tmp_path / "run") == digest(tmp_path / "whole")
+
+
+def test_resume_takes_the_steps_that_are_left(begun, tmp_path, untrained, monkeypatch):
+    steps = []
+    monkeypatch.setattr("apparel.cli.run._after_training", lambda *asked: steps.append(asked[1:]))
+    done = run_command("resume", "run", "--data-dir", "d", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    ((directory, data_dir, save_path),) = steps
+    assert (directory.path, data_dir, save_path) == (Path("run"), Path("d"), None)
+    assert json.loads((begun / "settings.json").read_text())["status"] == "complete"
+    again = run_command("resume", "run", cwd=tmp_path)
+    assert again.returncode == 2
+    assert again.stderr == "apparel: the run run is complete. Nothing is left to do.\n"
+
+
+def test_running_again_says_how_to_resume(begun, tmp_path):
+    refused = run_command("run", "--run-dir", "run", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "run holds a run not yet complete. Resume with: apparel resume run." in refused.stderr
+    looked = run_command("report", "run", cwd=tmp_path)
+    assert (looked.returncode, len(looked.stderr.splitlines())) == (4, 1)
+
+
+def test_a_run_that_ended_before_it_trained_begins(digits_file, begun, tmp_path, untrained):
+    record = json.loads((begun / "settings.json").read_text())
+    first = {name: record[name] for name in ("settings", "source", "data_dir", "save")}
+    (tmp_path / "early").mkdir()
+    (tmp_path / "early" / "settings.json").write_text(json.dumps({"status": "running", **first}))
+    classifier = ApparelClassifier.resume(tmp_path / "early")
+    assert classifier.training_logs is untrained[0]
+
+
+def test_other_images_are_refused(begun):
+    images = np.random.default_rng(0).integers(0, 256, (100, 8, 8), dtype=np.uint8)
+    labels = np.arange(100) % 10
+    with pytest.raises(DataError, match="these are not the images this run was trained on"):
+        ApparelClassifier.resume(
+            begun, source=((images[:80], labels[:80]), (images[80:], labels[80:]))
+        )
+
+
+def test_images_that_were_put_in_by_hand_are_not_mistaken_for_others(
+    digits_file, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("apparel.training.fit.fit", mock.Mock(side_effect=MemoryError))
+    classifier = ApparelClassifier(run_dir=tmp_path / "run")
+    classifier.import_data(digits_file).prepare_data().create_model().setup_model()
+    classifier.train_images = 1 - classifier.train_images
+    with pytest.raises(MemoryError):
+        classifier.run_training()
+    with pytest.raises(ModelFileError, match="does not say what the run was to do"):
+        ApparelClassifier.resume(tmp_path / "run")
+
+
+def test_a_run_that_another_process_has_completed_meanwhile_is_left_alone(begun):
+    directory = RunDirectory.resume(begun)
+    record = json.loads((begun / "settings.json").read_text())
+    (begun / "settings.json").write_text(json.dumps({**record, "status": "complete"}))
+    before = {path: path.read_bytes() for path in begun.rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match=r"is complete\. Nothing is left to do"):
+        ApparelClassifier.resume(directory)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_the_class_remembers_its_folder_of_data(digits_file, tmp_path):
+    classifier = ApparelClassifier(run_dir=tmp_path / "run", data_dir=tmp_path / "files")
+    classifier.import_data(digits_file)
+    assert RunDirectory.resume(tmp_path / "run").request["data_dir"] == str(tmp_path / "files")
+
+
+def test_a_search_or_a_set_of_seeds_is_resumed_as_such(tmp_path, monkeypatch):
+    resumed = []
+    for name, file in (("tune", "tune.json"), ("seeds", "seeds.json"), ("run", "settings.json")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text("{}")
+        monkeypatch.setattr(
+            f"apparel.cli.{name}.resume",
+            lambda path, *, source, data_dir, address, name=name: resumed.append(
+                (name, path, source, data_dir, address)
+            ),
+        )
+        arguments = ("resume", name, "--data", "photos", "--ray", "here:1")
+        assert run_command(*arguments, cwd=tmp_path).returncode == 0
+    assert resumed == [
+        (name, Path(name), "photos", None, "here:1") for name in ("tune", "seeds", "run")
+    ]
+
+
+# -- killed -----------------------------------------------------------------------------------
+
+
+def begin(folder: Path) -> subprocess.Popen[str]:
+    """Start a run, and wait until it has trained for some steps of its second epoch."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "apparel", "run", *OPTIONS, "--run-dir", str(folder)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while max((step(path) for path in (folder / "checkpoints").glob("*.safe*")), default=0) < 20:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return process
+
+
+def step(path: Path) -> int:
+    return int(path.name[:9])
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """What the run says if nobody kills it."""
+    folder = tmp_path_factory.mktemp("whole")
+    done = run_command("run", *OPTIONS, "--run-dir", "run", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "run" / "checkpoints").exists()
+    return folder / "run", done
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A run that was killed within an epoch."""
+    folder = tmp_path_factory.mktemp("killed") / "run"
+    process = begin(folder)
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    return folder
+
+
+@pytest.fixture
+def broken_off(killed, tmp_path):
+    return Path(shutil.copytree(killed, tmp_path / "run"))
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_as_if_nothing_had_happened(expected, broken_off, tmp_path):
+    (broken_off / ".model-abc.partial").mkdir()
+    (broken_off / ".model-abc.partial" / "model.onnx").write_bytes(b"half")
+    done = run_command("resume", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Resuming after " in done.stdout
+    assert result(broken_off) == result(expected[0])
+    files = {str(p.relative_to(broken_off)) for p in broken_off.rglob("*") if p.is_file()}
+    assert files == {str(p.relative_to(expected[0])) for p in expected[0].rglob("*") if p.is_file()}
+    digest = json.loads((broken_off / "settings.json").read_text())["weights_sha256"]
+    assert f"SHA-256 of the weights  {digest}" in done.stdout
+    again = run_command("resume", "run", cwd=tmp_path)
+    assert again.returncode == 2
+    assert again.stderr == "apparel: the run run is complete. Nothing is left to do.\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")],
+)
+def test_a_run_that_is_told_to_end_says_so_and_how_to_go_on(tmp_path, expected, number, code, word):
+    folder = tmp_path / "run"
+    process = begin(folder)
+    process.send_signal(number)
+    stderr = process.communicate(timeout=60)[1]
+    assert process.returncode == code
+    assert stderr.splitlines()[-2:] == [
+        f"Resume with: apparel resume {folder}",
+        f"apparel: {word}",
+    ]
+    assert json.loads((folder / "settings.json").read_text())["status"] == "interrupted"
+    done = run_command("resume", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert result(folder) == result(expected[0])
+
+
+@pytest.mark.slow
+def test_two_processes_never_work_on_one_run(tmp_path):
+    process = begin(tmp_path / "run")
+    second = run_command("resume", "run", cwd=tmp_path)
+    process.kill()
+    process.communicate()
+    assert second.returncode == 1
+    assert second.stderr.endswith(
+        "apparel: another process is at work in run. Wait until it ends, or end it.\n"
+    )
+
+
+@pytest.mark.slow
+def test_the_class_goes_on_as_well(expected, broken_off, capsys):
+    classifier = ApparelClassifier.resume(broken_off)
+    record = json.loads((expected[0] / "settings.json").read_text())
+    assert architectures.weights_sha256(classifier.model) == record["weights_sha256"]
+    assert classifier.training_logs.epochs == 4
+    classifier.test_model()
+    metrics = (broken_off / "metrics.json").read_text()
+    assert metrics == (expected[0] / "metrics.json").read_text()
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_page(killed, tmp_path):
+    shell, python = (
+        re.search(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)[1] for kind in ("sh", "python")
+    )
+    run, _, resume = shell.splitlines()
+    for line in (run, resume):
+        program, *arguments = line.split()
+        assert program == "apparel"
+        assert "runs/coats" in arguments
+        parser().parse_args(arguments)
+    shutil.copytree(killed, tmp_path / "runs" / "coats")
+    done = subprocess.run(
+        [sys.executable, "-c", python], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Accuracy" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_cannot_be_written_ends_the_run_and_loses_nothing(broken_off, tmp_path):
+    there = set((broken_off / "checkpoints").glob("*.safetensors"))
+    # Root may write into folders that are read-only: a limit on the size of files holds for all.
+    code = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+    code += "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20,) * 2); "
+    code += "from apparel.cli.main import main; raise SystemExit(main(['resume', 'run']))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    *_, hint, message = done.stderr.splitlines()
+    assert hint == "Resume with: apparel resume run"
+    assert message.startswith(f"apparel: {broken_off / 'checkpoints' / '0000'}")
+    assert message.endswith(".safetensors: File too large")
+    assert set((broken_off / "checkpoints").glob("*")) == there
+    assert json.loads((broken_off / "settings.json").read_text())["status"] == "failed"
+    assert run_command("resume", "run", cwd=tmp_path).returncode == 0
