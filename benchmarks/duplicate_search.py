@@ -1,4 +1,4 @@
-"""How many copies the search for duplicates finds, and how many images it takes for copies wrongly.
+"""Measure the search for duplicates: planted copies found, and genuine images taken for copies.
 
     python -m benchmarks.duplicate_search
 
@@ -47,7 +47,7 @@ def mirrored(image: Pixels, _: Random) -> Pixels:
 
 
 def shifted(image: Pixels, random: Random) -> Pixels:
-    """Shift an image by a pixel; what enters is 0 or what was at the edge."""
+    """Shift an image by a pixel; the pixels that enter are 0 or those of the edge."""
     down, across = random.permutation(DIRECTIONS)[0]
     bordered = np.pad(image, ((1, 1), (1, 1), (0, 0)), random.choice(["constant", "edge"]))
     return bordered[down : down + image.shape[0], across : across + image.shape[1]]
@@ -93,13 +93,13 @@ def planted(images: Pixels, random: Random) -> tuple[Pixels, Positions, Position
 
 
 def pairs_of(found: Duplicates) -> set[tuple[int, int]]:
-    """Every two images that were found to be copies of one another, the earlier first."""
+    """List every two images that were found to be copies of one another, the earlier first."""
     links = np.stack([found.first, found.second], axis=1)
     return {(first, second) for first, second in np.concatenate([links, found.alike]).tolist()}
 
 
 def leaks_found(train: Pixels, test: Pixels, random: Random) -> int:
-    """How many copies of test images, put among the training images, are found."""
+    """Count the copies of test images, put among the training images, that are found."""
     chosen = random.permutation(len(test))[:N_LEAKS]
     changes = list(KINDS.values())
     copies = [

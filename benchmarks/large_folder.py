@@ -1,4 +1,4 @@
-"""How much memory a run takes on a folder of images that are larger than memory once decoded.
+"""Measure the memory of a run on a folder of images that exceed memory once decoded.
 
     python -m benchmarks.large_folder --folder /somewhere/with/room
 

@@ -1,4 +1,4 @@
-"""How long it takes to read a folder of many small image files, for the first and the second time.
+"""Time the reading of a folder of many small image files, for the first and the second time.
 
     python -m benchmarks.read_folder
 
@@ -30,7 +30,7 @@ N_IMAGES = 70_000
 
 
 def pixels_of(path: str) -> NDArray[Any]:
-    """Read a file as a first program would."""
+    """Read a file with bare Pillow."""
     return np.asarray(Image.open(path))
 
 
@@ -56,17 +56,17 @@ def write_images(folder: Path, n_images: int) -> list[str]:
     return paths
 
 
-def timed(what: Callable[[], Any]) -> tuple[Any, float]:
-    """What a function gives, and the seconds that it takes."""
+def timed(function: Callable[[], Any]) -> tuple[Any, float]:
+    """Call a function; give its result and the seconds that it takes."""
     begin = time.perf_counter()
-    given = what()
-    return given, time.perf_counter() - begin
+    result = function()
+    return result, time.perf_counter() - begin
 
 
 def main() -> None:
     """Write, read, read again."""
     parser = argparse.ArgumentParser(description="Time the reading of a folder of images.")
-    parser.add_argument("--images", type=int, default=N_IMAGES, help="how many, for a try")
+    parser.add_argument("--images", type=int, default=N_IMAGES, help="number of images, for a try")
     n_images = parser.parse_args().images
     with tempfile.TemporaryDirectory() as scratch:
         folder, cache = Path(scratch, "images"), Path(scratch, "cache")

@@ -1,10 +1,10 @@
-"""Bit flips and cuts in the files that are kept between runs: none may lead to other pixels.
+"""Flip bits of, and cut, the files that are kept between runs: none may lead to other pixels.
 
     python -m benchmarks.torture.data_damage     1,000 flips and 100 cuts of Fashion-MNIST's files
                                                  and of the cache of decoded images; minutes
 
-A file of the data set is damaged in the cache, or in the folder that the cache is filled from. The
-next source has the right one. Afterwards the cache must hold the right content, always. A flip that
+A file of the data set is damaged in the cache, or in the mirror that the cache is filled from. The
+next mirror has the right one. Afterwards the cache must hold the right content, always. A flip that
 leaves the content as it is, in the bytes of gzip's header that say when and on which system a file
 was packed, need not be noticed; every other one must be. Prints a line of JSON, and exits with 1
 where something does not hold.
@@ -40,14 +40,14 @@ N_PICTURES, SIDE = 12, 6
 
 @dataclass(kw_only=True)
 class Count:
-    """What became of the damage.
+    """The results of the damage.
 
     Attributes:
         flips: bits that were flipped, one at a time.
         cuts: files that were cut.
         caught: damaged files that were named and replaced, or not used.
-        harmless: damaged files whose content is what it was.
-        wrong: what does not hold.
+        harmless: damaged files with the same content.
+        wrong: broken promises.
     """
 
     flips: int = 0
@@ -72,14 +72,14 @@ def damage(random: Random, content: bytes, *, cut: bool) -> bytes:
 def known_files(
     folder: Path, files: Sequence[KnownFile], *, flips: int, cuts: int, seed: int = 0
 ) -> Count:
-    """Damage files whose content is known, in the cache or where they come from.
+    """Damage files whose content is known, in the cache or in the mirror they come from.
 
     Args:
         folder: that holds them; nothing in it is changed.
-        files: what it holds.
-        flips: how many bits, divided among the files.
-        cuts: how many cuts, likewise.
-        seed: decides where.
+        files: in the folder.
+        flips: number of flipped bits, divided among the files.
+        cuts: number of cuts, likewise.
+        seed: random seed of their places.
     """
     random, count = Random(seed), Count(wrong=[])  # noqa: S311  # no secret
     with tempfile.TemporaryDirectory() as scratch, _silence():
@@ -88,7 +88,7 @@ def known_files(
             whole = (folder / file.name).read_bytes()
             damaged = damage(random, whole, cut=is_cut)
             what = f"{'cut' if is_cut else 'flip'} {k} of {file.name}"
-            attempt = _in_the_cache if k % 3 else _in_a_source
+            attempt = _in_the_cache if k % 3 else _in_a_mirror
             _judge(count, what, is_cut, attempt(Path(scratch), folder, file, damaged))
     return count
 
@@ -107,32 +107,32 @@ def _judge(count: Count, what: str, is_cut: bool, outcome: str) -> None:
 
 
 def _in_the_cache(scratch: Path, folder: Path, file: KnownFile, damaged: bytes) -> str:
-    """A damaged file in the cache is replaced, and nothing wrong stays."""
+    """Damage a file in the cache: it must be replaced."""
     cache = _emptied(scratch / "cache")
     (cache / file.name).write_bytes(damaged)
     ensure_cached(cache, [file], [folder_mirror("right", folder)], title="", remedy="")
     return _state(cache, file, damaged, right=(folder / file.name).read_bytes())
 
 
-def _in_a_source(scratch: Path, folder: Path, file: KnownFile, damaged: bytes) -> str:
-    """A damaged file in a source does not enter the cache, whether or not there is another."""
-    cache, source = _emptied(scratch / "cache"), _emptied(scratch / "source")
-    (source / file.name).write_bytes(damaged)
-    places = [folder_mirror("damaged", source)]
+def _in_a_mirror(scratch: Path, folder: Path, file: KnownFile, damaged: bytes) -> str:
+    """Damage a file in a mirror: it must not enter the cache, with or without another mirror."""
+    cache, mirror = _emptied(scratch / "cache"), _emptied(scratch / "mirror")
+    (mirror / file.name).write_bytes(damaged)
+    mirrors = [folder_mirror("damaged", mirror)]
     try:
-        ensure_cached(cache, [file], places, title="", remedy="")
+        ensure_cached(cache, [file], mirrors, title="", remedy="")
         outcome = _state(cache, file, damaged, right=(folder / file.name).read_bytes())
     except DataUnavailableError as error:
         outcome = "caught" if error.exit_code == 5 and not any(cache.iterdir()) else "half a file"  # noqa: PLR2004  # as the README says
     if outcome == "caught":
-        places.append(folder_mirror("right", folder))
-        ensure_cached(cache, [file], places, title="", remedy="")
+        mirrors.append(folder_mirror("right", folder))
+        ensure_cached(cache, [file], mirrors, title="", remedy="")
         return _state(cache, file, damaged, right=(folder / file.name).read_bytes())
     return outcome
 
 
 def _state(cache: Path, file: KnownFile, damaged: bytes, *, right: bytes) -> str:
-    """What the cache holds now."""
+    """Judge the content of the cache."""
     if [path.name for path in cache.iterdir()] != [file.name]:
         return "other files in the cache"
     held = (cache / file.name).read_bytes()
@@ -149,9 +149,9 @@ def decoded_images(*, flips: int, cuts: int, seed: int = 0) -> Count:
     """Damage the files of the cache of decoded images.
 
     Args:
-        flips: how many bits, divided among the files.
-        cuts: how many cuts, likewise.
-        seed: decides where.
+        flips: number of flipped bits, divided among the files.
+        cuts: number of cuts, likewise.
+        seed: random seed of their places.
     """
     random, count = Random(seed), Count(wrong=[])  # noqa: S311  # as above
     with tempfile.TemporaryDirectory() as scratch, _silence():
@@ -161,7 +161,7 @@ def decoded_images(*, flips: int, cuts: int, seed: int = 0) -> Count:
         files = {path: path.read_bytes() for path in cache.rglob("*.*") if path.is_file()}
         for k in range(flips + cuts):
             (path, whole), is_cut = list(files.items())[k % len(files)], k >= flips
-            path.unlink()  # what is mapped must stay as it is
+            path.unlink()  # the mapped file must not change
             path.write_bytes(damage(random, whole, cut=is_cut))
             same = np.array_equal(read(), expected)
             healed = {p: p.read_bytes() for p in cache.rglob("*.*") if p.is_file()} == files
@@ -173,7 +173,7 @@ def decoded_images(*, flips: int, cuts: int, seed: int = 0) -> Count:
 
 
 def _means(file: Path | bytes) -> object:
-    """What a listing says, however it is written."""
+    """Read a listing, however it is written."""
     try:
         return json.loads(file if isinstance(file, bytes) else file.read_bytes())
     except ValueError:
@@ -183,7 +183,7 @@ def _means(file: Path | bytes) -> object:
 def _pictures(
     folder: Path, cache: Path
 ) -> Callable[[], np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
-    """Write images, one of them broken; give what reads them through the cache."""
+    """Write images, one of them broken; give a function that reads them through the cache."""
     folder.mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (N_PICTURES, SIDE, SIDE), dtype=np.uint8)
     paths = [folder / f"{k} ü.png" for k in range(N_PICTURES)]
@@ -202,7 +202,7 @@ def _emptied(folder: Path) -> Path:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Print nothing of what is caught, thousands of times."""
+    """Silence thousands of warnings."""
     before, level = sys.stderr, LOGGER.level
     LOGGER.setLevel(logging.CRITICAL)
     try:
@@ -217,18 +217,18 @@ def torture(flips: int, cuts: int, *, seed: int = 0) -> dict[str, object]:
     """Damage the real files and the cache of decoded images.
 
     Args:
-        flips: how many bits of each.
-        cuts: how many cuts of each.
-        seed: decides where.
+        flips: number of flipped bits of each.
+        cuts: number of cuts of each.
+        seed: random seed of their places.
 
     Returns:
-        What became of them; under "holds", whether nothing wrong was ever used.
+        The results of each; under "holds", whether nothing wrong was ever used.
     """
     for split in ("train", "test"):
         load_images(split)  # so that the cache has them
     real = keras_cache(keras_home())
     with tempfile.TemporaryDirectory() as folder:
-        # Copies: what is damaged must not be what others read.
+        # Copies: other programs read the originals.
         for file in FILES:
             (Path(folder) / file.name).write_bytes((real / file.name).read_bytes())
         found = {
@@ -240,7 +240,7 @@ def torture(flips: int, cuts: int, *, seed: int = 0) -> dict[str, object]:
 
 
 def main() -> int:
-    """Damage the real files, and say what came of it."""
+    """Damage the real files, and report the results."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--flips", type=int, default=1000)
     parser.add_argument("--cuts", type=int, default=100)
