@@ -18,12 +18,8 @@ from apparel.core.records import (
     CheckedImage,
     CopiedImage,
     CorruptionCurve,
-    Finding,
-    History,
     Interval,
     LabelIssues,
-    Prediction,
-    Report,
     Robustness,
     Saliency,
 )
@@ -40,13 +36,10 @@ from apparel.reporting.html.page import (
 )
 from apparel.reporting.model_card import model_card
 from tests.reporting import test_text_data
+from tests.reporting.made import report_on
 
 NAMES = ("T-shirt/top", "<b>bold</b>", "Bag & co")
 VOID = {"meta", "img", "br", "input"}
-
-
-def finding(k):
-    return Finding(topic="gap", text=f"It costs ${k} & <more>.", advice="Buy less.", weight=1 / k)
 
 
 def made_up(names=NAMES, n=60, shape=(8, 6, 1), sure=0.4, **changes):
@@ -62,39 +55,7 @@ def made_up(names=NAMES, n=60, shape=(8, 6, 1), sure=0.4, **changes):
         calibration=Calibration(temperature=1.5, target_accuracy=0.9, threshold=0.5, n_images=9),
     )
     images = random.integers(0, 256, (n, *shape), dtype=np.uint8)
-    worst = evaluation.worst_mistakes(3)
-    values = {
-        "title": "cnn on <data> & more",
-        "summary": "The model was trained.",
-        "headline": "It names some.",
-        "findings": [finding(k) for k in (1, 2, 3, 4)],
-        "evaluation": evaluation,
-        "train_images": images[:0],
-        "test_images": images,
-        "history": History(
-            history={"loss": (0.5, 0.3), "accuracy": (0.8, 0.9)}, seconds=(1, 1), dtype="float32"
-        ),
-        "mistakes": [
-            Prediction(
-                name=f"test image {k}",
-                probabilities=evaluation.probabilities[k],
-                class_names=names,
-                image=images[k],
-                true=int(labels[k]),
-            )
-            for k in worst
-        ],
-        "saliency": Saliency(
-            grad_cam=random.random((len(worst), *shape[:2]), dtype=np.float32),
-            occlusion=random.random((len(worst), *shape[:2]), dtype=np.float32),
-        ),
-        "label_issues": (),
-        "robustness": None,
-        "check": None,
-        "facts": {"Seed": "0", "Processor": 'A "fast" <one>', "Data": "data, SHA-256 12ab"},
-        "command": "apparel run --seed 3",
-    }
-    return Report(**(values | changes))
+    return report_on(evaluation, images, **changes)
 
 
 class Page(HTMLParser):
