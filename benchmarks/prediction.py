@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,35 +32,42 @@ from benchmarks.record import Measured, keep
 
 ROUNDS = 3
 N_FILES = 70_000
-# Of the loop that asks Keras for each image alone, so many are timed; all would take an hour.
+# Images of the loop that asks Keras for each alone; all would take an hour.
 N_ALONE = 500
 KERAS_FILE, ONNX_FILE = "model.keras", "model.onnx"
 
 
-def seconds(what: Callable[[], object]) -> float:
-    """How long something takes."""
+def seconds(function: Callable[..., object], *arguments: object) -> float:
+    """Time a call."""
     begin = time.perf_counter()
-    what()
+    function(*arguments)
     return time.perf_counter() - begin
 
 
+def run_silently(command: Sequence[str]) -> None:
+    """Run a command in a process of its own."""
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def apparel_predict(*arguments: object) -> list[str]:
+    """The command `apparel predict`."""
+    return [sys.executable, "-m", "apparel", "predict", *map(str, arguments)]
+
+
 def from_memory(run: Path, images: NDArray[np.uint8]) -> Measured:
-    """Images a second, of images in memory."""
-    keras = backend.load_keras()
-    model = keras.models.load_model(run / KERAS_FILE)
+    """Images a second, of images in memory; and the share of images of Keras's class."""
+    model = backend.load_keras().models.load_model(run / KERAS_FILE)
     scaled = (images / 255).astype(np.float32)
-    ways: dict[str, Callable[[], object]] = {
-        "keras_32": lambda: model.predict(scaled, verbose=0),
-        "keras_256": lambda: model.predict(scaled, batch_size=256, verbose=0),
+    ways: dict[str, Callable[[], Any]] = {
+        "keras_32": partial(model.predict, scaled, verbose=0),
+        "keras_256": partial(model.predict, scaled, batch_size=256, verbose=0),
     }
-    for path in sorted({run / ONNX_FILE, *run.glob("model*.onnx")}):
+    for path in sorted(run.glob("model*.onnx")):
         for exact in (True, False):
             predictor = Predictor(path, exact=exact)
-            name = f"{path.name}, {predictor.runtime}"
-            ways[name] = lambda p=predictor: p.predict_proba(images)  # type: ignore[misc]
+            ways[f"{path.name}, {predictor.runtime}"] = partial(predictor.predict_proba, images)
+    classes = {name: way().argmax(axis=1) for name, way in ways.items()}
     best = dict.fromkeys(ways, float("inf"))
-    for way in ways.values():
-        way()
     for _ in range(ROUNDS):
         for name, way in ways.items():
             best[name] = min(best[name], seconds(way))
@@ -69,22 +77,10 @@ def from_memory(run: Path, images: NDArray[np.uint8]) -> Measured:
         "times_keras_32": {
             name: round(rate / rates["keras_32"], 2) for name, rate in rates.items()
         },
-        "same_class": _agreement(run, model, scaled, images),
+        "same_class": {
+            name: float((found == classes["keras_256"]).mean()) for name, found in classes.items()
+        },
     }
-
-
-def _agreement(
-    run: Path, model: Any, scaled: NDArray[np.float32], images: NDArray[np.uint8]
-) -> dict[str, float]:
-    """On how many images each way names Keras's class."""
-    expected = model.predict(scaled, batch_size=256, verbose=0).argmax(axis=1)
-    found = {}
-    for path in run.glob("model*.onnx"):
-        for exact in (True, False):
-            predictor = Predictor(path, exact=exact)
-            same = predictor.predict_proba(images).argmax(axis=1) == expected
-            found[f"{path.name}, {predictor.runtime}"] = float(same.mean())
-    return found
 
 
 def one_image(run: Path, images: NDArray[np.uint8]) -> Measured:
@@ -92,11 +88,7 @@ def one_image(run: Path, images: NDArray[np.uint8]) -> Measured:
     found = {}
     for exact in (True, False):
         predictor = Predictor(run / ONNX_FILE, exact=exact)
-        predictor.predict_proba(images[:1])
-        times = [
-            seconds(lambda i=i, p=predictor: p.predict_proba(images[i : i + 1]))  # type: ignore[misc]
-            for i in range(2000)
-        ]
+        times = [seconds(predictor.predict_proba, images[i : i + 1]) for i in range(2000)]
         found[predictor.runtime] = round(float(np.median(times)) * 1000, 3)
     return found
 
@@ -105,12 +97,8 @@ def whole_process(run: Path, image: Path) -> Measured:
     """Seconds for `apparel predict model.onnx one.png`, and its memory."""
     found = {}
     for options in (["--exact"], []):
-        command = [sys.executable, "-m", "apparel", "predict", *options,
-                   str(run / ONNX_FILE), str(image)]  # fmt: skip
-        times = [
-            seconds(lambda c=command: subprocess.run(c, check=True, capture_output=True))  # type: ignore[misc]
-            for _ in range(9)
-        ]
+        command = apparel_predict(*options, run / ONNX_FILE, image)
+        times = [seconds(run_silently, command) for _ in range(9)]
         found[" ".join(["apparel predict", *options])] = {
             "median_s": round(float(np.median(times)), 3),
             "best_s": round(min(times), 3),
@@ -120,7 +108,7 @@ def whole_process(run: Path, image: Path) -> Measured:
 
 
 def peak_mb(command: Sequence[str]) -> float:
-    """The most resident memory that a command's process has."""
+    """The peak of a command's resident memory."""
     code = (
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, "
         "capture_output=True); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
@@ -132,7 +120,7 @@ def peak_mb(command: Sequence[str]) -> float:
 
 
 def bare_loop(run: Path, paths: Sequence[str], output: Path, *, batch_size: int) -> None:
-    """What a first program would do: Pillow, Keras, a table."""
+    """The loop of a first program: Pillow, Keras, a table."""
     model = backend.load_keras().models.load_model(run / KERAS_FILE)
     with output.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -146,25 +134,20 @@ def bare_loop(run: Path, paths: Sequence[str], output: Path, *, batch_size: int)
 
 def folder(run: Path, files: Path, scratch: Path) -> Measured:
     """Seconds from a folder of PNG files to a CSV file, each in a process of its own."""
-    paths = sorted(str(path) for path in files.iterdir())
+    n_files = len(list(files.iterdir()))
     found: Measured = {}
-    for name, batch_size, n in (("one_by_one", 1, N_ALONE), ("by_256", 256, len(paths))):
+    for name, batch_size, n in (("one_by_one", 1, N_ALONE), ("by_256", 256, n_files)):
         code = (
             "import sys; from pathlib import Path; from benchmarks.prediction import bare_loop; "
             f"paths = sorted(str(p) for p in Path(sys.argv[2]).iterdir())[:{n}]; "
             f"bare_loop(Path(sys.argv[1]), paths, Path(sys.argv[3]), batch_size={batch_size})"
         )
         command = [sys.executable, "-c", code, str(run), str(files), str(scratch / "bare.csv")]
-        took = seconds(lambda c=command: subprocess.run(c, check=True, capture_output=True))  # type: ignore[misc]
-        found[f"bare_loop_{name}_s"] = round(took * len(paths) / n, 1)
+        found[f"bare_loop_{name}_s"] = round(seconds(run_silently, command) * n_files / n, 1)
     for path in sorted(run.glob("model*.onnx")):
         for options in (["--exact"], []):
-            command = [sys.executable, "-m", "apparel", "predict", *options, str(path),
-                       str(files), "--output", str(scratch / "out.csv")]  # fmt: skip
-            took = min(
-                seconds(lambda c=command: subprocess.run(c, check=True, capture_output=True))  # type: ignore[misc]
-                for _ in range(2)
-            )
+            command = apparel_predict(*options, path, files, "--output", scratch / "out.csv")
+            took = min(seconds(run_silently, command) for _ in range(2))
             found[" ".join([path.name, *options])] = {
                 "seconds": round(took, 1),
                 "times_one_by_one": round(found["bare_loop_one_by_one_s"] / took, 1),
