@@ -1,12 +1,10 @@
 """Files that must not reach a runtime: each is refused quickly, and touches no other file."""
 
-import io
 import itertools
 import json
 import os
 import time
 import tracemalloc
-import zipfile
 
 import numpy as np
 import onnx
@@ -128,22 +126,12 @@ def nested(depth, *numbers):
     return content
 
 
-def keras_file():
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("config.json", "{}")
-    return content.getvalue()
-
-
 GRAPH, NODE, TENSOR, ATTRIBUTE = (7,), (7, 1), (7, 5), (7, 1, 5)
 INPUT_TYPE, INPUT_SIZE = (7, 11, 2), (7, 11, 2, 1, 2, 1)
 BYTES_OF_NO_MEANING_OR_TWO = {
     "empty": (b"", "is empty: 0 bytes"),
-    "one byte": (WHOLE[:1], "ends within a number"),
     "text": (b"this is no model", "is no ONNX file"),
-    "zip": (keras_file(), "is no ONNX file"),
     "zeros": (bytes(1000), "unknown field 0"),
-    "half": (WHOLE[: len(WHOLE) // 2], "ends within"),
     "all but a byte": (WHOLE[:-1], "ends within"),
     "something behind": (WHOLE + b"\0", "ends within a number|unknown field 0"),
     "a tag of more bytes than needed": (WHOLE + b"\x8a\x00\x00", "longer than needed"),
@@ -154,23 +142,13 @@ BYTES_OF_NO_MEANING_OR_TWO = {
     "a negative length": (WHOLE + b"\x12" + b"\xff" * 9 + b"\x01", "ends within producer_name"),
     "a length beyond its message": (with_field(b"\x52\x7f", GRAPH), "ends within doc_string"),
     "a group": (WHOLE + b"\x13\x14", "wire type 3, expected 2"),
-    "the end of a group": (WHOLE + b"\x14", "wire type 4"),
     "wire type 6": (WHOLE + b"\x16", "wire type 6"),
-    "wire type 7": (WHOLE + b"\x17", "wire type 7"),
-    "field 0": (WHOLE + b"\x02\x00", "unknown field 0"),
     "an unknown field": (WHOLE + field(99, b"x"), "unknown field 99"),
     "an unknown field of a graph": (with_field(field(17, b""), GRAPH), "unknown field 17"),
-    "an unknown field of a node": (with_field(field(11, b""), NODE), "unknown field 11"),
-    "an unknown field of a tensor": (with_field(field(15, b""), TENSOR), "unknown field 15"),
-    "an unknown field of an attribute": (with_field(field(16, 1), ATTRIBUTE), "unknown field 16"),
     "text for a number": (WHOLE + field(5, b"1"), "model_version as wire type 2, expected 0"),
-    "a number for text": (WHOLE + field(2, 1), "producer_name as wire type 0, expected 2"),
     "packed sizes": (with_field(field(1, b"\x01"), TENSOR), "dims as wire type 2"),
     "a second graph": (WHOLE + field(7, b""), "has graph twice"),
-    "a second format": (WHOLE + field(1, 8), "has ir_version twice"),
-    "a second value of metadata": (with_field(field(2, b"[]"), (14,)), "has value twice"),
     "second weights": (with_field(field(9, bytes(4)), TENSOR), "has raw_data twice"),
-    "a second name of a constant": (with_field(field(8, b"axes"), TENSOR), "has name twice"),
     "a second operator in a node": (with_field(field(4, b"Loop"), NODE), "has op_type twice"),
     "a second type of the input": (with_field(field(1, b""), INPUT_TYPE), "tensor_type twice"),
     "a size with a name": (with_field(field(1, 3), INPUT_SIZE), "both a number and a name"),
@@ -181,15 +159,12 @@ BYTES_OF_NO_MEANING_OR_TWO = {
     "subgraphs in subgraphs": (
         with_field(nested(30_000, 1, 5, 6), ATTRIBUTE), "has a subgraph"
     ),
-    "types in types": (with_field(nested(30_000, 1, 4), INPUT_TYPE), "has an unknown field 4"),
     "60,000 fields": (WHOLE + field(8, b"") * 60_000, "more than 50,000 fields"),
-    "200,000 empty nodes": (field(7, field(1, b"") * 200_000), "more than 50,000 fields"),
     "five million bytes of text": (WHOLE + field(6, b"x" * 5_000_000), "take more than 4,194,304"),
     "ORT's own format as well": (field(2, b"\0\0ORTM") + WHOLE, "as in another format"),
     "ORT's format in a name": (
         WHOLE[:2] + field(2, b"ORTM") + WHOLE[2:], "bytes 4 to 7 are b'ORTM'"
     ),
-    "TensorFlow Lite's as well": (field(2, b"\0\0TFL3") + WHOLE, "as in another format"),
 }  # fmt: skip
 
 
@@ -275,9 +250,7 @@ CONSTANTS = {
     "no values": (held([3]), r"has its values as \[\]"),
     "huge": (held([1 << 20, 1 << 20], raw_data=bytes(4)), "product of at most"),
     "overflowing to 0": (held([1 << 32, 1 << 32], raw_data=b""), "product of at most"),
-    "overflowing to 4": (held([(1 << 62) + 1, 4], raw_data=bytes(16)), "product of at most"),
     "negative": (held([-1], raw_data=bytes(4)), "sizes of at least 1"),
-    "twice negative": (held([-2, -2], raw_data=bytes(16)), "sizes of at least 1"),
     "of size 0": (held([0, 1 << 40], raw_data=b""), "sizes of at least 1"),
     "of nine axes": (held([1] * 9, raw_data=bytes(4)), "at most 8 sizes"),
     "of 10,000 axes": (held([1] * 10_000, raw_data=bytes(4)), "at most 8 sizes"),
@@ -285,18 +258,14 @@ CONSTANTS = {
     "of another form": (held([1], T.INT64, int32_data=[1]), "has its values as"),
     "too few in the slow form": (held([3], T.INT64, int64_data=[1, 2]), "has 2 numbers"),
     "too large for the type": (held([1], T.UINT8, int32_data=[256]), "256, which is no uint8"),
-    "too small for the type": (held([1], T.INT8, int32_data=[-129]), "-129, which is no int8"),
     "too many in the slow form": (
         held([70_000], T.INT32, int32_data=[1] * 70_000), "in the slow form, at most 65,536"),
     "of strings": (held([1], T.STRING, string_data=[b"x"]), "has string data"),
     "of doubles": (held([1], T.DOUBLE, double_data=[1.0]), "unknown field 10"),
-    "of raw doubles": (held([1], T.DOUBLE, raw_data=bytes(8)), "is of type 11"),
     "of 4 bits": (held([3], T.INT4, raw_data=bytes(2)), "is of type 22"),
-    "of no type": (held([1], 0, raw_data=bytes(4)), "is of type 0"),
     "of an unknown type": (held([1], 1000, raw_data=bytes(4)), "is of type 1000"),
     "a segment": (held([1], raw_data=bytes(4), segment=T.Segment(end=1 << 40)), "unknown field 3"),
     "named as another": (held([2], name="axes", raw_data=bytes(8)), "two constants"),
-    "named as the input": (held([2], name="images", raw_data=bytes(8)), "two constants"),
     "without a name": (held([2], name="", raw_data=bytes(8)), "nameless"),
     "too few in a Constant": (in_constant(T(data_type=1, dims=[2], raw_data=b"")), "expects 8"),
 }  # fmt: skip
@@ -345,16 +314,11 @@ MISFITS = {
     "a longer kernel_shape": (op("Conv", "x", "k", kernel_shape=[3, 1, 1, 1]), W),
     # microsoft/onnxruntime#28731
     "filters of more axes": (op("Conv", "x", "k"), np.ones((4, 8, 1, 1, 1), F32)),
-    "filters of fewer axes": (op("Conv", "x", "k"), W[0, 0]),
     "fewer dilations": (op("Conv", "x", "k", dilations=[1]), W),
-    "more strides": (op("Conv", "x", "k", strides=[1] * 9), W),
-    "two pads": (op("Conv", "x", "k", pads=[0, 0]), W),
     "negative pads": (op("Conv", "x", "k", pads=[-1] * 4), W),
     "strides of 0": (op("MaxPool", "x", kernel_shape=[1, 1], strides=[0, 1]), W),
-    "a kernel of 0": (op("MaxPool", "x", kernel_shape=[0, 1]), W),
     "no kernel": (op("MaxPool", "x"), W),
     "a kernel larger than its plane": (op("AveragePool", "x", kernel_shape=[99, 1]), W),
-    "no groups": (op("Conv", "x", "k", group=0), W),
     "groups that do not divide the filters": (
         op("Conv", "x", "k", group=4), np.ones((6, 2, 1, 1), F32)),
     "negative groups": (op("Conv", "x", "k", group=-1), W),
@@ -364,20 +328,14 @@ MISFITS = {
     "rounding up": (op("MaxPool", "x", kernel_shape=[2, 1], ceil_mode=1), W),
     "fewer scales": (op("DequantizeLinear", "images", "k", "z", axis=1), np.ones(7, F32)),
     "a scale without zero": (op("DequantizeLinear", "images", "k"), F32(1)),
-    "a place out of range": (op("Gather", "s", "k"), np.array([4])),
-    "a negative place": (op("Gather", "s", "k"), np.array([-5])),
     "places of pixels": (op("Gather", "x", "k"), np.array([0])),
     "pixels as sizes": (op("Cast", "x", to=T.INT64), W),
     "an axis out of range": (op("Softmax", "x", axis=4), W),
-    "an axis of a scalar": (op("Softmax", "k", axis=0), F32(1)),
-    "neither true nor false": (op("ReduceMax", "x", "k", keepdims=3), np.array([1])),
     "axes twice": (op("ReduceSum", "x", "k"), np.array([1, -3])),
     "no axes": (op("ReduceSum", "x"), W),
-    "order twice": (op("Transpose", "x", perm=[0, 1, 1, 2]), W),
     "order out of range": (op("Transpose", "x", perm=[0, 1, 2, 4]), W),
     "a shape with other values": (op("Reshape", "x", "k"), np.array([-1, 5])),
     "a shape with two rests": (op("Reshape", "x", "k"), np.array([-1, -1])),
-    "a negative shape": (op("Reshape", "x", "k"), np.array([-2, 36])),
     "a huge shape": (op("Reshape", "x", "k"), np.array([2**62, 2**62])),
     "zeros in a shape": (op("Reshape", "x", "k", allowzero=1), np.array([0, 72])),
     "a long shape": (op("Reshape", "x", "k"), np.array([0, 72] + [1] * 60)),
@@ -385,15 +343,10 @@ MISFITS = {
     "squeezed more than 1": (op("Squeeze", "x", "k"), np.array([1])),
     "an empty slice": (op("Slice", "s", "k", "k", "zero"), np.array([1])),
     "matrices that do not fit": (op("MatMul", "x", "k"), MANY[:5]),
-    "vectors": (op("MatMul", "k", "k"), np.ones(3, F32)),
-    "planes of three axes": (op("GlobalMaxPool", "k"), np.ones((1, 1, 1), F32)),
     "two types": (op("Add", "x", "k"), np.ones(1, np.int32)),
-    "whole numbers added": (op("Add", "k", "k"), INT),
     "whole numbers multiplied": (op("Mul", "k", "k"), INT),
     "whole numbers from floats": (op("Cast", "x", to=T.INT32), W),
-    "a type that is none": (op("Cast", "x", to=T.STRING), W),
     "too many inputs": (op("Relu", "x", "x"), W),
-    "too few inputs": (op("Add", "x"), W),
     "a Constant of nothing": (op("Constant"), W),
     "images as an axis": (op("Transpose", "x", perm=[1, 0, 2, 3]), W),
     "as many images as fit": (op("Add", "x", "k"), np.ones((1009, 1, 1, 1), F32)),
@@ -412,30 +365,16 @@ GRAPHS = {
     "Loop": (loop(), "has a subgraph"),
     "Scan": (scan(), "has a subgraph"),
     "a function": (in_function(T(data_type=2, dims=[1], raw_data=b"x")), "has local functions"),
-    "training": (changed(lambda p: p.training_info.add()), "has an unknown field 20"),
     "devices": (changed(lambda p: p.configuration.add()), "has an unknown field 26"),
-    "an overload": (
-        changed(lambda p: setattr(p.graph.node[0], "overload", "x")), "has an unknown field 8"),
     "ConstantOfShape": operator("ConstantOfShape", "axes"),
-    "Expand": operator("Expand", "x", "axes"),
-    "Tile": operator("Tile", "x", "axes"),
-    "Range": operator("Range", "axes", "axes", "axes"),
     "Resize": operator("Resize", "x", "", "scale"),
-    "Pad": operator("Pad", "x", "axes"),
-    "OneHot": operator("OneHot", "axes", "axes", "axes"),
     "RandomNormal": operator("RandomNormal", shape=[1 << 30]),
-    "Col2Im": operator("Col2Im", "x", "axes", "axes"),
-    "MaxUnpool": operator("MaxUnpool", "x", "axes", kernel_shape=[1]),
-    "NonZero": operator("NonZero", "x"),
-    "StringSplit": operator("StringSplit", "x"),
     "Div": operator("Div", "axes", "axes"),  # -2**31 / -1 kills ONNX Runtime
     "FusedConv": operator("FusedConv", "x", "x", domain="com.microsoft"),
     "Relu": (small(op("Relu", "x", domain="evil")), "'Relu' of 'evil'"),
-    "ArrayFeatureExtractor": operator("ArrayFeatureExtractor", "x", "axes", domain="ai.onnx.ml"),
     "EPContext": operator("EPContext", domain="com.microsoft", ep_cache_context="../canary"),
     # Memory and time.
     "an outer product": (small(op("MatMul", "a", "b"), a=MANY, b=MANY.T), "bytes once"),
-    "a product by broadcasting": (small(op("Add", "a", "b"), a=MANY, b=MANY.T), "bytes once"),
     "a product with the images": (
         small(op("Mul", "x", "b"), b=np.ones((1, 1, 1, 40_000), F32)), "bytes an image"),
     "doubled again and again": (chain(60, "Concat", axis=1), "bytes an image"),
@@ -455,25 +394,18 @@ GRAPHS = {
     "no such input": (small(op("Relu", "q")), "'q', which no node before it computes"),
     "an input left out": (small(op("Add", "x", "")), "which no node before it computes"),
     "a circle": (small(op("Relu", "v"), op("Relu", "y", output="v")), "which no node before"),
-    "itself": (small(op("Relu", "y")), "which no node before"),
-    "an output twice": (small(op("Relu", "x"), op("Abs", "x")), NEW_NAME),
-    "an output over the input": (small(op("Relu", "x", output="images")), NEW_NAME),
     "an output over a constant": (small(op("Relu", "x", output="axes")), NEW_NAME),
-    "no output": (small(helper.make_node("Relu", ["x"], [])), NEW_NAME),
     "two outputs": (
         small(helper.make_node("MaxPool", ["x"], ["a", "b"], kernel_shape=[1, 1])),
         NEW_NAME),
     "a nameless output": (small(op("Relu", "x", output="")), NEW_NAME),
     # Attributes that are none.
     "an unknown attribute": (small(op("Relu", "x", mode="x")), "unknown attribute 'mode'"),
-    "an attribute of another type": (small(op("Softmax", "x", axis=1.5)), "attribute 'axis'"),
     "an attribute twice": (attribute(lambda a: a.append(a[0])), "or has it twice"),
     "an attribute with two values": (
         attribute(lambda a: setattr(a[0], "f", 0.0)), "without its value"),
     "an attribute without value": (attribute(lambda a: a[0].ClearField("i")), "without its value"),
     "an attribute of no type": (attribute(lambda a: a[0].ClearField("type")), "unknown"),
-    "an attribute of a function": (
-        attribute(lambda a: setattr(a[0], "ref_attr_name", "x")), "unknown field 21"),
     "a Constant of a list": (small(op("Constant", value_ints=[1])), "unknown attribute"),
     **{
         name: (small(*SIZES, node, k=k, z=np.zeros(7, np.uint8), zero=np.array([0])),
@@ -535,40 +467,28 @@ DESCRIPTIONS = {
     "operator set 12": (opsets(("", 12)), "sets {'': 12} .* sets 13 to 26 .*Write one with"),
     "operator set 27": (opsets(("", 27)), UPDATE),
     "operator set of 40 bits": (opsets(("", 1 << 40)), UPDATE),
-    "operator set -1": (opsets(("", -1)), "operator sets 13 to 26"),
     "no operator set": (opsets(), "does not say which operator set"),
     "another set only": (opsets(("ai.onnx.ml", 2)), "does not say which operator set"),
     "two operator sets": (opsets(("", 15), ("", 13)), "operator set '' twice"),
-    "two names of one set": (opsets(("", 15), ("ai.onnx", 13)), "operator set '' twice"),
     "a huge other set": (opsets(("", 15), ("com.microsoft", 1 << 32)), UPDATE),
     "a newer format": (changed(lambda p: setattr(p, "ir_version", 14)), UPDATE),
     "an old format": (changed(lambda p: setattr(p, "ir_version", 3)), "in format 3"),
-    "a negative format": (changed(lambda p: setattr(p, "ir_version", -1)), "in format -1"),
-    "no format": (changed(lambda p: p.ClearField("ir_version")), "does not say"),
     "no graph": (changed(lambda p: p.ClearField("graph")), "has no graph"),
     "no input": (changed(lambda p: p.graph.input.pop()), f"its input is missing, {SAYS}"),
     "two inputs": (changed(lambda p: p.graph.input.append(OTHER)), f"z float.*{SAYS}"),
-    "an input twice": (changed(lambda p: p.graph.input.append(p.graph.input[0])), SAYS),
-    "another input": (changed(lambda p: setattr(p.graph.input[0], "name", "x0")), "input is x0 "),
     "floats as images": (
         typed(lambda t: setattr(t.tensor_type, "elem_type", 1)), "its input is images float"),
     "one image at a time": (size("input", 0, dim_value=1), "any number n of images"),
     "free height": (size("input", 1, dim_param="h"), "its input is images"),
     "negative height": (size("input", 1, dim_value=-8), "its input is images"),
     "no shape": (typed(lambda t: t.tensor_type.ClearField("shape")), "its input is images"),
-    "no type": (changed(lambda p: p.graph.input[0].ClearField("type")), "its input is images"),
-    "a sequence": (typed(lambda t: t.sequence_type.elem_type.SetInParent()), "unknown field 4"),
     "images of 1,025 pixels": (small(shape=(1025, 8, 1)), "at most 1,024 pixels a side"),
     "images of nothing": (told("img_shape", "[0, 8, 1]"), "at most 1,024 pixels"),
     "images of two channels": (small(shape=(8, 9, 2)), "1 or 3 channels"),
-    "no output": (changed(lambda p: p.graph.output.pop()), f"is probabilities .*{SAYS}"),
     "another output": (changed(lambda p: setattr(p.graph.output[0], "name", "p")), "output is p "),
-    "a third output": (changed(lambda p: p.graph.output.append(OTHER)), f"its output is .*{SAYS}"),
-    "an output twice": (changed(lambda p: p.graph.output.append(p.graph.output[0])), SAYS),
     "whole numbers": (
         changed(lambda p: setattr(p.graph.output[0].type.tensor_type, "elem_type", 7)), "int64"),
     "fewer names": (told("class_names", '["a", "b"]'), SAYS),
-    "more names": (told("class_names", '["a", "b", "c", "d"]'), SAYS),
     "another number of classes": (
         changed(lambda p: [p.graph.output[0].CopyFrom(TWO),
                            setattr(p.metadata_props[0], "value", '["a", "b"]')]),
@@ -580,15 +500,11 @@ DESCRIPTIONS = {
     "an output of no node": (changed(lambda p: p.graph.node.pop()), f"it computes .*{SAYS}"),
     "another shape stated": (stating("x", T.FLOAT, ["b", 8, 9, 2]), "another shape of x"),
     "a fixed number stated": (stating("x", T.FLOAT, [1, 8, 9, 1]), "another shape of x"),
-    "fewer axes stated": (stating("x", T.FLOAT, ["b", 8]), "another shape of x"),
     "another type stated": (stating("x", T.INT8, ["b", 8, 9, 1]), "another shape of x"),
     "no class names": (told("class_names", None), "not one that apparel wrote: its class_names"),
     "names that are no JSON": (told("class_names", "ant, bee"), "expected JSON"),
-    "a number of names": (told("class_names", "3"), "expected a list of"),
-    "names that are numbers": (told("class_names", "[1, 2, 3]"), "expected a list of"),
     "no names": (told("class_names", "[]"), "expected a list of"),
     "10,001 names": (told("class_names", json.dumps(["a"] * 10_001)), "expected a list of 1 to"),
-    "a long name": (told("class_names", json.dumps(["a" * 1001, "b", "c"])), "at most 1,000"),
     **{f"a name {name!a}": (told("class_names", json.dumps(["a", name, "c"])),
                             "expected a name that can be shown")
        for name in ("", " ", "\n", "b\x1b", "\x00", "\x85", "\u2028", "\ud800")},
@@ -599,9 +515,7 @@ DESCRIPTIONS = {
     "deep lists": (told("class_names", "[" * 500_000), "expected JSON"),
     "a number of 100,000 digits": (told("img_shape", "[8, 9, " + "1" * 100_000 + "]"), "img_shape"),
     "no image shape": (told("img_shape", None), "img_shape is None"),
-    "two sizes": (told("img_shape", "[8, 9]"), "img_shape"),
     "true as a size": (told("img_shape", "[8, 9, true]"), "img_shape"),
-    "fractions of pixels": (told("img_shape", "[8.0, 9, 1]"), "img_shape"),
     "turned images": (told("img_shape", "[9, 8, 1]"), SAYS),
     **{f"a threshold of {value}": (told("threshold", value), "threshold is|expected JSON")
        for value in ("1.5", "-1", "NaN", "Infinity", "true", '"0.5"', "[1]", "x", "")},
