@@ -112,19 +112,16 @@ def test_an_interrupted_job_is_resumed(fake_ray, model, table, tmp_path):
 
 
 def test_the_counts_of_shards_add_up():
-    names = ("ant", "bee")
-    steps = [("negated",), (), ("trimmed", "negated")]
-    answers = [
-        Prediction(
+    def answer(k):
+        return Prediction(
             name=f"{k}",
             probabilities=np.array([0.25, 0.75], np.float32),
-            class_names=names,
+            class_names=("ant", "bee"),
             novelty=k / 4,
-            steps=steps[k % 3],
+            steps=[("negated",), ()][k % 2],
         )
-        for k in range(9)
-    ]
-    answers.append(FailedImage(name="x", problem="broken"))
+
+    answers = [*map(answer, range(9)), FailedImage(name="x", problem="broken")]
     whole, shards = PredictionNotes(), PredictionNotes()
     whole.add(answers)
     for some in (answers[:4], answers[4:8], answers[8:]):
