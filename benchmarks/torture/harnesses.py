@@ -24,7 +24,7 @@ from apparel.data import decode, fashion_photo, loading
 from apparel.data.assembly import assemble
 from apparel.data.decode.tasks import Task, read_task
 from apparel.data.image_files import decode_files
-from apparel.data.inputs.finding import find_images
+from apparel.data.inputs.finding import FoundImage, find_sources
 from apparel.data.inputs.shards import row_shards
 from apparel.data.parquet.reader import ParquetReader
 from apparel.data.sources.idx import read_idx
@@ -246,7 +246,8 @@ def read_names(content: bytes, folder: Path) -> None:
     """Names and patterns of images, one a line, in a folder of its own."""
     put(folder, "names", b"")
     lines = content.replace(b"..", b".").split(b"\n")[:20]
-    found = find_images([os.fsdecode(os.fsencode(folder) + b"/" + line) for line in lines])
+    sources = find_sources([os.fsdecode(os.fsencode(folder) + b"/" + line) for line in lines])
+    found = [image[:2] for image in sources if isinstance(image, FoundImage)]
     for batch in read_batches([found[:50]], (28, 28, 1), 8, as_photo=len(found) % 2 == 0):
         if any(image.pixels is None and not image.problem for image in batch):
             raise AssertionError("neither read nor refused")

@@ -205,11 +205,7 @@ def as_pixels(values: NDArray[Any], what: str) -> NDArray[np.uint8]:
 
 
 def _is_whole(values: NDArray[Any], what: str) -> bool:
-    """Tell whether pixels are whole numbers of 0 to 255, else floating-point numbers of 0 to 1.
-
-    Raises:
-        DataError: they are neither.
-    """
+    """Tell whether pixels are whole numbers of 0 to 255 or floats of 0 to 1, or raise DataError."""
     whole = np.issubdtype(values.dtype, np.integer)
     if not whole and not np.issubdtype(values.dtype, np.floating):
         raise DataError(f"{what} must hold numbers, but holds {values.dtype}. Convert it first.")

@@ -164,11 +164,7 @@ def assemble(
 
 
 def _class_names(source: str, labels: Sequence[str]) -> tuple[str, ...]:
-    """Sort the classes.
-
-    Raises:
-        DataError: a label is no name, or there are too few or too many classes.
-    """
+    """Sort the classes, or raise DataError: a bad name, or too few or too many."""
     names = set(labels)
     for name in names:
         _check_name(source, name)
@@ -188,11 +184,7 @@ def _class_names(source: str, labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def _check_name(source: str, name: str) -> None:
-    """Refuse a label that is no name of a class.
-
-    Raises:
-        DataError: it has stray spaces, is too long, or cannot be shown on one line.
-    """
+    """Raise DataError if a label has stray spaces, is too long, or cannot be shown on one line."""
     if len(name) > LONGEST_NAME:
         raise DataError(
             f"{source} has a label of {len(name):,} letters, {name[:20]!r}...; expected were at "
@@ -239,11 +231,7 @@ def _with_test_images(
 def _check_classes(
     source: str, splits: NDArray[np.str_], labels: NDArray[np.int64], names: Sequence[str]
 ) -> None:
-    """Check that every split has images of every class.
-
-    Raises:
-        DataError: a class is missing from a split.
-    """
+    """Raise DataError if a class is missing from a split."""
     for split in np.unique(splits):
         missing = np.setdiff1d(np.arange(len(names)), labels[splits == split])
         if len(missing):

@@ -141,11 +141,7 @@ def _are_files(images: ImageList) -> bool:
 def _table(
     images: ImageList, splits: NDArray[np.int64], positions: NDArray[np.int64], table: Path
 ) -> str:
-    """Lay out a CSV table of the images at some positions.
-
-    Raises:
-        DataError: a path is not UTF-8.
-    """
+    """Lay out a CSV table of the images at some positions, or raise DataError: a path not UTF-8."""
     beginning = os.path.relpath(_folder_of(images), os.path.realpath(table.parent))
     lines = io.StringIO()
     # Line ends of two characters: csv quotes names that hold one of them.

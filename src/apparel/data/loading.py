@@ -120,11 +120,7 @@ def _from_pairs(source: tuple[Any, Any], *, test_split: float, seed: int) -> Dat
 
 
 def _existing(source: str | os.PathLike[str]) -> Path:
-    """Give the path that a source names.
-
-    Raises:
-        UsageError: it does not exist.
-    """
+    """Give the path that a source names, or raise UsageError if it does not exist."""
     path = Path(source).expanduser()
     if not path.exists():
         raise UsageError(
@@ -135,11 +131,7 @@ def _existing(source: str | os.PathLike[str]) -> Path:
 
 
 def _read(path: Path, *, image_size: int | None) -> LabelledImages:
-    """Read a folder or file by its kind.
-
-    Raises:
-        DataError: it is no labelled set of images.
-    """
+    """Read a folder or file by its kind, or raise DataError if it is no labelled set of images."""
     cache = cache_folder()
     if path.is_dir():
         if files := find_idx(path):
@@ -163,11 +155,7 @@ def _read(path: Path, *, image_size: int | None) -> LabelledImages:
 
 
 def _check_readable(path: Path, found: LabelledImages, max_bad: float) -> None:
-    """Check the share of files that cannot be read.
-
-    Raises:
-        DataError: it is above `max_bad`.
-    """
+    """Raise DataError if more than the share `max_bad` of the files cannot be read."""
     n_bad = len(found.unreadable)
     share = n_bad / (n_bad + len(found.labels))
     if share > max_bad:

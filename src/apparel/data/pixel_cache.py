@@ -322,11 +322,7 @@ def _hash(content: object) -> str:
 
 
 def _read_listing(path: Path) -> Listing:
-    """Read a listing.
-
-    Raises:
-        DamagedFileError: it is not as it was written.
-    """
+    """Read a listing, or raise DamagedFileError."""
     try:
         stored = json.loads(path.read_bytes())
         content = stored["listing"]

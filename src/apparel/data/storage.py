@@ -191,11 +191,7 @@ def csv_lines(place: str) -> Iterator[Iterator[str]]:
 
 
 def _content(url: str, found: bytes | Exception) -> bytes | None:
-    """Give the content that was read.
-
-    Raises:
-        DataUnavailableError: the storage refused.
-    """
+    """Give the content that was read, None for a missing file, or raise DataUnavailableError."""
     if isinstance(found, FileNotFoundError | IsADirectoryError):
         return None
     with stored_errors(url):

@@ -168,11 +168,7 @@ def _kind(mode: int) -> str:
 
 
 def _check(image: ImageFile, shown: str) -> None:
-    """Refuse an image by its header.
-
-    Raises:
-        BadImageError: there are more pixels than Pillow's limit, or they have no known range.
-    """
+    """Raise BadImageError if the header tells too many pixels, or pixels of no known range."""
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and image.width * image.height > limit:
         raise BadImageError(_too_large(shown))

@@ -7,12 +7,11 @@ import posixpath
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from apparel.core.errors import DataError
 from apparel.core.messages import listed, printable
 from apparel.data import storage
-from apparel.data.decode import Source
 from apparel.data.decode.opening import MAX_FILE_BYTES
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -21,9 +20,6 @@ STANDARD_INPUT = "-"
 # Letters of a pattern, as many as a path may have: comparing with longer ones takes seconds.
 LONGEST_PATTERN = 4096
 COLUMN = "path"
-
-# The name of an image in messages and tables, and the image.
-NamedSource: TypeAlias = tuple[str, Source]
 
 
 class FoundImage(NamedTuple):
@@ -54,14 +50,17 @@ def find_sources(paths: Sequence[str]) -> Iterator[FoundImage | FoundTable]:
     """List the images that paths name.
 
     Args:
-        paths: as `find_images` takes them; Parquet files of encoded images, folders of these, or
-            patterns; CSV files with a column `path`; or URLs of any of these.
+        paths: image files, Parquet files of encoded images, or CSV files with a column `path`;
+            folders, for the images inside them or, where there are none, for Parquet files;
+            patterns with `*`, `?` or `[`, where no file has that name; URLs of any of these; or
+            "-" for an image on standard input, which is read at once.
 
     Yields:
-        Image files and Parquet files, in the order named.
+        Image files and Parquet files in the order named, those of a folder or a pattern sorted by
+        name.
 
     Raises:
-        DataError: a path does not exist, names no image, or a table is damaged.
+        DataError: a path does not exist, names no image or fits no file, or a table is damaged.
         DataUnavailableError: a storage refuses.
         ApparelError: a package is not installed.
     """
@@ -76,65 +75,39 @@ def find_sources(paths: Sequence[str]) -> Iterator[FoundImage | FoundTable]:
                 yield found
 
 
-def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[NamedSource]:
-    """List the image files that paths on this machine name.
-
-    Args:
-        paths: files; folders, for the images inside them; patterns with `*`, `?` or `[`, where no
-            file has that name; or "-" for an image on standard input, which is read at once.
-
-    Returns:
-        Images in the order named, those of a folder or a pattern sorted by name.
-
-    Raises:
-        DataError: a path does not exist, a folder holds no image, or nothing fits a pattern.
-    """
-    found: list[NamedSource] = []
-    for path in paths:
-        name = os.fspath(path)
-        if name == STANDARD_INPUT:
-            # One byte more than an image may have: then it is refused, and memory stays bounded.
-            found.append((name, sys.stdin.buffer.read(MAX_FILE_BYTES + 1)))
-        elif os.path.isdir(name):  # noqa: PTH112  # a Path raises on impossible names
-            found += _inside(Path(name))
-        elif os.path.isfile(name):  # noqa: PTH113  # as above
-            found.append((name, name))
-        else:
-            found += _matching(name)
-    return found
+def _local(path: str) -> list[FoundImage]:
+    """List files on this machine, or raise DataError if there is none."""
+    if path == STANDARD_INPUT:
+        # One byte more than an image may have: then it is refused, and memory stays bounded.
+        return [FoundImage(path, sys.stdin.buffer.read(MAX_FILE_BYTES + 1))]
+    if os.path.isdir(path):  # noqa: PTH112  # a Path raises on impossible names
+        return _inside(Path(path))
+    if os.path.isfile(path):  # noqa: PTH113  # as above
+        return [FoundImage(path, path)]
+    return _matching(path)
 
 
-def _inside(folder: Path) -> list[NamedSource]:
-    """List the images in a folder, known by their names.
-
-    Raises:
-        DataError: there is none, or the folder cannot be read.
-    """
+def _inside(folder: Path) -> list[FoundImage]:
+    """List the images in a folder by name; Parquet files where it has no images."""
     name = printable(os.fspath(folder))
     try:
-        inside = sorted(
-            os.fspath(path)
-            for path in folder.iterdir()
-            if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "." and path.is_file()
-        )
+        files = sorted(path for path in folder.iterdir() if path.name[0] != "." and path.is_file())
     except OSError as error:
         raise DataError(
             f"the folder {name} cannot be read ({error.strerror}). Give one that you may read."
         ) from error
-    if not inside:
+    images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    found = images or [path for path in files if path.suffix == PARQUET]
+    if not found:
         raise DataError(
             f"the folder {name} holds no image. Expected were files that end in "
             f"{', '.join(IMAGE_SUFFIXES)}."
         )
-    return [(path, path) for path in inside]
+    return [FoundImage(str(path), str(path)) for path in found]
 
 
-def _matching(pattern: str) -> list[NamedSource]:
-    """List the files that match a pattern.
-
-    Raises:
-        DataError: there is none.
-    """
+def _matching(pattern: str) -> list[FoundImage]:
+    """List the files that match a pattern, or raise DataError if there is none."""
     if not glob.has_magic(pattern):
         raise DataError(
             f"there is no file or folder {printable(pattern)}. Give the path of an image."
@@ -148,34 +121,11 @@ def _matching(pattern: str) -> list[NamedSource]:
         raise DataError(
             f"no file fits the pattern {printable(pattern)}. Give the path of an image."
         )
-    return [(name, name) for name in names]
-
-
-def _local(path: str) -> Iterable[FoundImage]:
-    """List files on this machine; Parquet files of a folder that has no images.
-
-    Raises:
-        DataError: there is none.
-    """
-    try:
-        found = find_images([path])
-    except DataError:
-        tables = sorted(Path(path).glob(f"[!.]*{PARQUET}")) if os.path.isdir(path) else []  # noqa: PTH112  # as above
-        if not tables:
-            raise
-        found = [(str(table), str(table)) for table in tables]
-    return [
-        FoundImage(name, source if isinstance(source, bytes) else os.fspath(source))
-        for name, source in found
-    ]
+    return [FoundImage(name, name) for name in names]
 
 
 def _stored(url: str) -> Iterable[FoundImage]:
-    """List files in object storage; Parquet files of a folder that has no images.
-
-    Raises:
-        DataError: there is none.
-    """
+    """List files in object storage; Parquet files of a folder that has no images."""
     found = storage.find(url, (*IMAGE_SUFFIXES, PARQUET))
     if not found:
         raise DataError(

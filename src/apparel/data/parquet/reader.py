@@ -114,11 +114,7 @@ def _opened(place: str) -> Iterator[Any]:
 
 
 def _group_rows(file: Any, place: str) -> list[int]:
-    """Give the number of rows of each group.
-
-    Raises:
-        DataError: one is negative.
-    """
+    """Give the number of rows of each group, or raise DataError if one is negative."""
     metadata = file.metadata
     rows = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
     if min(rows, default=0) < 0:
@@ -127,11 +123,7 @@ def _group_rows(file: Any, place: str) -> list[int]:
 
 
 def _column(file: Any, place: str, wanted: Sequence[str]) -> str:
-    """Find the first of some columns that a file has.
-
-    Raises:
-        DataError: it has none of them.
-    """
+    """Find the first of some columns that a file has, or raise DataError."""
     names: list[str] = file.schema_arrow.names
     for name in wanted:
         if name in names:
@@ -152,11 +144,7 @@ def _class_names(file: Any) -> list[str]:
 
 
 def _label(place: str, row: int, value: Any, names: Sequence[str]) -> str:
-    """Give the label of a row as text.
-
-    Raises:
-        DataError: it is missing, of another type, or has no name.
-    """
+    """Give the label of a row as text, or raise DataError if it is missing, odd or has no name."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise DataError(
             f"{place} has the label {shown(value)} in row {row}; expected was a whole "

@@ -206,11 +206,7 @@ def _load_known(
 
 
 def _by_keras(keras: Any) -> Arrays:
-    """Read the cache by Keras, in the order of `FILES`.
-
-    Raises:
-        OSError: a file is missing, and Keras cannot download it.
-    """
+    """Read the cache by Keras, in the order of `FILES`; an OSError if a file is missing."""
     try:
         (train_images, train_labels), (test_images, test_labels) = (
             keras.datasets.fashion_mnist.load_data()

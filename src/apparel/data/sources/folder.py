@@ -68,11 +68,7 @@ def read_folder(folder: Path, *, image_size: int | None, cache: Path) -> Labelle
 
 
 def _split_folders(folder: Path) -> dict[str, Split]:
-    """Find the folders of splits; empty where the folders are those of classes.
-
-    Raises:
-        DataError: they are a mixture.
-    """
+    """Find the folders of splits, if any, or raise DataError if they are mixed with others."""
     inside = [entry.name for entry in _folders(folder) if not entry.is_symlink()]
     splits = {name: SPLITS[name.lower()] for name in inside if name.lower() in SPLITS}
     distinct = set(splits.values())
@@ -106,11 +102,7 @@ def _list_classes(root: Path, folder: Path, split: Split, found: _Listing) -> No
 
 
 def _folders(folder: Path) -> list["os.DirEntry[str]"]:
-    """List the folders in a folder, and links to folders, but not hidden ones.
-
-    Raises:
-        DataError: it cannot be read.
-    """
+    """List the folders in a folder, and links to folders, but not hidden ones."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:

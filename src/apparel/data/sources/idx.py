@@ -80,11 +80,7 @@ def read_idx(folder: Path, files: dict[tuple[Split, Kind], Path]) -> LabelledIma
 
 
 def _read_split(images_path: Path, labels_path: Path) -> LabelledImages:
-    """Read images and their labels.
-
-    Raises:
-        DataError: a file is broken, or the two do not fit together.
-    """
+    """Read images and their labels, or raise DataError if they do not fit together."""
     images, labels = read_idx_file(images_path, "images"), read_idx_file(labels_path, "labels")
     if len(images) != len(labels):
         raise DataError(
@@ -155,11 +151,7 @@ def _magic(n_dimensions: int) -> int:
 
 
 def _read_exactly(file: BinaryIO | gzip.GzipFile, size: int, path: Path) -> bytearray:
-    """Read the bytes that the header claims, and never more than the file has.
-
-    Raises:
-        DataError: the file has less or more.
-    """
+    """Read the bytes that the header claims, or raise DataError if the file has less or more."""
     content = bytearray()
     while len(content) <= size and (chunk := file.read(min(CHUNK, size + 1 - len(content)))):
         content += chunk

@@ -165,11 +165,7 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
 
 
 def _remove(path: Path) -> None:
-    """Remove a wrong file.
-
-    Raises:
-        ApparelError: it cannot be removed.
-    """
+    """Remove a wrong file, or raise ApparelError."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
@@ -204,11 +200,7 @@ def _take(
 
 
 def _store(target: Path, content: bytes) -> None:
-    """Write a file of the cache, whole or not at all.
-
-    Raises:
-        ApparelError: the disk is full, or the folder cannot be written to.
-    """
+    """Write a file of the cache, whole or not at all, or raise ApparelError."""
     try:
         with atomic_path(target) as temporary:
             temporary.write_bytes(content)

@@ -114,14 +114,7 @@ def apt_mirror(package: str, folder: str) -> Mirror:
 
 @contextmanager
 def _scratch_folder() -> Iterator[Path]:
-    """Give an empty folder that is deleted after the block.
-
-    Yields:
-        The folder.
-
-    Raises:
-        MirrorError: it cannot be made.
-    """
+    """Give an empty folder that is deleted after the block, or raise MirrorError."""
     try:
         folder = tempfile.TemporaryDirectory(prefix="apparel-")
     except OSError as error:
@@ -131,11 +124,7 @@ def _scratch_folder() -> Iterator[Path]:
 
 
 def _get_file(origin: str, name: str, folder: Path) -> None:
-    """Download one file into `folder` with Keras, its bar on stderr.
-
-    Raises:
-        MirrorError: it cannot be reached.
-    """
+    """Download one file into `folder` with Keras, its bar on stderr, or raise MirrorError."""
     try:
         keras = backend.load_keras()
     except ApparelError as error:

@@ -49,11 +49,7 @@ def read_table(path: Path, *, image_size: int | None, cache: Path) -> LabelledIm
 
 
 def _read_paths(path: Path, *, image_size: int | None, cache: Path) -> LabelledImages:
-    """Read the image files that a table lists, wherever they are.
-
-    Raises:
-        DataError: a row lacks a value, or a split has an unknown name.
-    """
+    """Read the image files that a table lists, wherever they are; a row may lack no value."""
     names, labels, splits = [], [], []
     same: dict[str, str] = {}  # a label that many rows have is kept once
     with csv_lines(str(path)) as lines:
@@ -81,11 +77,7 @@ def _read_paths(path: Path, *, image_size: int | None, cache: Path) -> LabelledI
 
 
 def _checked_splits(path: Path, splits: Sequence[str]) -> list[Split] | None:
-    """Give the split of each row; None where no row has one.
-
-    Raises:
-        DataError: some rows have one and others not, or it has an unknown name.
-    """
+    """Give the split of each row, None where no row has one, or raise DataError."""
     given = set(splits)
     if given == {""}:
         return None
@@ -100,11 +92,7 @@ def _checked_splits(path: Path, splits: Sequence[str]) -> list[Split] | None:
 
 
 def _read_pixels(path: Path, columns: Sequence[str]) -> LabelledImages:
-    """Read a table of labels and pixels.
-
-    Raises:
-        DataError: the pixels make no square, or a value is no whole number of 0 to 255.
-    """
+    """Read a table of labels and pixels, which must make a square of whole numbers of 0 to 255."""
     n_pixels = len(columns) - 1
     channels = 1 if math.isqrt(n_pixels) ** 2 == n_pixels else 3
     side = math.isqrt(n_pixels // channels)
