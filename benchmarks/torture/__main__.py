@@ -1,7 +1,7 @@
 """`python -m benchmarks.torture`: kill, corrupt and attack, and write down what came of it.
 
 Goes on where it was broken off: what is done stands in the file of results. Mutated files are a
-program of their own, `python -m benchmarks.torture.fuzz`, with results of its own.
+program of their own, `python -m benchmarks.torture.fuzz`.
 """
 
 import argparse

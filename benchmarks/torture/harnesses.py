@@ -26,6 +26,7 @@ from apparel.data.decode.tasks import Task, read_task
 from apparel.data.image_files import decode_files
 from apparel.data.inputs.finding import FoundImage, find_sources
 from apparel.data.inputs.shards import row_shards
+from apparel.data.parquet import process
 from apparel.data.parquet.reader import ParquetReader
 from apparel.data.sources.idx import read_idx
 from apparel.predict.predictor import Predictor
@@ -188,11 +189,18 @@ def parquet_files() -> list[bytes]:
 
 
 def read_parquet(content: bytes, folder: Path) -> None:
-    """A table, as the subprocess reads it."""
+    """A table, with the memory that the subprocess has for it."""
+    import pyarrow as pa  # noqa: PLC0415  # as above
+
     path, reader = put(folder, "a.parquet", content), ParquetReader()
-    list(reader.labels(path))
-    for shard in list(row_shards(str(path), reader.footer(str(path))))[:50]:
-        list(reader.images(shard))
+    pa.set_memory_pool(pa.system_memory_pool())
+    process._limit_memory(str(path))  # noqa: SLF001  # its own, as a process of its own takes long
+    try:
+        list(reader.labels(path))
+        for shard in list(row_shards(str(path), reader.footer(str(path))))[:50]:
+            list(reader.images(shard))
+    except MemoryError as error:
+        raise DataError("more memory than such a file needs. Write it again.") from error
 
 
 # -- images --------------------------------------------------------------------------------
