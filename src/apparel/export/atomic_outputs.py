@@ -1,4 +1,4 @@
-"""Put what was written into place: a file, a folder or a pair of files, whole or not at all."""
+"""Move a written model into place: a file, a folder or a pair of files, whole or not at all."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from apparel.core.atomic_files import PARTIAL, atomic_path
 from apparel.core.errors import UsageError
 from apparel.core.model_formats import OPENVINO_WEIGHTS
 
-# What tells a SavedModel.
+# The file by which a SavedModel is recognised.
 SAVED_MODEL_FILE = "saved_model.pb"
 
 
@@ -19,7 +19,7 @@ def placed(target: str | os.PathLike[str], kind: str) -> AbstractContextManager[
     """Give a temporary path beside `target`; move what was written into place on success.
 
     Args:
-        target: where a model goes; an earlier one is replaced.
+        target: path of the model; an earlier one is replaced.
         kind: its format.
 
     Returns:
@@ -27,7 +27,7 @@ def placed(target: str | os.PathLike[str], kind: str) -> AbstractContextManager[
         else. If the block fails, nothing is left of it, and an earlier model stays.
 
     Raises:
-        UsageError: something else than such a model is in the way.
+        UsageError: the path holds something that is no such model.
         OSError: the folder cannot be made or written to, or the disk is full.
     """
     if kind == "saved_model":
@@ -38,7 +38,7 @@ def placed(target: str | os.PathLike[str], kind: str) -> AbstractContextManager[
 
 
 def fingerprint(path: Path, kind: str) -> tuple[str, int]:
-    """Give the SHA-256 of what was written, as `Exported` describes it, and its size in bytes."""
+    """Give the SHA-256 of a written model, as `Exported` describes it, and its size in bytes."""
     files = [path]
     if kind == "openvino":
         files = [path.with_suffix(OPENVINO_WEIGHTS), path]
@@ -84,7 +84,7 @@ def _placed_pair(target: Path) -> Iterator[Path]:
     with _beside(target) as folder:
         temporary, earlier = folder / target.name, folder / "earlier"
         yield temporary
-        # Never is an .xml file beside another's weights: it goes first and comes last.
+        # An .xml file must never stand beside another's weights: it goes first and comes last.
         if target.exists():
             target.replace(earlier)
         try:
@@ -98,7 +98,7 @@ def _placed_pair(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def _beside(target: Path) -> Iterator[Path]:
-    """A folder of our own on the same disk, for as long as the block runs."""
+    """Make a folder of our own on the same disk, for as long as the block runs."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(

@@ -1,4 +1,4 @@
-"""Whether an exported file is the model that it was made of."""
+"""Compare an exported file with the model that it was made of."""
 
 import math
 import os
@@ -11,11 +11,11 @@ from apparel.core.errors import ApparelError
 from apparel.core.records import Comparison, Precision
 from apparel.export.format import Run
 
-# Pixel values that an exported file is given at once: its layers need some hundred times as much.
+# Pixel values in a batch: the layers of a model need some hundred times as much memory.
 VALUES_AT_ONCE = 1 << 20
 # Rounding differs between runtimes; probabilities of a faithful copy differ by about 1e-6.
 TOLERANCE = 1e-4
-# The least share of images that must be given the model's class.
+# The least share of images that must get the model's class.
 LEAST_SAME: Mapping[Precision, float] = {"float32": 0.999, "int8": 0.99}
 # How far the accuracy of a file in int8 may be from the model's.
 ACCURACY_TOLERANCE = 0.003
@@ -24,15 +24,15 @@ NOVELTY_TOLERANCE = 1e-3
 
 
 def images_at_once(pixels: NDArray[np.uint8]) -> int:
-    """How many images of this size a file is given together."""
+    """Give the number of images of this size in a batch."""
     return max(VALUES_AT_ONCE // math.prod(pixels.shape[1:]), 1)
 
 
 def run_in_parts(run: Run, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """Compute with a file, a bounded number of pixels at once.
+    """Compute with a file in batches.
 
     Args:
-        run: gives the file's outputs.
+        run: computes the file's outputs.
         pixels: shape (n, h, w, c), n of at least 1.
 
     Returns:
@@ -51,14 +51,14 @@ def compare(
     runtime: str,
     runtime_version: str,
 ) -> Comparison:
-    """Put what a file says beside what the model says.
+    """Compare a file's probabilities with the model's.
 
     Args:
         expected: the model's probabilities, shape (n, k).
-        copy: the file's.
+        copy: the file's probabilities.
         labels: shape (n,), the true classes.
-        runtime: what computed the file's answers.
-        runtime_version: of that.
+        runtime: name of the runtime that computed them.
+        runtime_version: its version.
     """
     fits = copy.shape == expected.shape
     if not fits:
@@ -78,7 +78,7 @@ def compare(
 
 
 def check_finite(expected: NDArray[np.float32], path: str | os.PathLike[str]) -> None:
-    """Refuse a model that is broken itself.
+    """Check that a model itself gives numbers.
 
     Raises:
         ApparelError: its probabilities are not finite.
@@ -91,7 +91,7 @@ def check_finite(expected: NDArray[np.float32], path: str | os.PathLike[str]) ->
 
 
 def check_same(found: Comparison, precision: Precision, path: str | os.PathLike[str]) -> None:
-    """Refuse a copy that is not the model.
+    """Check that a copy gives the model's answers.
 
     Raises:
         ApparelError: it gives other classes than the model too often; or, in float32, a probability
@@ -121,7 +121,7 @@ def check_same(found: Comparison, precision: Precision, path: str | os.PathLike[
 def check_same_scores(
     expected: NDArray[np.float32], copy: NDArray[np.float32], path: str | os.PathLike[str]
 ) -> None:
-    """Refuse a copy that gives other novelty scores.
+    """Check that a copy gives the model's novelty scores.
 
     Raises:
         ApparelError: a score differs by more than `NOVELTY_TOLERANCE` of it.

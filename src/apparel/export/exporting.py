@@ -1,4 +1,4 @@
-"""Write a model in a format, prove that it is the same model, and let it say what it is."""
+"""Write a model in a format, check that it is the same model, and add facts about it."""
 
 import json
 import os
@@ -54,18 +54,18 @@ def export(
     calibration: NDArray[np.float32] | None = None,
     show_examples: bool = False,
 ) -> Exported:
-    """Write a model in the format that the suffix names, and prove that it is the same model.
+    """Write a model in the format that the suffix names, and check that it is the same model.
 
     Args:
         model: a float32 `keras.Model` taking images in [0, 1].
-        path: where to; the suffix is one of `formats.SUFFIXES`. An earlier model is replaced.
+        path: where to; the suffix is one of `model_formats.SUFFIXES`. An earlier model is replaced.
         images: shape (n, h, w, c), in [0, 1], to compare the copy on; at least one.
         labels: shape (n,), their classes.
-        class_names: one a class.
-        metadata: further facts for the file, of a kind that JSON knows; `.keras` holds none.
-        novelty: what the training images look like. With it, an ONNX file also gives each image's
-            novelty score, and has its threshold as the fact "novelty_threshold"; one without a
-            threshold is left out.
+        class_names: one name per class.
+        metadata: further facts for the file, in values that JSON knows; `.keras` holds none.
+        novelty: a fitted novelty score. With it, an ONNX file also gives each image's score, and
+            has its threshold as the fact "novelty_threshold"; one without a threshold is left
+            out.
         calibration: shape (m, h, w, c), in [0, 1], training images, for layers in int8; None for
             float32.
         show_examples: whether the file may hold an image of each class to try.
@@ -108,7 +108,11 @@ def export(
             runtime_version=form.version(),
         )
         check_same(found, precision, path)
-        _check_novelty(network, pixels, given, path)
+        first = slice(images_at_once(pixels))
+        if network.novelty:
+            check_same_scores(
+                score(network.novelty, _unit(pixels[first])), given[NOVELTY][first], path
+            )
         exported = Exported(
             path=Path(path),
             format=kind,
@@ -122,13 +126,19 @@ def export(
         if network.novelty:
             facts["novelty_threshold"] = network.novelty.threshold
         form.add_facts(temporary, facts)
-        _check_described(form, temporary, facts, pixels=pixels, given=given, path=path)
+        stated, again = form.read_facts(temporary), form.open(temporary)(pixels[first])
+        same = all(np.allclose(again[key], given[key][first], rtol=1e-5) for key in given)
+        if not same or (stated is not None and stated != json.loads(json.dumps(facts))):
+            raise ApparelError(
+                f"{path} was not written: with its facts added, it reads back as something else. "
+                "Please report this, with the output of `pip freeze`."
+            )
         sha256, size = fingerprint(temporary, kind)
     return replace(exported, sha256=sha256, size=size)
 
 
 def check_precision(kind: str, *, int8: bool) -> None:
-    """Check that a format knows what is asked for.
+    """Check that a format has the precision asked for.
 
     Raises:
         UsageError: it knows no int8.
@@ -141,56 +151,10 @@ def check_precision(kind: str, *, int8: bool) -> None:
 
 
 def _pixels(images: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Images of [0, 1] as whole numbers of 0 to 255."""
+    """Scale images of [0, 1] to whole numbers of 0 to 255."""
     return np.rint(images * 255).astype(np.uint8)
 
 
-def _check_novelty(
-    network: Network,
-    pixels: NDArray[np.uint8],
-    given: Mapping[str, NDArray[np.float32]],
-    path: str | os.PathLike[str],
-) -> None:
-    """Refuse other novelty scores than those of the images' statistics; the first part suffices.
-
-    Raises:
-        ApparelError: they are others.
-    """
-    if not network.novelty:
-        return
-    first = pixels[: images_at_once(pixels)]
-    expected = score(network.novelty, np.asarray(first / np.float32(255), np.float32))
-    check_same_scores(expected, given[NOVELTY][: len(first)], path)
-
-
-def _check_described(
-    form: Format,
-    written: Path,
-    facts: Mapping[str, object],
-    *,
-    pixels: NDArray[np.uint8],
-    given: Mapping[str, NDArray[np.float32]],
-    path: str | os.PathLike[str],
-) -> None:
-    """Refuse a file that lost something when the facts were added.
-
-    Args:
-        form: its format.
-        written: the file.
-        facts: that it must tell.
-        pixels: shape (n, h, w, c).
-        given: what it said of them before.
-        path: what messages call it.
-
-    Raises:
-        ApparelError: it tells other facts, or computes something else.
-    """
-    told = form.read_facts(written)
-    first = pixels[: images_at_once(pixels)]
-    again = form.open(written)(first)
-    same = all(np.allclose(again[name], given[name][: len(first)], rtol=1e-5) for name in given)
-    if not same or (told is not None and told != json.loads(json.dumps(facts))):
-        raise ApparelError(
-            f"{path} was not written: with what it says of itself, it reads back as something "
-            "else. Please report this, with the output of `pip freeze`."
-        )
+def _unit(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Scale whole numbers of 0 to 255 to [0, 1]."""
+    return np.asarray(pixels / np.float32(255), np.float32)

@@ -1,6 +1,5 @@
 """`.keras`: Keras's own file, with standard layers only."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +8,14 @@ from numpy.typing import NDArray
 
 from apparel.core import backend
 from apparel.core.model_formats import PROBABILITIES
-from apparel.export.format import Network, Run
+from apparel.export.format import Format, Network, Run
 
 # Keras's 32 would keep two cores waiting.
 BATCH_SIZE = 256
 
 
-class KerasFormat:
-    """See `Format`. Such a file takes scaled images, and says nothing of itself."""
+class KerasFormat(Format):
+    """See `Format`. Such a file takes scaled images, and holds no facts."""
 
     runtime = "Keras"
 
@@ -32,16 +31,6 @@ class KerasFormat:
         """See `Format`."""
         # This process has just written the file; files of others are never opened.
         return model_run(backend.load_keras().models.load_model(path, compile=False))
-
-    def needs(self, path: Path) -> dict[str, object]:  # noqa: ARG002  # of any file
-        """See `Format`."""
-        return {"runtime": self.runtime, "version": self.version()}
-
-    def add_facts(self, path: Path, facts: Mapping[str, object]) -> None:
-        """Leave the file as Keras wrote it."""
-
-    def read_facts(self, path: Path) -> None:
-        """There are none."""
 
 
 def model_run(model: Any) -> Run:

@@ -1,4 +1,4 @@
-"""`.tflite`: for LiteRT, on telephones and boards; the facts as a metadata buffer."""
+"""`.tflite`: for LiteRT, on phones and boards; the facts as a metadata buffer."""
 
 import importlib
 import importlib.metadata
@@ -12,14 +12,21 @@ from numpy.typing import NDArray
 
 from apparel.core import backend
 from apparel.core.model_formats import IMAGES
-from apparel.export.deployable import deployable, write_by_keras
-from apparel.export.format import FACTS, Network, Run, missing_package, need_tensorflow
+from apparel.export.format import (
+    FACTS,
+    Format,
+    Network,
+    Run,
+    extra_imported,
+    need_tensorflow,
+    write_by_keras,
+)
 
 IDENTIFIER = b"TFL3"
 PACKAGE = "ai-edge-litert"
 
 
-class LiteRTFormat:
+class LiteRTFormat(Format):
     """See `Format`."""
 
     runtime = "LiteRT"
@@ -44,11 +51,11 @@ class LiteRTFormat:
 
             options["optimizations"] = [tf.lite.Optimize.DEFAULT]
             options["representative_dataset"] = one_by_one
-        write_by_keras(deployable(network.model), path, "litert", **options)
+        write_by_keras(network.model, path, "litert", **options)
 
     def open(self, path: Path) -> Run:
         """See `Format`."""
-        with backend.native_stderr_held():  # it tells which of its delegates it takes
+        with backend.native_stderr_held():  # it logs its delegates
             interpreter = _litert("interpreter").Interpreter(model_path=str(path))
             runner = interpreter.get_signature_runner()
 
@@ -57,10 +64,6 @@ class LiteRTFormat:
                 return dict(runner(**{IMAGES: pixels}))
 
         return run
-
-    def needs(self, path: Path) -> dict[str, object]:  # noqa: ARG002  # of any file
-        """See `Format`."""
-        return {"runtime": self.runtime, "version": self.version()}
 
     def add_facts(self, path: Path, facts: Mapping[str, object]) -> None:
         """See `Format`."""
@@ -87,12 +90,5 @@ class LiteRTFormat:
 
 
 def _litert(module: str) -> Any:
-    """A module of LiteRT, which is an extra.
-
-    Raises:
-        ApparelError: it is not installed.
-    """
-    try:
+    with extra_imported(PACKAGE, "litert"):
         return importlib.import_module(f"ai_edge_litert.{module}")
-    except ImportError as error:
-        raise missing_package(PACKAGE, "litert", error) from error

@@ -1,4 +1,4 @@
-"""What an exported file says of itself."""
+"""The facts that an exported file states about itself and its run."""
 
 import base64
 import io
@@ -22,14 +22,14 @@ def run_facts(
     threshold: float | None,
     accuracy: Mapping[str, float] | None,
 ) -> dict[str, object]:
-    """What a run's exported files say of the run, without the folders of this machine.
+    """Collect the facts about a run, without the folders of this machine.
 
     Args:
-        dataset: the manifest of its images.
+        dataset: manifest of its images.
         settings: of the run.
-        recipe: that the model was trained by.
-        threshold: the confidence below which its answer should not count; None where nobody knows.
-        accuracy: on test images: value, low, high and n; None where it was not tested.
+        recipe: the training recipe.
+        threshold: the confidence below which an answer should not count; None where unknown.
+        accuracy: value, low, high and n on the test images; None where it was not tested.
     """
     return {
         "dataset": without_folders(dataset),
@@ -42,14 +42,14 @@ def run_facts(
 
 
 def accuracy_fact(evaluation: Evaluation) -> dict[str, float]:
-    """The accuracy on test images, as `run_facts` takes it."""
+    """Give the accuracy on test images, as `run_facts` takes it."""
     return {**asdict(evaluation.metrics["accuracy"]), "n": len(evaluation.true)}
 
 
 def file_facts(
     exported: Exported, class_names: Sequence[str], img_shape: Sequence[int]
 ) -> dict[str, object]:
-    """What an exported file says of its own form."""
+    """Collect the facts about a file itself."""
     return {
         "class_names": list(class_names),
         "img_shape": list(img_shape),
@@ -68,18 +68,17 @@ def examples(
     class_names: Sequence[str],
     threshold: object,
 ) -> list[dict[str, str]]:
-    """Choose the first image of each class that the model names rightly and is sure of.
+    """Choose the first image of each class that is classified correctly and confidently.
 
     Args:
         pixels: shape (n, h, w, c).
         labels: shape (n,).
         probabilities: the model's, shape (n, k).
         class_names: k names.
-        threshold: the confidence from which it is sure; None for any.
+        threshold: the least confidence; None for any.
 
     Returns:
-        The class name and the image as a PNG file in base64; nothing of a class without such an
-        image.
+        The class name and the image as a PNG file in base64, for each class with such an image.
     """
     least = threshold if isinstance(threshold, float | int) else 0
     is_sure = probabilities.max(axis=1) >= least
@@ -93,7 +92,7 @@ def examples(
 
 
 def _png(image: NDArray[np.uint8]) -> str:
-    """An image of shape (h, w, c) as a PNG file in base64."""
+    """Encode an image of shape (h, w, c) as a PNG file in base64."""
     file = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(
         file, "PNG", optimize=True

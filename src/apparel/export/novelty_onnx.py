@@ -1,9 +1,10 @@
-"""A novelty score → nodes of an ONNX graph, so that the exported file gives it by itself."""
+"""The novelty score as nodes of an ONNX graph, so that the exported file computes it."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto, helper, numpy_helper
 
 from apparel.core.records import Novelty
 
@@ -11,24 +12,22 @@ MAX_PIXEL = 255
 
 
 class _Nodes:
-    """Nodes and constants on their way into a graph, all named apart from the graph's own."""
+    """Adds nodes and constants to a graph, under names of their own."""
 
     def __init__(self, graph: Any) -> None:
-        from onnx import helper, numpy_helper  # noqa: PLC0415  # only where a file is written
-
-        self._graph, self._helper, self._numpy_helper = graph, helper, numpy_helper
+        self._graph = graph
         self._count = 0
 
     def constant(self, value: object) -> str:
-        """Add an array, and give its name."""
+        """Add an array, and return its name."""
         name = self._name()
-        self._graph.initializer.append(self._numpy_helper.from_array(np.asarray(value), name))
+        self._graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
     def add(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        """Add a node, and give the name of its output."""
+        """Add a node, and return the name of its output."""
         output = output or self._name()
-        self._graph.node.append(self._helper.make_node(kind, inputs, [output], **attributes))
+        self._graph.node.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 
     def _name(self) -> str:
@@ -37,17 +36,15 @@ class _Nodes:
 
 
 def add_novelty(graph: Any, novelty: Novelty, *, images: str, output: str, axis: str) -> None:
-    """Let an ONNX graph give the novelty score of its images as well.
+    """Add the novelty score of its images to the outputs of an ONNX graph.
 
     Args:
         graph: an `onnx.GraphProto` of operator set 13 or later.
-        novelty: what the training images look like.
-        images: the name of its input, uint8, shape (n, h, w, c).
-        output: the name of the new output, float32, shape (n,).
-        axis: what the graph calls n.
+        novelty: a fitted novelty score.
+        images: name of its input, uint8, shape (n, h, w, c).
+        output: name of the new output, float32, shape (n,).
+        axis: name of n in the graph.
     """
-    from onnx import TensorProto, helper  # noqa: PLC0415  # only where a file is written
-
     nodes = _Nodes(graph)
     pixels = nodes.add("Cast", images, to=TensorProto.FLOAT)
     statistics = _statistics(nodes, novelty, pixels)
@@ -60,7 +57,7 @@ def add_novelty(graph: Any, novelty: Novelty, *, images: str, output: str, axis:
 
 
 def _statistics(nodes: _Nodes, novelty: Novelty, pixels: str) -> str:
-    """Add what gives the statistics, shape (n, d), of float32 images of 0 to 255."""
+    """Add the statistics, shape (n, d), of float32 images of 0 to 255."""
     height, width, channels = novelty.img_shape
     planes = _channels_first(nodes, pixels, novelty.img_shape)
     parts = [_means(nodes, novelty, _shrunk(nodes, planes, scale)) for scale in novelty.scales]
@@ -72,7 +69,7 @@ def _statistics(nodes: _Nodes, novelty: Novelty, pixels: str) -> str:
 
 
 def _channels_first(nodes: _Nodes, pixels: str, img_shape: tuple[int, int, int]) -> str:
-    """Lay images out as ONNX's filters take them: (n, c, h, w)."""
+    """Lay images out as ONNX's filters take them, shape (n, c, h, w)."""
     height, width, channels = img_shape
     if channels == 1:  # the same numbers in the same order: nothing to copy
         return _reshape(nodes, pixels, (-1, 1, height, width))
@@ -90,7 +87,7 @@ def _shrunk(nodes: _Nodes, planes: str, scale: int) -> str:
 
 
 def _means(nodes: _Nodes, novelty: Novelty, planes: str) -> str:
-    """Add what gives each filter's mean excess over each level, shape (n, f·t, 1, 1)."""
+    """Add each filter's mean excess over each level, shape (n, f·t, 1, 1)."""
     n_filters, n_levels = len(novelty.kernels), len(novelty.levels)
     kernels = nodes.constant(novelty.kernels / np.float32(MAX_PIXEL))
     responses = nodes.add("Abs", nodes.add("Conv", planes, kernels))

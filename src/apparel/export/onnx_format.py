@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from apparel.core import backend
 from apparel.core.errors import ApparelError
 from apparel.core.inference_runtimes import load_onnxruntime
 from apparel.core.model_formats import IMAGES, NOVELTY, PROBABILITIES
-from apparel.export.deployable import deployable, write_by_keras
-from apparel.export.format import Network, Run
+from apparel.export.format import Format, Network, Run, write_by_keras
 from apparel.export.novelty_onnx import add_novelty
 from apparel.export.quantisation import quantized
 
@@ -36,7 +36,7 @@ RELEASES = (
 )
 
 
-class OnnxFormat:
+class OnnxFormat(Format):
     """See `Format`."""
 
     runtime = "ONNX Runtime"
@@ -48,8 +48,6 @@ class OnnxFormat:
 
     def write(self, network: Network, path: Path) -> None:
         """See `Format`."""
-        import onnx  # noqa: PLC0415  # only where a file is written
-
         proto = onnx_proto(network, path.parent)
         onnx.checker.check_model(proto, full_check=True)
         onnx.save(proto, path)
@@ -67,8 +65,6 @@ class OnnxFormat:
 
     def needs(self, path: Path) -> dict[str, object]:
         """See `Format`."""
-        import onnx  # noqa: PLC0415  # only where a file is written
-
         proto = onnx.load(path, load_external_data=False)
         opset = next(entry.version for entry in proto.opset_import if not entry.domain)
         return {
@@ -79,8 +75,6 @@ class OnnxFormat:
 
     def add_facts(self, path: Path, facts: Mapping[str, object]) -> None:
         """See `Format`."""
-        import onnx  # noqa: PLC0415  # only where a file is written
-
         proto = onnx.load(path)
         for key, value in facts.items():
             proto.metadata_props.add(key=key, value=json.dumps(value))
@@ -88,28 +82,24 @@ class OnnxFormat:
 
     def read_facts(self, path: Path) -> dict[str, object]:
         """See `Format`."""
-        import onnx  # noqa: PLC0415  # only where a file is written
-
         proto = onnx.load(path, load_external_data=False)
         return {entry.key: json.loads(entry.value) for entry in proto.metadata_props}
 
 
 def onnx_proto(network: Network, folder: Path) -> Any:
-    """Give a network as an `onnx.ModelProto`.
+    """Convert a network to an `onnx.ModelProto`.
 
     Args:
-        network: what it is to hold.
-        folder: for files on the way.
+        network: the model, and what else the file computes.
+        folder: folder for temporary files.
 
     Raises:
         ApparelError: Keras lacks a package to write it.
     """
-    import onnx  # noqa: PLC0415  # only where a file is written
-
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         written = Path(scratch, "network.onnx")
         try:
-            write_by_keras(deployable(network.model), written, "onnx")
+            write_by_keras(network.model, written, "onnx")
         except ImportError as error:
             raise ApparelError(
                 f"Keras cannot write ONNX on the backend {backend.load_keras().backend.backend()}: "
@@ -128,13 +118,13 @@ def onnx_proto(network: Network, folder: Path) -> Any:
 
 
 def oldest_release(opset: int, ir_version: int) -> str | None:
-    """The first ONNX Runtime that reads files of an operator set and version; None if unknown."""
+    """Give the first ONNX Runtime that reads an operator set and file version; None if unknown."""
     reads = (name for name, most, newest in RELEASES if most >= opset and newest >= ir_version)
     return next(reads, None)
 
 
 def _name_output(graph: Any, name: str) -> None:
-    """Rename the only output of an ONNX graph, and whatever refers to it."""
+    """Rename the only output of an ONNX graph, and all references to it."""
     old = graph.output[0].name
     graph.output[0].name = name
     for node in graph.node:

@@ -4,6 +4,7 @@ import io
 import json
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ from numpy.typing import NDArray
 
 from apparel.core.inference_runtimes import load_openvino
 from apparel.core.model_formats import IMAGES, OPENVINO_WEIGHTS
-from apparel.export.format import FACTS, Network, Run, missing_package
+from apparel.export.format import FACTS, Format, Network, Run, extra_imported
 from apparel.export.onnx_format import onnx_proto
 
 
-class OpenVinoFormat:
+class OpenVinoFormat(Format):
     """See `Format`.
 
     OpenVINO reads the ONNX file: so int8 needs no further package, and every backend that writes
@@ -33,9 +34,7 @@ class OpenVinoFormat:
     def write(self, network: Network, path: Path) -> None:
         """See `Format`."""
         openvino = _openvino()
-        proto = onnx_proto(
-            Network(model=network.model, calibration=network.calibration), path.parent
-        )
+        proto = onnx_proto(replace(network, novelty=None), path.parent)
         model = openvino.Core().read_model(io.BytesIO(proto.SerializeToString()))
         openvino.save_model(model, path, compress_to_fp16=False)
 
@@ -49,10 +48,6 @@ class OpenVinoFormat:
             return {output.any_name: array.copy() for output, array in outputs.items()}
 
         return run
-
-    def needs(self, path: Path) -> dict[str, object]:  # noqa: ARG002  # of any file
-        """See `Format`."""
-        return {"runtime": self.runtime, "version": self.version()}
 
     def add_facts(self, path: Path, facts: Mapping[str, object]) -> None:
         """See `Format`."""
@@ -73,12 +68,5 @@ class OpenVinoFormat:
 
 
 def _openvino() -> Any:
-    """The package.
-
-    Raises:
-        ApparelError: it is not installed.
-    """
-    try:
+    with extra_imported("openvino", "openvino"):
         return load_openvino()
-    except ImportError as error:
-        raise missing_package("openvino", "openvino", error) from error

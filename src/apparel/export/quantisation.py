@@ -1,9 +1,9 @@
-"""An ONNX graph → the same with layers that compute in whole numbers of eight bits.
+"""Static quantisation of an ONNX graph to int8.
 
-Static quantisation as B. Jacob and others describe it ("Quantization and Training of Neural
-Networks for Efficient Integer-Arithmetic-Only Inference", 2018, arXiv 1712.05877): what layers give
-is laid out in 256 steps between the least and the greatest value that calibration images cause, and
-the weights of each channel in steps of their own.
+As B. Jacob and others describe it ("Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference", 2018, arXiv 1712.05877): activations get 256 levels between the
+least and the greatest value over the calibration images, and the weights of each channel levels of
+their own.
 """
 
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from apparel.core import backend
@@ -18,7 +19,7 @@ from apparel.core.errors import ApparelError
 from apparel.core.inference_runtimes import load_onnxruntime
 from apparel.core.model_formats import IMAGES
 
-# Images that the runtime is given at once.
+# Pixel values in a batch of calibration images.
 CALIBRATION_VALUES = 1 << 18
 DENSE = ("Gemm", "MatMul")
 
@@ -26,13 +27,13 @@ DENSE = ("Gemm", "MatMul")
 def quantized(proto: Any, images: NDArray[np.uint8], scratch: Path) -> Any:
     """Quantise a network.
 
-    Its last dense layer and what follows stay in float32: they take next to no time, and
-    probabilities in 256 steps would be ties.
+    The last dense layer and what follows stay in float32: they take next to no time, and
+    probabilities in 256 levels would often be tied.
 
     Args:
         proto: an `onnx.ModelProto` of one input, "images".
         images: shape (n, h, w, c), calibration images.
-        scratch: an empty folder's path, for files on the way.
+        scratch: empty folder for temporary files.
 
     Returns:
         An `onnx.ModelProto` with pairs of QuantizeLinear and DequantizeLinear (QDQ).
@@ -40,8 +41,6 @@ def quantized(proto: Any, images: NDArray[np.uint8], scratch: Path) -> Any:
     Raises:
         ApparelError: ONNX Runtime gives operators that other runtimes lack.
     """
-    import onnx  # noqa: PLC0415  # only where a file is written
-
     load_onnxruntime()
     from onnxruntime import quantization  # noqa: PLC0415  # as above
     from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415
@@ -68,7 +67,7 @@ def quantized(proto: Any, images: NDArray[np.uint8], scratch: Path) -> Any:
 
 
 def _reader(images: NDArray[np.uint8]) -> Any:
-    """The calibration images, as ONNX Runtime asks for them."""
+    """Give calibration images in batches, as ONNX Runtime reads them."""
     load_onnxruntime()
     from onnxruntime.quantization import CalibrationDataReader  # noqa: PLC0415  # as above
 
@@ -84,16 +83,16 @@ def _reader(images: NDArray[np.uint8]) -> Any:
 
 
 def _ending(graph: Any) -> list[str]:
-    """The names of the last dense layer and of the nodes behind it, as nodes stand in order."""
+    """List the names of the last dense layer and the nodes after it."""
     dense = [index for index, node in enumerate(graph.node) if node.op_type in DENSE]
     return [node.name for node in graph.node[dense[-1] :]] if dense else []
 
 
 def _of_plain_operators(proto: Any) -> Any:
-    """Drop what ONNX Runtime mentions beside: operator sets that no node is of, and notes.
+    """Drop unused operator sets and the notes of ONNX Runtime.
 
     Raises:
-        ApparelError: a node is of another set than ONNX's own.
+        ApparelError: a node belongs to another set than ONNX's own.
     """
     foreign = {node.domain for node in proto.graph.node} - {"", "ai.onnx"}
     if foreign:

@@ -8,15 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apparel.core.model_formats import IMAGES
-from apparel.export.deployable import deployable, write_by_keras
-from apparel.export.format import FACTS, Network, Run, need_tensorflow
+from apparel.export.format import FACTS, Format, Network, Run, need_tensorflow, write_by_keras
 
 # Where TensorFlow leaves room for the files of others.
 FACTS_FILE = Path("assets.extra", f"{FACTS}.json")
 SIGNATURE = "serving_default"
 
 
-class SavedModelFormat:
+class SavedModelFormat(Format):
     """See `Format`."""
 
     runtime = "TensorFlow"
@@ -30,7 +29,7 @@ class SavedModelFormat:
 
     def write(self, network: Network, path: Path) -> None:
         """See `Format`."""
-        write_by_keras(deployable(network.model), path, "tf_saved_model")
+        write_by_keras(network.model, path, "tf_saved_model")
 
     def open(self, path: Path) -> Run:
         """See `Format`."""
@@ -45,10 +44,6 @@ class SavedModelFormat:
             return {name: output.numpy() for name, output in outputs.items()}
 
         return run
-
-    def needs(self, path: Path) -> dict[str, object]:  # noqa: ARG002  # of any folder
-        """See `Format`."""
-        return {"runtime": self.runtime, "version": self.version()}
 
     def add_facts(self, path: Path, facts: Mapping[str, object]) -> None:
         """See `Format`."""

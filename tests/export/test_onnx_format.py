@@ -7,24 +7,28 @@ import onnx
 import onnxruntime
 import pytest
 
-from apparel.export import novelty_onnx, onnx_format
+from apparel.export import exporting, novelty_onnx, onnx_format
 from apparel.models import novelty
 from tests.conftest import SMALL as IMG_SHAPE
-from tests.export.test_export import NAMES, write
+
+NAMES = ("ant", "bee", "cät")
+
+
+def write(model, pixels, path, **options):
+    return exporting.export(
+        model,
+        path,
+        images=pixels / np.float32(255),
+        labels=np.arange(len(pixels)) % 3,
+        class_names=NAMES,
+        metadata={"dataset": {"source": "made up", "n": 7}},
+        **options,
+    ).path
 
 
 @pytest.fixture(scope="module")
 def written(model, pixels, tmp_path_factory):
     return write(model, pixels, tmp_path_factory.mktemp("written") / "m.onnx")
-
-
-def test_the_onnx_file_gives_the_models_probabilities_for_any_number_of_images(
-    written, pixels, expected
-):
-    session = onnxruntime.InferenceSession(written, providers=["CPUExecutionProvider"])
-    for n in (1, 2, 7):
-        (copy,) = session.run(["probabilities"], {"images": pixels[:n]})
-        np.testing.assert_allclose(copy, expected[:n], atol=1e-6)
 
 
 def test_the_onnx_file_takes_bytes_named_images_and_gives_named_probabilities(written):
@@ -44,18 +48,8 @@ def test_the_onnx_file_takes_bytes_named_images_and_gives_named_probabilities(wr
     assert described(given) == ("probabilities", onnx.TensorProto.FLOAT, ["batch", 3])
 
 
-def test_the_onnx_file_describes_itself(written):
-    session = onnxruntime.InferenceSession(written, providers=["CPUExecutionProvider"])
-    facts = session.get_modelmeta().custom_metadata_map
-    told = {key: json.loads(value) for key, value in facts.items()}
-    assert told["class_names"] == list(NAMES)
-    assert told["img_shape"] == list(IMG_SHAPE)
-    assert told["dataset"] == {"source": "made up", "n": 7}
-    assert "novelty_threshold" not in told
-
-
-def learnt(shape, *, n_validation=100):
-    """The novelty of random images of rising brightness."""
+def fitted(shape, *, n_validation=100):
+    """A novelty score fitted to random images of rising brightness."""
     random = np.random.default_rng(0)
     images = random.random((200, *shape), np.float32) * np.linspace(0, 1, 200)[:, None, None, None]
     order = random.permutation(200)
@@ -67,14 +61,14 @@ def learnt(shape, *, n_validation=100):
 @pytest.fixture(scope="module")
 def with_novelty(model, pixels, tmp_path_factory):
     path = tmp_path_factory.mktemp("novelty") / "m.onnx"
-    return write(model, pixels, path, novelty=learnt(IMG_SHAPE))
+    return write(model, pixels, path, novelty=fitted(IMG_SHAPE))
 
 
 def test_the_onnx_file_gives_the_novelty_score_of_any_number_of_images(
     with_novelty, pixels, expected
 ):
     session = onnxruntime.InferenceSession(with_novelty, providers=["CPUExecutionProvider"])
-    scores = novelty.score(learnt(IMG_SHAPE), pixels / np.float32(255))
+    scores = novelty.score(fitted(IMG_SHAPE), pixels / np.float32(255))
     for n in (1, 2, 7):
         probabilities, copy = session.run(["probabilities", "novelty"], {"images": pixels[:n]})
         assert copy.shape == (n,)
@@ -89,12 +83,12 @@ def test_the_onnx_file_names_the_novelty_score_and_its_threshold(with_novelty):
     dims = proto.graph.output[1].type.tensor_type.shape.dim
     assert [dim.dim_param for dim in dims] == ["batch"]
     facts = {entry.key: json.loads(entry.value) for entry in proto.metadata_props}
-    assert facts["novelty_threshold"] == learnt(IMG_SHAPE).threshold
+    assert facts["novelty_threshold"] == fitted(IMG_SHAPE).threshold
     assert facts["class_names"] == list(NAMES)
 
 
 def test_a_novelty_score_without_a_threshold_is_left_out(model, pixels, written, tmp_path):
-    path = write(model, pixels, tmp_path / "m.onnx", novelty=learnt(IMG_SHAPE, n_validation=9))
+    path = write(model, pixels, tmp_path / "m.onnx", novelty=fitted(IMG_SHAPE, n_validation=9))
     with_it, without = onnx.load(path), onnx.load(written)
     assert [output.name for output in with_it.graph.output] == ["probabilities"]
     kept = [{e.key for e in proto.metadata_props} for proto in (with_it, without)]
@@ -102,9 +96,9 @@ def test_a_novelty_score_without_a_threshold_is_left_out(model, pixels, written,
     assert [n.op_type for n in with_it.graph.node] == [n.op_type for n in without.graph.node]
 
 
-@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 8, 3), (28, 28, 1), (30, 35, 3), (64, 64, 3)])
+@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 8, 3), (30, 35, 3)])
 def test_the_graph_gives_the_scores_of_images_of_any_shape(tmp_path, shape):
-    found = learnt(shape)
+    found = fitted(shape)
     helper, types = onnx.helper, onnx.TensorProto
     taken = helper.make_tensor_value_info("images", types.UINT8, ["n", *shape])
     graph = helper.make_graph([], "g", [taken], [])
@@ -119,25 +113,17 @@ def test_the_graph_gives_the_scores_of_images_of_any_shape(tmp_path, shape):
     np.testing.assert_allclose(scores, novelty.score(found, images / np.float32(255)), rtol=1e-3)
 
 
-def test_renaming_an_output_renames_what_refers_to_it():
-    make = onnx.helper.make_node
-    graph = onnx.helper.make_graph(
-        [make("Relu", ["x"], ["old"]), make("Neg", ["old"], ["z"])],
-        "g",
-        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])],
-        [onnx.helper.make_tensor_value_info("old", onnx.TensorProto.FLOAT, [1])],
-    )
-    onnx_format._name_output(graph, "new")
-    assert graph.output[0].name == "new"
-    wiring = [(list(node.input), list(node.output)) for node in graph.node]
-    assert wiring == [(["x"], ["new"]), (["new"], ["z"])]
-
-
 @pytest.mark.parametrize(
     ("opset", "ir_version", "release"),
-    [(13, 7, "1.6"), (15, 8, "1.9"), (15, 7, "1.9"), (17, 8, "1.12"), (19, 9, "1.16"),
-     (13, 8, "1.9"), (20, 9, "1.17"), (21, 10, "1.18"), (22, 10, None), (21, 11, None)],
-)  # fmt: skip
+    [
+        (13, 7, "1.6"),
+        (13, 8, "1.9"),
+        (17, 8, "1.12"),
+        (21, 10, "1.18"),
+        (22, 10, None),
+        (21, 11, None),
+    ],
+)
 def test_the_oldest_runtime_that_reads_a_file_is_known(opset, ir_version, release):
     assert onnx_format.oldest_release(opset, ir_version) == release
 

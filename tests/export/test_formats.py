@@ -1,9 +1,11 @@
 """Every format: raw pixels in, named probabilities out, facts in the file, and int8."""
 
 import base64
+import hashlib
 import io
 import json
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -14,16 +16,19 @@ from PIL import Image
 from apparel import ApparelClassifier
 from apparel._version import __version__
 from apparel.core.errors import ApparelError, UsageError
-from apparel.core.model_formats import INT8_FORMATS, SUFFIXES
+from apparel.core.model_formats import SUFFIXES
 from apparel.core.records import Splits
 from apparel.export import exporting, metadata
 from apparel.export.onnx_format import OnnxFormat
-from apparel.models import keras_inference
+from apparel.models import keras_inference, novelty
 
 # Names as folders may have them: quotes, angle brackets, other scripts, bytes that are no UTF-8.
 NAMES = ('a "quoted" & <b>', "bëe — 蜂", "c\\n\\")
-DEPLOYED = ("onnx", "litert", "saved_model", "openvino")
 GREY, RGB = (8, 9, 1), (10, 8, 3)
+SLOW = pytest.mark.slow
+# LiteRT is an extra, and its converter takes seconds.
+DEPLOYED = ("onnx", "saved_model", "openvino", pytest.param("litert", marks=SLOW))
+INT8 = ("onnx", "openvino", pytest.param("litert", marks=SLOW))
 
 
 def pictures(shape, n, seed):
@@ -36,29 +41,53 @@ def pictures(shape, n, seed):
     return images, labels.astype(np.int64)
 
 
-@pytest.fixture(scope="module", params=[GREY, RGB], ids=["grey", "rgb"])
+@pytest.fixture(scope="module", params=[GREY, pytest.param(RGB, marks=SLOW)], ids=["grey", "rgb"])
 def trained(request):
     """A model that tells the bars apart, images that it did not see, and their labels."""
-    classifier = ApparelClassifier(img_shape=request.param, epochs=6, batch_size=32)
+    classifier = ApparelClassifier(img_shape=request.param, epochs=5, batch_size=32)
     classifier.fit(*pictures(request.param, 600, seed=0))
     images, labels = pictures(request.param, 1200, seed=1)
     return classifier, images, labels
 
 
-def write(trained, path, **options):
+@pytest.fixture(scope="module")
+def write(trained):
     classifier, images, labels = trained
-    return exporting.export(
-        classifier.model,
-        path,
-        images=images / np.float32(255),
-        labels=labels,
-        class_names=NAMES,
-        metadata={"dataset": {"source": "made up"}, "threshold": 0.5},
-        **options,
-    )
+
+    def write(path, **options):
+        return exporting.export(
+            classifier.model,
+            path,
+            images=images / np.float32(255),
+            labels=labels,
+            class_names=NAMES,
+            metadata={"dataset": {"source": "made up"}, "threshold": 0.5},
+            **options,
+        )
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def exported(write, tmp_path_factory):
+    """Write each format once, with or without int8."""
+    written = {}
+
+    def once(kind, *, int8=False, seen=None):
+        if (kind, int8) not in written:
+            options = {"calibration": seen} if int8 else {"show_examples": True}
+            path = tmp_path_factory.mktemp("exported") / f"m{SUFFIXES[kind]}"
+            written[kind, int8] = write(path, **options)
+        return written[kind, int8]
+
+    return once
 
 
 # -- each in its own runtime, by other means than apparel's -----------------------------
+
+
+def run_keras(path, images):
+    return keras.models.load_model(path).predict(images / np.float32(255), verbose=0)
 
 
 def run_onnx(path, images):
@@ -94,30 +123,28 @@ def run_openvino(path, images):
     return model(images)["probabilities"]
 
 
-RUN = {"onnx": run_onnx, "litert": run_litert, "saved_model": run_saved_model,
-       "openvino": run_openvino}  # fmt: skip
+RUN = {"keras": run_keras, "onnx": run_onnx, "litert": run_litert,
+       "saved_model": run_saved_model, "openvino": run_openvino}  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", DEPLOYED)
-def test_a_file_gives_the_models_probabilities_for_any_number_of_images(trained, tmp_path, kind):
+@pytest.mark.parametrize("kind", ["keras", *DEPLOYED])
+def test_a_file_gives_the_models_probabilities_for_any_number_of_images(trained, exported, kind):
     classifier, images, _ = trained
-    path = write(trained, tmp_path / f"m{SUFFIXES[kind]}").path
+    path = exported(kind).path
     expected = np.asarray(classifier.model(images[:7] / np.float32(255)))
     for n in (1, 2, 7):
         np.testing.assert_allclose(RUN[kind](path, images[:n]), expected[:n], atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", INT8_FORMATS)
-def test_int8_is_small_and_nearly_the_same(trained, tmp_path, kind):
+@pytest.mark.parametrize("kind", INT8)
+def test_int8_is_small_and_nearly_the_same(trained, exported, kind):
     classifier, images, labels = trained
-    seen = pictures(images.shape[1:], 300, seed=2)[0] / np.float32(255)
-    small = write(trained, tmp_path / f"m.int8{SUFFIXES[kind]}", calibration=seen)
-    large = write(trained, tmp_path / f"m{SUFFIXES[kind]}")
+    small = exported(kind, int8=True, seen=images[:200] / np.float32(255))
     expected = classifier.predict_proba(images)
     given = RUN[kind](small.path, images)
     found = small.comparison
     assert small.precision == "int8"
-    assert small.size < 0.7 * large.size  # of so small a model, much is no weight
+    assert small.size < 0.7 * exported(kind).size  # of so small a model, much is no weight
     assert found.same_class == np.mean(given.argmax(axis=1) == expected.argmax(axis=1))
     assert found.largest_difference == pytest.approx(np.abs(given - expected).max(), abs=1e-6)
     assert found.largest_difference > 1e-4  # else it was not int8
@@ -125,13 +152,11 @@ def test_int8_is_small_and_nearly_the_same(trained, tmp_path, kind):
     np.testing.assert_allclose(given.sum(axis=1), 1, atol=0.01)
 
 
-def test_int8_onnx_holds_whole_numbers_and_a_novelty_score_in_float32(trained, tmp_path):
-    from apparel.models import novelty  # noqa: PLC0415  # one test's
-
+def test_int8_onnx_holds_whole_numbers_and_a_novelty_score_in_float32(trained, write, tmp_path):
     _, images, _ = trained
     unit = images / np.float32(255)
-    learnt = novelty.fit(unit, np.arange(400), np.arange(400, 600), seed=0)
-    path = write(trained, tmp_path / "m.onnx", calibration=unit[:200], novelty=learnt).path
+    fitted = novelty.fit(unit, np.arange(400), np.arange(400, 600), seed=0)
+    path = write(tmp_path / "m.onnx", calibration=unit[:200], novelty=fitted).path
     proto = onnx.load(path)
     onnx.checker.check_model(proto, full_check=True)
     kinds = {tensor.data_type for tensor in proto.graph.initializer if len(tensor.dims) > 1}
@@ -145,14 +170,15 @@ def test_int8_onnx_holds_whole_numbers_and_a_novelty_score_in_float32(trained, t
     assert [entry.domain for entry in proto.opset_import] == [""]
     assert OnnxFormat().needs(path)["onnxruntime"] == "1.9"
     scores = OnnxFormat().open(path)(images[:50])["novelty"]
-    np.testing.assert_allclose(scores, novelty.score(learnt, unit[:50]), rtol=1e-3)
+    np.testing.assert_allclose(scores, novelty.score(fitted, unit[:50]), rtol=1e-3)
 
 
-def test_int8_litert_takes_whole_numbers_into_its_layers(trained, tmp_path):
+@SLOW
+def test_int8_litert_takes_whole_numbers_into_its_layers(trained, exported):
     from tensorflow.lite.python import schema_py_generated as schema  # noqa: PLC0415  # as above
 
-    unit = trained[1][:200] / np.float32(255)
-    content = write(trained, tmp_path / "m.tflite", calibration=unit).path.read_bytes()
+    seen = trained[1][:200] / np.float32(255)
+    content = exported("litert", int8=True, seen=seen).path.read_bytes()
     model = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
     (graph,) = model.subgraphs
     kinds = [model.operatorCodes[op.opcodeIndex].builtinCode for op in graph.operators]
@@ -168,13 +194,50 @@ def test_int8_litert_takes_whole_numbers_into_its_layers(trained, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["keras", "saved_model"])
-def test_int8_is_refused_where_there_is_none(trained, tmp_path, kind):
+def test_int8_is_refused_where_there_is_none(write, tmp_path, kind):
     with pytest.raises(UsageError, match=rf"the format {kind} has no int8\..*onnx, litert, openv"):
-        write(trained, tmp_path / f"m{SUFFIXES[kind]}", calibration=np.zeros((1, 8, 9, 1)))
+        write(tmp_path / f"m{SUFFIXES[kind]}", calibration=np.zeros((1, 8, 9, 1)))
     assert list(tmp_path.iterdir()) == []
 
 
 # -- what a file says of itself ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["keras", *DEPLOYED])
+def test_an_export_tells_what_was_written(exported, kind):
+    told = exported(kind)
+    base = told.path if told.path.is_dir() else told.path.parent
+    files = sorted(file for file in base.rglob("*") if file.is_file())
+    assert told.size == sum(file.stat().st_size for file in files)
+    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    lines = [f"{h}  {f.relative_to(base)}\n" for h, f in zip(hashes, files, strict=True)]
+    several = hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert told.sha256 == (hashes[0] if len(files) == 1 else several)
+    assert (told.format, told.precision, told.comparison.images) == (kind, "float32", 1200)
+    assert told.comparison.same_class == 1
+    assert told.comparison.largest_difference < 1e-5
+
+
+def serialised_objects(config):
+    """Every dictionary in a Keras config that names a class to make."""
+    if isinstance(config, dict):
+        if "class_name" in config:
+            yield config
+        for value in config.values():
+            yield from serialised_objects(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from serialised_objects(value)
+
+
+def test_the_keras_file_holds_classes_of_keras_only(exported):
+    with zipfile.ZipFile(exported("keras").path) as archive:
+        text = archive.read("config.json").decode()
+    found = list(serialised_objects(json.loads(text)))
+    assert len(found) > 8
+    assert {thing["module"].split(".")[0] for thing in found} == {"keras"}
+    assert {thing.get("registered_name") for thing in found} == {None}
+    assert "apparel" not in text
 
 
 def read_onnx(path):
@@ -204,8 +267,8 @@ READ = {"onnx": read_onnx, "litert": read_litert, "saved_model": read_saved_mode
 
 
 @pytest.mark.parametrize("kind", DEPLOYED)
-def test_a_file_says_what_it_is(trained, tmp_path, kind):
-    written = write(trained, tmp_path / f"m{SUFFIXES[kind]}", show_examples=True)
+def test_a_file_states_facts_about_itself(trained, exported, kind):
+    written = exported(kind)
     said = READ[kind](written.path)
     found = written.comparison
     assert said == {
@@ -236,7 +299,7 @@ def test_a_file_says_what_it_is(trained, tmp_path, kind):
     assert exporting.FORMATS[kind].read_facts(written.path) == said
 
 
-def test_examples_are_named_rightly_and_sure():
+def test_examples_are_classified_correctly_and_confidently():
     images = np.arange(6 * 4 * 5, dtype=np.uint8).reshape(6, 4, 5, 1)
     labels = np.array([0, 0, 0, 1, 1, 2])
     probabilities = np.array(
@@ -269,27 +332,38 @@ def test_examples_keep_their_colours():
     [("openvino", "openvino", "openvino"), ("litert", "ai_edge_litert.interpreter", "litert")],
 )
 def test_a_missing_package_is_named_with_what_installs_it(
-    trained, tmp_path, monkeypatch, kind, package, extra
+    write, tmp_path, monkeypatch, kind, package, extra
 ):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ApparelError, match=rf"pip install 'apparel\[{extra}\]'"):
-        write(trained, tmp_path / f"m{SUFFIXES[kind]}")
+        write(tmp_path / f"m{SUFFIXES[kind]}")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["litert", "saved_model"])
-def test_another_backend_is_told_which_one_writes_it(trained, tmp_path, monkeypatch, kind):
+@pytest.mark.parametrize("kind", ["saved_model", pytest.param("litert", marks=SLOW)])
+def test_another_backend_is_told_which_one_writes_it(write, tmp_path, monkeypatch, kind):
     monkeypatch.setattr("apparel.core.backend.on_tensorflow", lambda: False)
     with pytest.raises(
         ApparelError, match=rf"KERAS_BACKEND=tensorflow and use: .* --format {kind}"
     ):
-        write(trained, tmp_path / f"m{SUFFIXES[kind]}")
+        write(tmp_path / f"m{SUFFIXES[kind]}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_package_that_keras_lacks_is_named(write, tmp_path, monkeypatch):
+    def lack(*_, **__):
+        raise ImportError("This requires the some2onnx module.")
+
+    monkeypatch.setattr(keras.Model, "export", lack)
+    with pytest.raises(ApparelError, match="some2onnx module"):
+        write(tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
 # -- from the classifier ----------------------------------------------------------------
 
 
+@SLOW
 def test_a_classifier_exports_by_the_suffix_and_in_int8(trained, tmp_path, monkeypatch, capsys):
     classifier, images, _ = trained
     monkeypatch.setattr("apparel.export.comparison.LEAST_SAME", {"float32": 0.9, "int8": 0.9})
@@ -299,14 +373,14 @@ def test_a_classifier_exports_by_the_suffix_and_in_int8(trained, tmp_path, monke
     said = read_litert(path)
     assert (said["precision"], said["photo_steps"], said["accuracy"]) == ("int8", None, None)
     assert said["verified"]["images"] == 60
-    assert said["settings"]["epochs"] == said["recipe"]["epochs"] == 6
+    assert said["settings"]["epochs"] == said["recipe"]["epochs"] == 5
     assert said["threshold"] == classifier.calibration.threshold
     assert "examples" not in said
     given = run_litert(path, images).argmax(axis=1)
     assert np.mean(given == classifier.predict_proba(images).argmax(axis=1)) > 0.95
 
 
-def test_images_that_somebody_put_in_are_not_shown(monkeypatch):
+def test_images_put_in_by_hand_are_not_shown():
     classifier = ApparelClassifier(limit=40, epochs=1).import_data().prepare_data()
     splits = Splits(
         train_images=classifier.train_images,
