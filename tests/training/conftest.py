@@ -1,5 +1,7 @@
 """Images that are quickly learnt, and what stands in for parts of a training."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,11 @@ class Model:
     def set_weights(self, weights):
         for variable, weight in zip(self.trainable_variables, weights, strict=True):
             variable.assign(weight)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still."""
+    now = [100.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    return now

@@ -103,7 +103,7 @@ def test_a_budget_that_is_gone_before_training_begins_is_refused(machine):
 
 def test_measuring_speed_leaves_the_weights_as_they_are(monkeypatch):
     monkeypatch.setattr(budget, "MEASURING_SECONDS", 0.0)
-    settings = Settings(model_name="fast", width=8, batch_size=6)
+    settings = Settings(model_name="cnn", batch_size=6)
     model = fit.compiled_model(settings, n_classes=3, img_shape=(8, 9, 1))
     before = model.get_weights()
     assert budget.images_per_second(model, settings, FLOAT32) > 1

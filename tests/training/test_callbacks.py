@@ -1,6 +1,5 @@
 """Each callback alone, driven as Keras drives it; those of checkpoints are in their own file."""
 
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -123,14 +122,6 @@ def test_each_step_has_the_learning_rate_of_its_place():
 
 
 # -- log and watcher --------------------------------------------------------------------
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that stands still."""
-    now = [100.0]
-    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-    return now
 
 
 def test_the_log_keeps_finished_epochs_and_their_times_across_processes(clock):

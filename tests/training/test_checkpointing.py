@@ -10,14 +10,12 @@ from dataclasses import replace
 from itertools import islice
 from types import SimpleNamespace
 
-import keras
 import numpy as np
 import pytest
 
-from apparel.core import backend
 from apparel.core.backend import NumberFormat
 from apparel.core.errors import ModelFileError
-from apparel.core.recipes import RECIPES
+from apparel.core.recipes import RECIPES, recipe_of
 from apparel.core.records import Splits
 from apparel.core.settings import Plan, Settings
 from apparel.models import architectures
@@ -29,12 +27,13 @@ from apparel.training.augmentation import TrainingBatches
 from apparel.training.callbacks.checkpointing import Checkpointing, ModelState
 from apparel.training.callbacks.epoch_log import EpochLog
 from apparel.training.infobatch import LossFeedback
-from apparel.training.muon import Muon
 from apparel.training.progress import LAG, StepProgress, TimeProgress
-from tests.training.conftest import N_CLASSES, SHAPE, Model
+from tests.training.conftest import N_CLASSES, SHAPE, Model, made_images
 
 FLOAT32 = NumberFormat("float32", "asked for")
 BFLOAT16 = NumberFormat("mixed_bfloat16", "asked for")
+CNN = {"model_name": "cnn", "batch_size": 60}
+FAST = {"model_name": "fast", "width": 8, "batch_size": 60}
 
 
 def through_file(state: dict, folder) -> dict:
@@ -85,45 +84,24 @@ def test_batches_and_losses_continue_after_the_last_step(tmp_path, prune, ahead)
     assert second[1].steps == 29 + ahead
 
 
-def small_model(optimizer):
-    """A compiled model with a convolution, batch statistics and dropout."""
-    layers = keras.layers
-    keras.utils.set_random_seed(1)
-    model = keras.Sequential(
-        [
-            keras.Input((6, 6, 1)),
-            layers.Conv2D(3, 3, name="convolution"),
-            layers.BatchNormalization(),
-            layers.Dropout(0.3),
-            layers.Flatten(),
-            layers.Dense(2, activation="softmax"),
-        ]
-    )
-    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
-    model.optimizer.build(model.trainable_variables)
-    rows = np.full((8, 2), 0.5, np.float32)
-    model.compute_loss(y=rows, y_pred=rows)
-    model.compute_metrics(None, rows, rows)
-    model.reset_metrics()
-    return model
+def eager_copy(options):
+    """A compiled training copy, which trains without a graph."""
+    settings = Settings(**options)
+    model = fit_module.compiled_model(settings, n_classes=N_CLASSES, img_shape=SHAPE)
+    copy = fit_module.compiled_copy(model, recipe_of(settings), FLOAT32, 8)
+    copy.run_eagerly = True
+    return copy
 
 
-@pytest.mark.parametrize(
-    "optimizer",
-    [
-        lambda: keras.optimizers.Adam(0.01),
-        lambda: Muon(0.1, adam_lr_ratio=0.5, exclude_layers=(), dtype="float32"),
-    ],
-    ids=["adam", "muon"],
-)
-def test_a_model_continues_with_its_optimizer_dropout_and_metrics(tmp_path, optimizer):
-    random = np.random.default_rng(0)
-    images = random.random((4, 8, 6, 6, 1), dtype=np.float32)
-    labels = np.eye(2, dtype=np.float32)[random.integers(0, 2, (4, 8))]
-    first, second = small_model(optimizer()), small_model(optimizer())
+@pytest.mark.filterwarnings("ignore:The structure of `inputs`:UserWarning")  # without a graph
+@pytest.mark.parametrize("options", [CNN, FAST], ids=["adam", "muon"])
+def test_a_model_continues_with_its_optimizer_dropout_and_metrics(tmp_path, options):
+    images, labels = made_images(32)
+    batches = images.reshape(4, 8, *SHAPE), np.eye(N_CLASSES)[labels].reshape(4, 8, -1)
+    first, second = eager_copy(options), eager_copy(options)
 
     def train(model, steps):
-        return [model.train_on_batch(images[k], labels[k]) for k in steps]
+        return [model.train_on_batch(*(array[k] for array in batches)) for k in steps]
 
     train(first, (0, 1))
     state = ModelState(second)
@@ -132,13 +110,9 @@ def test_a_model_continues_with_its_optimizer_dropout_and_metrics(tmp_path, opti
     state.restore_metrics()
     np.testing.assert_equal(train(second, (2, 3)), train(first, (2, 3)))
     np.testing.assert_equal(ModelState(second).state(), ModelState(first).state())
-
-
-def test_the_state_of_another_model_is_refused():
-    state = ModelState(small_model(keras.optimizers.Adam())).state()
-    state["layer_000"] = state["layer_000"][:1]
+    other = {**ModelState(first).state(), "layer_000": np.zeros(1)}
     with pytest.raises(ModelFileError, match=r"the last checkpoint is of another model\. Train ag"):
-        ModelState(small_model(keras.optimizers.Adam())).restore(state)
+        state.restore(other)
 
 
 class Request:
@@ -194,6 +168,8 @@ def test_a_checkpoint_is_written_before_training_and_after_each_epoch(tmp_path):
     assert saved(tmp_path) == [0, 3]
     train(3, epoch_ends=True)
     assert saved(tmp_path) == [3, 6]
+    checkpointing(tmp_path / "other worker", writes=False)(3, epoch_ends=True)
+    assert saved(tmp_path / "other worker") == []
 
 
 def test_within_an_epoch_checkpoints_are_written_when_due_but_not_before_validation(tmp_path):
@@ -232,15 +208,8 @@ def test_resumed_training_says_where_it_is_and_refuses_other_components(tmp_path
         checkpointing(tmp_path)
 
 
-def test_only_the_first_worker_writes(tmp_path):
-    checkpointing(tmp_path / "other", writes=False)(3, epoch_ends=True)
-    assert saved(tmp_path / "other") == []
-
-
 # -- whole trainings --------------------------------------------------------------------
 
-CNN = {"model_name": "cnn", "batch_size": 60}
-FAST = {"model_name": "fast", "width": 8, "batch_size": 60}
 PLAN = Plan(
     model_name="fast", width=8, images_per_second=1000, passes=4, seconds=5.0,
     validation_seconds=0.1,
@@ -315,9 +284,19 @@ def check_resume(fit, results, folder, name, *, every, kills):
     same(fit(number_format, changes, folder, every=None), results[name])
 
 
-@pytest.mark.parametrize("name", ["cnn", "fast"])
-def test_killed_training_resumes_bit_for_bit(fit, results, tmp_path, name):
-    check_resume(fit, results, tmp_path, name, every=1e-9, kills=[4])
+def test_killed_training_resumes_bit_for_bit(fit, results, tmp_path):
+    check_resume(fit, results, tmp_path, "cnn", every=1e-9, kills=[4])
+
+
+@pytest.mark.parametrize(
+    ("name", "components"),
+    [("cnn", {"average"}), ("cnn with patience", {"stopping"}), ("fast", {"losses"})],
+)
+def test_checkpoints_hold_every_component_of_a_training(splits, name, components):
+    settings = Settings(**TRAININGS[name][1])
+    training = fit_module._Training(splits, settings, recipe_of(settings), None)
+    training.close()
+    assert set(training.components) == {"log", "progress", "batches", *components}
 
 
 @pytest.mark.slow
@@ -325,40 +304,9 @@ def test_killed_training_resumes_bit_for_bit(fit, results, tmp_path, name):
 @pytest.mark.parametrize(
     ("every", "kills"), [(None, (5, 12)), (1e-9, (5, 7))], ids=["epochs", "steps"]
 )
-def test_training_resumes_bit_for_bit_after_each_of_two_kills(
-    fit, results, tmp_path, name, every, kills
-):
+def test_training_of_any_kind_resumes_bit_for_bit(fit, results, tmp_path, name, every, kills):
     check_resume(fit, results, tmp_path, name, every=every, kills=kills)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["cnn", "cnn with patience"])
-def test_if_nothing_is_left_to_train_the_result_is_still_there(fit, tmp_path, name):
-    number_format, changes = TRAININGS[name]
-    expected = fit(number_format, changes, tmp_path)
-    same(fit(number_format, changes, tmp_path, kill_at=1), expected)
-
-
-@pytest.mark.slow
-def test_a_damaged_checkpoint_costs_steps_and_no_bit(fit, tmp_path, capsys):
-    number_format, changes = TRAININGS["fast"]
-    with pytest.raises(Killed):
-        fit(number_format, changes, tmp_path, kill_at=15)
-    last = max(tmp_path.iterdir())
-    last.write_bytes(last.read_bytes()[:-1])
-    same(fit(number_format, changes, tmp_path), fit(number_format, changes))
-    assert f"The checkpoint {last} is not used" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_no_random_state_is_left_out(fit, tmp_path):
-    """A draw from the global random state would differ after this."""
-    number_format, changes = TRAININGS["cnn"]
-    expected = fit(number_format, changes)
-    with pytest.raises(Killed):
-        fit(number_format, changes, tmp_path, kill_at=12)
-    backend.load_keras().utils.set_random_seed(99)
-    same(fit(number_format, changes, tmp_path), expected)
+    same(fit(*TRAININGS[name], tmp_path, kill_at=1), results[name])  # nothing is left to train
 
 
 @pytest.fixture

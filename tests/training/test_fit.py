@@ -64,18 +64,24 @@ def same(first: keras.Model, second: keras.Model) -> bool:
     return all(np.array_equal(a, b) for a, b in pairs)
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "number_format"), [("cnn", CNN, FLOAT32), ("fast", FAST, BFLOAT16)]
-)
-def test_the_seed_decides_every_bit(earlier, splits, name, options, number_format) -> None:
-    first, history, _ = earlier(name)
-    again, history_again = trained(splits, options, number_format)
-    assert same(first, again)
-    assert history.history == history_again.history
+def test_the_seed_decides_every_bit_also_of_stored_images(earlier, splits: Splits) -> None:
+    pixels = np.rint(splits.train_images * 255).astype(np.uint8)
+    stored = StoredImages(pixels[::-1], np.arange(len(pixels))[::-1])
+    model, history = trained(replace(splits, train_images=scale_pixels(stored)), CNN)
+    assert same(model, earlier("cnn")[0])
+    assert history.history == earlier("cnn")[1].history
+    assert not same(model, trained(splits, CNN | {"seed": 1})[0])
 
 
-def test_another_seed_gives_other_weights(earlier, splits: Splits) -> None:
-    assert not same(earlier("cnn")[0], trained(splits, CNN | {"seed": 1})[0])
+def test_the_seed_decides_every_bit_and_test_images_none(earlier, splits: Splits) -> None:
+    other = replace(
+        splits,
+        test_images=np.full_like(splits.test_images, np.nan),
+        test_labels=splits.test_labels[::-1],
+    )
+    model, history = trained(other, FAST, BFLOAT16)
+    assert same(model, earlier("fast")[0])
+    assert history.history == earlier("fast")[1].history
 
 
 @ON_TENSORFLOW
@@ -96,26 +102,6 @@ def test_training_learns_and_keeps_every_epoch(earlier, name: str) -> None:
     assert history.history["val_accuracy"][-1] > 0.6
     assert not history.interrupted
     assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
-
-
-def test_stored_images_are_trained_on_like_others(earlier, splits: Splits) -> None:
-    pixels = np.rint(splits.train_images * 255).astype(np.uint8)
-    stored = StoredImages(pixels[::-1], np.arange(len(pixels))[::-1])
-    on_disk = replace(splits, train_images=scale_pixels(stored))
-    model, history = trained(on_disk, CNN)
-    assert same(model, earlier("cnn")[0])
-    assert history.history == earlier("cnn")[1].history
-
-
-def test_no_test_image_has_a_part_in_training(earlier, splits: Splits) -> None:
-    other = replace(
-        splits,
-        test_images=np.full_like(splits.test_images, np.nan),
-        test_labels=splits.test_labels[::-1],
-    )
-    model, history = trained(other, FAST, BFLOAT16)
-    assert same(model, earlier("fast")[0])
-    assert history.history == earlier("fast")[1].history
 
 
 def test_float32_training_without_averaging_is_plain_keras(splits: Splits) -> None:
@@ -168,10 +154,13 @@ def test_the_last_steps_are_averaged_before_the_last_validation(earlier, splits:
 
 
 def test_a_second_training_continues_the_first(splits: Splits) -> None:
-    model, first = trained(splits, CNN | {"epochs": 1})
+    everything = replace(splits, validation=np.array([], dtype=np.int64))
+    model, first = trained(everything, CNN | {"epochs": 1})
+    assert set(first.history) == {"loss", "accuracy", "precision", "recall"}
+    assert first.best_epoch is None
     state = {v.path: v.numpy().copy() for v in model.optimizer.variables}
     assert any(np.abs(value).max() > 0 for path, value in state.items() if "momentum" in path)
-    second = fit.fit(model, splits, Settings(**CNN | {"epochs": 1}), FLOAT32)
+    second = fit.fit(model, everything, Settings(**CNN | {"epochs": 1}), FLOAT32)
     assert second.history["loss"][0] < first.history["loss"][0]
     assert int(model.optimizer.iterations) == 18  # nine steps, twice
 
@@ -216,9 +205,9 @@ def test_time_ends_training_in_the_middle_of_an_epoch(
         return StepProgress(int(seconds))
 
     monkeypatch.setattr(fit, "TimeProgress", fake)
-    settings = Settings(**FAST | {"epochs": None, "budget": 20})
+    settings = Settings(**CNN | {"epochs": None, "budget": 20})
     plan = Plan(
-        model_name="fast", width=8, images_per_second=1, passes=1.5, seconds=13,
+        model_name="cnn", width=None, images_per_second=1, passes=1.5, seconds=13,
         validation_seconds=2.5,
     )  # fmt: skip
     model = untrained(settings)
@@ -226,10 +215,3 @@ def test_time_ends_training_in_the_middle_of_an_epoch(
     # 9 steps are an epoch: 13 are one and a half, and each half is validated.
     assert history.epochs == len(history.history["val_loss"]) == 2
     assert expected == [13.5, 2.5]
-
-
-def test_without_validation_images_there_are_no_validation_metrics(splits: Splits) -> None:
-    everything = replace(splits, training=np.arange(600), validation=np.array([], dtype=np.int64))
-    _, history = trained(everything, CNN | {"epochs": 1})
-    assert set(history.history) == {"loss", "accuracy", "precision", "recall"}
-    assert history.best_epoch is None

@@ -1,7 +1,5 @@
 """How far training has come, by steps and by the clock."""
 
-import time
-
 import pytest
 
 from apparel.training.progress import StepProgress, TimeProgress
@@ -27,14 +25,6 @@ def test_steps_count_and_end_training():
     again = StepProgress(8)
     again.restore(progress.state())
     assert (again.steps, again.fraction) == (4, 0.5)
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that stands still."""
-    now = [100.0]
-    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-    return now
 
 
 def test_time_passes_and_some_is_left_for_the_last_validation(clock):
