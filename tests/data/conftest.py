@@ -19,3 +19,9 @@ def noise():
     """A function that gives images of random pixels."""
     random = np.random.default_rng(0)
     return lambda *shape: random.integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    """Keep decoded images of other tests away: files of one name, size and time would be equal."""
+    monkeypatch.setenv("APPAREL_CACHE", str(tmp_path.with_name(f"{tmp_path.name}-cache")))

@@ -19,7 +19,7 @@ def put(path: Path, grey: int) -> None:
 
 
 def read(folder: Path):
-    return read_folder(folder, image_size=None, cache=folder.parent / "cache")
+    return read_folder(folder)
 
 
 def greys(found) -> dict[str, int]:

@@ -57,7 +57,6 @@ def rows(path):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("APPAREL_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     write_folder(tmp_path / "pictures")
     return tmp_path / "pictures"
@@ -236,7 +235,6 @@ def test_the_command_finds_planted_mistakes_and_cleans_them(folder, tmp_path, ca
 
 
 def test_the_command_names_images_that_are_blank_or_unlike_the_rest(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("APPAREL_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     digits = load_digits(n_class=2)
     images = (digits.images * 15).astype(np.uint8)

@@ -24,7 +24,7 @@ from tests.data.made_parquet import GREYS, encoded, rows, written
 
 
 def read(path):
-    return read_parquet(path, image_size=None, cache=path.parent / "cache")
+    return read_parquet(path)
 
 
 def shard_of(path, n_images, groups=(0, 1)):

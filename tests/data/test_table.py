@@ -31,7 +31,7 @@ def pixel_rows(images: np.ndarray, labels):
 
 
 def read(path: Path):
-    return read_table(path, image_size=None, cache=path.parent / "cache")
+    return read_table(path)
 
 
 @pytest.mark.parametrize("images", [GREY, COLOUR], ids=["grey", "colour"])

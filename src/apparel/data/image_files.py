@@ -23,7 +23,7 @@ from apparel.data.decode.tasks import (
     n_processors,
     read_task,
 )
-from apparel.data.pixel_cache import ImageWriter, Listing, PixelCache, fingerprint
+from apparel.data.pixel_cache import ImageWriter, Listing, PixelCache, cache_folder, fingerprint
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +52,6 @@ def read_files(
     splits: Sequence[Split] | None,
     left_out: Mapping[str, str],
     image_size: int | None,
-    cache: Path,
 ) -> LabelledImages:
     """Read labelled image files; those that cannot be read are named.
 
@@ -63,14 +62,13 @@ def read_files(
         splits: split of each file; None for a source without splits.
         left_out: files that were left out before, by name: why.
         image_size: height and width; None for the size that fits the images.
-        cache: folder of decoded images.
 
     Raises:
         DataError: no file can be read.
         ApparelError: the cache cannot be written.
     """
     paths = [os.path.join(root, name) for name in names]  # noqa: PTH118  # millions of files
-    found = decode_files(paths, root=root, image_size=image_size, cache=cache)
+    found = decode_files(paths, root=root, image_size=image_size)
     images = labelled(found, names, labels, splits=splits, left_out=left_out)
     if not images.labels:
         raise DataError(
@@ -105,7 +103,7 @@ def decode_files(
     *,
     root: str | os.PathLike[str],
     image_size: int | tuple[int, int] | None,
-    cache: Path,
+    cache: Path | None = None,
 ) -> DecodedImages:
     """Decode image files, or get them from the cache.
 
@@ -118,7 +116,7 @@ def decode_files(
         image_size: height and width, or one number for both. None keeps the size where all images
             that can be read have the same, of at most 64 pixels a side; else it means a square
             whose side is the median of the images' longer sides, rounded, or 64 if that is less.
-        cache: folder of decoded images.
+        cache: folder of decoded images; None for the user's cache.
 
     Returns:
         The images; files that cannot be read are named, and change nothing else.
@@ -138,7 +136,7 @@ def decode_encoded(
     *,
     stored_in: str | os.PathLike[str],
     image_size: int | tuple[int, int] | None,
-    cache: Path,
+    cache: Path | None = None,
 ) -> DecodedImages:
     """Decode images that are encoded as in files, but stored in a table, like `decode_files`.
 
@@ -147,7 +145,7 @@ def decode_encoded(
         names: of the images.
         stored_in: the file that holds them; the cache knows them by its size and time.
         image_size: as for `decode_files`.
-        cache: folder of decoded images.
+        cache: folder of decoded images; None for the user's cache.
 
     Raises:
         ApparelError: the cache cannot be written, or decoding kills too many processes.
@@ -200,11 +198,14 @@ class _Reading:
 
 
 def _cached_or_decoded(
-    reading: _Reading, files: Sequence[str], image_size: int | tuple[int, int] | None, cache: Path
+    reading: _Reading,
+    files: Sequence[str],
+    image_size: int | tuple[int, int] | None,
+    cache: Path | None,
 ) -> DecodedImages:
     """Get images from the cache, or decode them into it; `files` hold the images."""
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    store, key = PixelCache(cache), fingerprint(files, reading.names, size)
+    store, key = PixelCache(cache or cache_folder()), fingerprint(files, reading.names, size)
     listing, pixels = store.find(key) or _decode(reading, size, store, key)
     positions = np.setdiff1d(np.arange(len(files)), list(listing.problems), assume_unique=True)
     return DecodedImages(

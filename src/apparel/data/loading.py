@@ -21,7 +21,6 @@ from apparel.data.sources.table import find_tables, read_table, read_tables
 Source: TypeAlias = str | os.PathLike[str] | tuple[Any, Any]
 
 LOADERS = {"fashion-mnist": load_fashion_mnist}
-CACHE_VARIABLE = "APPAREL_CACHE"
 
 
 def load(
@@ -81,14 +80,6 @@ def load(
     return dataset if limit is None else limit_images(dataset, limit, seed)
 
 
-def cache_folder() -> Path:
-    """Give the folder of decoded images: `APPAREL_CACHE`, or `apparel` in the user's cache."""
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~", ".cache")).expanduser() / "apparel"
-
-
 def _from_pairs(source: tuple[Any, Any], *, test_split: float, seed: int) -> Dataset:
     """Number the labels of arrays, and draw test images where there are none.
 
@@ -132,13 +123,12 @@ def _existing(source: str | os.PathLike[str]) -> Path:
 
 def _read(path: Path, *, image_size: int | None) -> LabelledImages:
     """Read a folder or file by its kind, or raise DataError if it is no labelled set of images."""
-    cache = cache_folder()
     if path.is_dir():
         if files := find_idx(path):
             return read_idx(path, files)
         if tables := find_tables(path):
-            return read_tables(path, tables, image_size=image_size, cache=cache)
-        return read_folder(path, image_size=image_size, cache=cache)
+            return read_tables(path, tables, image_size=image_size)
+        return read_folder(path, image_size=image_size)
     if not path.is_file():  # opening a pipe would wait for a writer
         raise DataError(
             f"{path} is a pipe, a device or a socket, but expected was a folder or a file. Give "
@@ -147,7 +137,7 @@ def _read(path: Path, *, image_size: int | None) -> LabelledImages:
     if path.suffix == ".npz":
         return read_npz(path)
     if path.suffix in {".csv", ".parquet"}:
-        return read_table(path, image_size=image_size, cache=cache)
+        return read_table(path, image_size=image_size)
     raise DataError(
         f"{path} is no set of labelled images. Expected was a folder, or a file that ends in .csv, "
         ".parquet or .npz."

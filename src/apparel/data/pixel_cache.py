@@ -206,6 +206,14 @@ def _header(shape: Shape) -> bytes:
     return magic + n_bytes.to_bytes(2, "little") + text.ljust(n_bytes - 1) + b"\n"
 
 
+def cache_folder() -> Path:
+    """Give the folder of the cache: `APPAREL_CACHE`, or `apparel` in the user's cache."""
+    named = os.environ.get("APPAREL_CACHE")
+    if named:
+        return Path(named).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~", ".cache")).expanduser() / "apparel"
+
+
 class PixelCache:
     """A folder of listings and images. Several processes may use it at once."""
 

@@ -58,13 +58,12 @@ class EncodedImages(Sequence[bytes]):
         return [image for some in self._reader.images(shard) for image in some]
 
 
-def read_parquet(path: Path, *, image_size: int | None, cache: Path) -> LabelledImages:
+def read_parquet(path: Path, *, image_size: int | None = None) -> LabelledImages:
     """Read encoded images and their labels.
 
     Args:
         path: of the file.
         image_size: height and width of the images; None for the size that fits them.
-        cache: folder of decoded images.
 
     Raises:
         DataError: it is no such table.
@@ -75,5 +74,5 @@ def read_parquet(path: Path, *, image_size: int | None, cache: Path) -> Labelled
         labels = [known.setdefault(label, label) for some in rows.labels(path) for label in some]
         images = EncodedImages(str(path), rows.footer(str(path)), rows)
         names = [f"{path.name}#{i}" for i in range(len(images))]
-        found = decode_encoded(images, names, stored_in=path, image_size=image_size, cache=cache)
+        found = decode_encoded(images, names, stored_in=path, image_size=image_size)
     return labelled(found, names, labels, splits=None)

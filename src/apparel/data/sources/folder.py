@@ -31,7 +31,7 @@ class _Listing:
     left_out: dict[str, str] = field(default_factory=dict)
 
 
-def read_folder(folder: Path, *, image_size: int | None, cache: Path) -> LabelledImages:
+def read_folder(folder: Path, *, image_size: int | None = None) -> LabelledImages:
     """Read a folder of class folders.
 
     A class folder's own folders belong to the class. Hidden files are skipped. Links that lead out
@@ -41,7 +41,6 @@ def read_folder(folder: Path, *, image_size: int | None, cache: Path) -> Labelle
         folder: with a folder for each class, or with `train`, `test` and, if there are any,
             `val`, `valid` or `validation`, each with a folder for each class.
         image_size: height and width; None for the size that fits the images.
-        cache: folder of decoded images.
 
     Raises:
         DataError: there is no image, or the folders are not of that kind.
@@ -63,7 +62,6 @@ def read_folder(folder: Path, *, image_size: int | None, cache: Path) -> Labelle
         splits=found.splits if split_folders else None,
         left_out=found.left_out,
         image_size=image_size,
-        cache=cache,
     )
 
 

@@ -21,7 +21,7 @@ _PIXEL = re.compile(r"\D*\d+(x\d+)?", re.IGNORECASE)  # pixel1, px_1, 1x1
 SUFFIXES = (".csv", ".parquet")
 
 
-def read_table(path: Path, *, image_size: int | None, cache: Path) -> LabelledImages:
+def read_table(path: Path, *, image_size: int | None = None) -> LabelledImages:
     """Read a table.
 
     Args:
@@ -29,17 +29,16 @@ def read_table(path: Path, *, image_size: int | None, cache: Path) -> LabelledIm
             `path` and `label`, and perhaps `split`, with paths relative to the table; or `label`
             first, then a column for each pixel, row by row.
         image_size: height and width of images in files; None for the size that fits them.
-        cache: folder of decoded images.
 
     Raises:
         DataError: it is no such table.
     """
     if path.suffix == ".parquet":
-        return read_parquet(path, image_size=image_size, cache=cache)
+        return read_parquet(path, image_size=image_size)
     with csv_lines(str(path)) as lines:
         columns = next(csv.reader(lines), [])
     if {"path", "label"} <= set(columns):
-        return _read_paths(path, image_size=image_size, cache=cache)
+        return _read_paths(path, image_size)
     if columns[:1] == ["label"] and len(columns) > 1 and all(map(_PIXEL.fullmatch, columns[1:])):
         return _read_pixels(path, columns)
     raise DataError(
@@ -48,7 +47,7 @@ def read_table(path: Path, *, image_size: int | None, cache: Path) -> LabelledIm
     )
 
 
-def _read_paths(path: Path, *, image_size: int | None, cache: Path) -> LabelledImages:
+def _read_paths(path: Path, image_size: int | None) -> LabelledImages:
     """Read the image files that a table lists, wherever they are; a row may lack no value."""
     names, labels, splits = [], [], []
     same: dict[str, str] = {}  # a label that many rows have is kept once
@@ -72,7 +71,6 @@ def _read_paths(path: Path, *, image_size: int | None, cache: Path) -> LabelledI
         splits=_checked_splits(path, splits),
         left_out={},
         image_size=image_size,
-        cache=cache,
     )
 
 
@@ -148,7 +146,7 @@ def find_tables(folder: Path) -> dict[Path, Split]:
 
 
 def read_tables(
-    folder: Path, tables: Mapping[Path, Split], *, image_size: int | None, cache: Path
+    folder: Path, tables: Mapping[Path, Split], *, image_size: int | None = None
 ) -> LabelledImages:
     """Read the tables of a set.
 
@@ -156,10 +154,9 @@ def read_tables(
         folder: of the tables.
         tables: from `find_tables`.
         image_size: height and width of images in files; None for the size that fits them.
-        cache: folder of decoded images.
 
     Raises:
         DataError: a table is broken, or two do not fit together.
     """
-    parts = [read_table(path, image_size=image_size, cache=cache) for path in tables]
+    parts = [read_table(path, image_size=image_size) for path in tables]
     return join(parts, splits=tuple(tables.values()), source=str(folder))
