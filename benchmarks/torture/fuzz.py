@@ -63,6 +63,8 @@ def fuzz(kind: str, *options: str) -> None:
                 raise AssertionError(f"the honest {kind} file {k} is refused")
             (corpus / str(k)).write_bytes(content)
         tempfile.tempdir = str(left)
+        if kind == "parquet":
+            _limit_memory()
         before = _megabytes()
 
         def one(content: bytes) -> None:
@@ -95,6 +97,18 @@ def _megabytes() -> int:
     """The most memory that this process has had; what `resource` tells begins with its parent's."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.partition("VmHWM:")[2].split()[0]) >> 10
+
+
+def _limit_memory() -> None:
+    """Bound the memory of this process, as that of the subprocess that reads Parquet files."""
+    import resource  # noqa: PLC0415  # for one kind
+
+    import pyarrow as pa  # noqa: PLC0415  # an extra
+
+    pa.set_memory_pool(pa.system_memory_pool())  # others reserve gigabytes at once
+    data_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
+    limit = data_pages * resource.getpagesize() + (MOST_MEGABYTES << 20)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _mutated_model(content: bytes, max_size: int, seed: int) -> bytes:

@@ -26,7 +26,6 @@ from apparel.data.decode.tasks import Task, read_task
 from apparel.data.image_files import decode_files
 from apparel.data.inputs.finding import FoundImage, find_sources
 from apparel.data.inputs.shards import row_shards
-from apparel.data.parquet import process
 from apparel.data.parquet.reader import ParquetReader
 from apparel.data.sources.idx import read_idx
 from apparel.predict.predictor import Predictor
@@ -189,12 +188,8 @@ def parquet_files() -> list[bytes]:
 
 
 def read_parquet(content: bytes, folder: Path) -> None:
-    """A table, with the memory that the subprocess has for it."""
-    import pyarrow as pa  # noqa: PLC0415  # as above
-
+    """A table, as the subprocess reads it."""
     path, reader = put(folder, "a.parquet", content), ParquetReader()
-    pa.set_memory_pool(pa.system_memory_pool())
-    process._limit_memory(str(path))  # noqa: SLF001  # its own, as a process of its own takes long
     try:
         list(reader.labels(path))
         for shard in list(row_shards(str(path), reader.footer(str(path))))[:50]:
