@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 from apparel.data import loading
-from apparel.data.splits import stratified_split
 from apparel.evaluation import intervals
 from apparel.models import novelty
 
@@ -76,7 +76,10 @@ def main() -> None:
         "numpy": np.__version__,
     }
     for seed in SEEDS:
-        training, validation = stratified_split(dataset.train_labels, share=0.1, seed=seed)
+        labels = dataset.train_labels
+        training, validation = train_test_split(
+            np.arange(len(labels)), test_size=0.1, stratify=labels, random_state=seed
+        )
         started = time.perf_counter()
         learnt = novelty.fit(unit, training, validation, seed=seed)
         seconds = time.perf_counter() - started

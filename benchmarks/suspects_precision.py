@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.03, help="share of labels to replace")
     parser.add_argument("--limit", type=int, help="number of training images, for a trial run")
     asked = parser.parse_args()
-    dataset = loading.load(limit=asked.limit, seed=asked.seed)
+    dataset = loading.load(limit=asked.limit)
     labels, random = dataset.train_labels.copy(), np.random.default_rng(asked.seed)
     planted = random.permutation(len(labels))[: round(asked.share * len(labels))]
     labels[planted] += random.integers(1, dataset.n_classes, len(planted))

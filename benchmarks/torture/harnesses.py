@@ -113,7 +113,7 @@ def read_idx_files(content: bytes, folder: Path) -> None:
     place = put(folder, "a.gz" if content[:2] == b"\x1f\x8b" else "a", content)
     paths = {k: place if k == kind else put(folder, k, files[k]) for k in files}
     found = read_idx(folder, {("train", k): path for k, path in paths.items()})
-    assemble(found, source="idx", test_split=0.2, seed=0)
+    assemble(found, source="idx", test_split=0.2, split_seed=0)
 
 
 def npy(array: NDArray[Any]) -> bytes:

@@ -89,6 +89,7 @@ class _Loaded:
         manifest: source of the images, and once prepared, the hashes that identify them.
         dataset: the images as imported; None once they are prepared.
         validation: positions that the source sets aside for validation.
+        keys: of the training images as in `Dataset`, by which others are drawn.
         image_list: files of the images; None where they are not in files of their own.
     """
 
@@ -96,6 +97,7 @@ class _Loaded:
     manifest: Mapping[str, object]
     dataset: Dataset | None = None
     validation: NDArray[np.int64] | None = None
+    keys: NDArray[np.uint64] | None = None
     image_list: ImageList | None = None
 
 
@@ -334,6 +336,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             self._images_and_labels("prepare_data"),
             dataset.origin,
             validation=dataset.validation,
+            keys=dataset.train_keys,
             image_list=dataset.image_list,
         )
         return self
@@ -400,11 +403,14 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         _need(model.compiled, "run_training", "setup_model")
         _need(self._plan or settings.budget is None, "run_training", "create_model")
         self._check_fits(arrays[0])
+        loaded = self._loaded
+        untouched = loaded if loaded and self._is_loaded() else None
         splits = split(
             *arrays,
             settings=settings,
-            manifest=self._loaded.manifest if self._loaded else {"source": ARRAYS},
-            validation=self._loaded.validation if self._loaded and self._is_loaded() else None,
+            manifest=loaded.manifest if loaded else {"source": ARRAYS},
+            keys=untouched.keys if untouched else None,
+            validation=untouched.validation if untouched else None,
         )
         self.classes_ = np.arange(self.n_classes)
         with self._run.lock() if self._run else nullcontext():

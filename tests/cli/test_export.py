@@ -44,7 +44,7 @@ def change_settings(run, change):
 
 def test_images_are_split_as_in_the_run(run):
     splits = inputs.load_splits(RunDirectory.open(run), data_dir=None)
-    dataset = loading.load(limit=1000, seed=3)
+    dataset = loading.load(limit=1000)
     same = prepare(dataset, Settings(limit=1000, seed=3))
     np.testing.assert_array_equal(splits.validation, same.validation)
     np.testing.assert_array_equal(splits.train_images, same.train_images)
@@ -154,7 +154,7 @@ def test_another_training_drops_every_exported_file(tmp_path):
 @pytest.mark.slow
 def test_the_documented_code_reads_every_format(run, monkeypatch):
     monkeypatch.chdir(run)
-    images = loading.load(limit=1000, seed=3).test_images[:20]
+    images = loading.load(limit=1000).test_images[:20]
     written = np.genfromtxt("predictions.csv", delimiter=",", skip_header=1)[:20, 4:]
     for kind in SUFFIXES:
         export_run(Path(), kind)

@@ -10,8 +10,10 @@ import apparel
 from apparel.cli.report import load_report
 from apparel.core.errors import ModelFileError
 from apparel.core.records import Attack, CorruptionCurve, Interval, Robustness
+from apparel.core.settings import Settings
 from apparel.data import loading
 from apparel.data.quality.check import check_data, exact_duplicates_of
+from apparel.data.splits import prepare
 from apparel.runs import files
 from apparel.runs.run_directory import RunDirectory
 from apparel.training import cross_validation
@@ -39,7 +41,7 @@ def test_evaluate_finds_the_same_figures_and_counts_itself(run_copy, capsys):
 def test_evaluate_takes_other_images_and_does_not_count_them(run_copy, digits_file, tmp_path):
     with pytest.raises(ModelFileError, match="takes images of shape"):
         apparel.evaluate(run_copy, data=str(digits_file))
-    images = loading.load(limit=1000, seed=3).test_images[:100, :, :, 0]
+    images = loading.load(limit=1000).test_images[:100, :, :, 0]
     labels = np.arange(100) % 10
     np.savez(tmp_path / "other.npz", x_train=images, y_train=labels, x_test=images // 2,
              y_test=labels)  # fmt: skip
@@ -65,7 +67,7 @@ def test_stress_and_suspects_print_nothing_and_return_their_records(run_copy, mo
         curves=(CorruptionCurve(name="noise", unit="", strengths=(1.0,), accuracies=(share,)),),
         attack=Attack(epsilon=0.1, steps=1, n_images=9, accuracy=share),
     )
-    dataset = loading.load(limit=1000, seed=3)
+    dataset = loading.load(limit=1000)
     said = cross_validation.OutOfSample(
         train=wrong_now_and_then(dataset.train_labels), test=wrong_now_and_then(dataset.test_labels)
     )
@@ -107,13 +109,14 @@ def test_everything_of_a_run_is_gathered(finished_run):
     written = np.genfromtxt(folder / "predictions.csv", delimiter=",", names=True, dtype=np.float64)
     np.testing.assert_array_equal(content.evaluation.true, written["true"])
     np.testing.assert_array_equal(content.evaluation.predicted, written["predicted"])
-    used = loading.load(limit=1000, seed=3)
+    used = loading.load(limit=1000)
     np.testing.assert_array_equal(content.train_images, used.train_images)
     np.testing.assert_array_equal(content.test_images, used.test_images)
     assert content.title == "cnn on fashion-mnist"
+    n_images = len(prepare(used, Settings()).training)
     assert content.summary == (
-        "The model cnn, with 1,207,498 parameters, was trained on 900 images of 10 classes from "
-        "fashion-mnist, and tested on 1,000 others."
+        f"The model cnn, with 1,207,498 parameters, was trained on {n_images} images "
+        "of 10 classes from fashion-mnist, and tested on 1,000 others."
     )
     wrong = written["true"] != written["predicted"]
     sure = written["confidence"][wrong]

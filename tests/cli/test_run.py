@@ -61,7 +61,7 @@ def metrics(finished_run: Run) -> dict:
 
 @pytest.fixture(scope="module")
 def test_images() -> np.ndarray:
-    return loading.load(limit=1000, seed=3).test_images
+    return loading.load(limit=1000).test_images
 
 
 def test_the_run_directory_holds_exactly_the_promised_files(finished_run: Run) -> None:
@@ -94,7 +94,7 @@ def test_settings_say_everything_that_decided_the_run(finished_run: Run) -> None
         "erase": 0.0,
     }  # fmt: skip
     assert settings["plan"] is None
-    assert settings["dataset"]["sha256"] == loading.load(limit=1000, seed=3).sha256
+    assert settings["dataset"]["sha256"] == loading.load(limit=1000).sha256
     assert settings["dataset"]["images_per_class"] == {
         "training": [90] * 10,
         "validation": [10] * 10,
@@ -282,7 +282,7 @@ def test_ctrl_c_keeps_what_was_trained(tmp_path: Path) -> None:
     assert json.loads((run / "settings.json").read_text())["status"] == "interrupted"
     assert (run / "history.csv").read_text().splitlines()[1].startswith("1,")
     model = keras.models.load_model(run / "model.keras")
-    dataset = loading.load(limit=1000, seed=3)
+    dataset = loading.load(limit=1000)
     predicted = model.predict(dataset.test_images / np.float32(255), verbose=0).argmax(axis=1)
     assert (predicted == dataset.test_labels).mean() > 0.4  # far above the tenth of a fresh model
     assert not (run / "metrics.json").exists()
@@ -364,7 +364,7 @@ def test_a_fast_model_opens_without_apparel_and_gives_the_same_probabilities(
     with (fast_run[0] / "predictions.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     expected = np.array([[float(row[f"p_{k}"]) for k in range(10)] for row in rows])
-    images = loading.load(limit=600, seed=0).test_images
+    images = loading.load(limit=600).test_images
     np.save(tmp_path / "images.npy", images)
     done = subprocess.run(
         [sys.executable, "-c", code, fast_run[0] / "model.keras"],

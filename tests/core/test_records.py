@@ -17,6 +17,8 @@ def dataset(**changes):
         "class_names": ("a", "b", "c"),
         "train_digests": np.zeros((4, 2), np.uint64),
         "test_digests": np.zeros((2, 2), np.uint64),
+        "train_keys": np.zeros(4, np.uint64),
+        "test_keys": np.zeros(2, np.uint64),
         "sha256": "0",
         "test_sha256": "1",
         "source": "made up",

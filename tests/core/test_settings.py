@@ -18,7 +18,7 @@ TIMES = ("budget", "checkpoint_every")
 # One value of each setting that is not its default.
 OTHER = {
     "model_name": "best", "width": 7, "epochs": 3, "budget": 90.5, "patience": 2,
-    "batch_size": 50, "seed": 12, "dtype": "float32", "validation_split": 0.25,
+    "batch_size": 50, "seed": 12, "split_seed": 9, "dtype": "float32", "validation_split": 0.25,
     "learning_rate": 1e-05, "weight_averaging": 0.3, "label_smoothing": 0.05, "flip": True,
     "shift": 0, "erase": 0.125, "target_accuracy": 1.0, "limit": 400, "test_split": 1 / 3,
     "image_size": 32, "max_bad": 0.0, "keep_leaks": True, "checkpoint_every": 0.1,
@@ -32,7 +32,8 @@ def parsed(command):
 def test_the_defaults_are_the_documented_ones():
     assert asdict(Settings()) == {
         "model_name": "cnn", "width": None, "epochs": None, "budget": None, "patience": None,
-        "batch_size": None, "seed": 0, "dtype": "auto", "validation_split": 0.1,
+        "batch_size": None, "seed": 0, "split_seed": 0, "dtype": "auto",
+        "validation_split": 0.1,
         "learning_rate": None, "weight_averaging": None, "label_smoothing": None,
         "flip": None, "shift": None, "erase": None,
         "target_accuracy": 0.97, "limit": None, "test_split": 0.2, "image_size": None,

@@ -108,7 +108,7 @@ def test_the_cleaned_table_leaves_out_leaks_conflicts_and_copies(folder, tmp_pat
 
 def test_validation_images_and_those_that_were_drawn_keep_their_split(folder, tmp_path):
     (folder / "test").rename(folder / "valid")
-    dataset = loading.load(folder, max_bad=1, seed=3)
+    dataset = loading.load(folder, max_bad=1, split_seed=3)
     table = tmp_path / "clean.csv"
     cleaned(dataset, table)
     of = {path: split for path, _, split in rows(table)}
@@ -170,7 +170,7 @@ def test_images_that_are_not_in_files_of_their_own_cannot_be_listed(tmp_path, no
 
 
 def test_a_run_lists_its_images_by_their_splits_and_the_list_gives_them_again(folder, tmp_path):
-    dataset = loading.load(folder, max_bad=1, seed=3)
+    dataset = loading.load(folder, max_bad=1, split_seed=3)
     splits = prepare(dataset, Settings(seed=5, validation_split=0.25))
     table = tmp_path / "run" / "images.csv"
     table.parent.mkdir()

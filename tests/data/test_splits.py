@@ -1,16 +1,28 @@
-"""A Dataset → Splits, and the stratified draw that it shares with others."""
+"""A Dataset → Splits; test, validation and limited images are drawn by their content."""
+
+import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+from scipy.stats import binom
 from sklearn.utils.class_weight import compute_class_weight
 
+from apparel.core.image_array import content_keys
 from apparel.core.records import Dataset
 from apparel.core.settings import Settings
+from apparel.data import loading
 from apparel.data.arrays import one_hot
-from apparel.data.splits import balancing_weights, prepare, split, stratified_split
+from apparel.data.splits import balancing_weights, draw_number, draw_share, prepare, split
+from tests.conftest import run_command
 
+RANDOM = np.random.default_rng(0)
+KEYS = RANDOM.integers(0, 2**64, 10_000, np.uint64)
+LABELS = np.arange(10_000) % 10
 SHAPE = (2, 3, 1)
 
 
@@ -25,25 +37,27 @@ def test_a_dataset_becomes_scaled_images_and_one_hot_labels():
         class_names=("a", "b", "c"),
         train_digests=np.zeros((20, 2), np.uint64),
         test_digests=np.zeros((3, 2), np.uint64),
+        train_keys=KEYS[:20],
+        test_keys=KEYS[:3],
         sha256="abc",
         test_sha256="bcd",
         source="made up",
     )
-    splits = prepare(dataset, Settings(validation_split=0.2, seed=3))
+    splits = prepare(dataset, Settings(validation_split=0.2, split_seed=3))
     np.testing.assert_array_equal(splits.train_images, (images / 255).astype(np.float32))
     np.testing.assert_array_equal(splits.test_images, (images[:3] / 255).astype(np.float32))
     assert splits.train_images.dtype == splits.train_labels.dtype == np.float32
     assert splits.test_labels.tolist() == [[0, 1, 0], [1, 0, 0], [0, 1, 0]]
     assert splits.train_labels.argmax(axis=1).tolist() == labels.tolist()
-    expected = stratified_split(labels, share=0.2, seed=3)
-    assert splits.training.tolist() == expected[0].tolist()
-    assert splits.validation.tolist() == expected[1].tolist()
-    assert splits.images_per_class["training"] == [11, 5, 0]
+    drawn = draw_share(KEYS[:20], labels, 0.2, 3, "validation")
+    assert splits.training.tolist() == np.flatnonzero(~drawn).tolist()
+    assert splits.validation.tolist() == np.flatnonzero(drawn).tolist()
+    training, validation = (np.bincount(labels[d], minlength=3).tolist() for d in (~drawn, drawn))
     assert splits.manifest == {
         "source": "made up",
         "sha256": "abc",
         "test_sha256": "bcd",
-        "images_per_class": {"training": [11, 5, 0], "validation": [3, 1, 0], "test": [1, 2, 0]},
+        "images_per_class": {"training": training, "validation": validation, "test": [1, 2, 0]},
         "class_weights": None,
     }
 
@@ -82,7 +96,7 @@ def test_a_split_has_weights_of_its_training_images_alone():
     images = np.zeros((50, *SHAPE), np.float32)
     splits = split(
         images, one_hot(labels, 2), images[:2], one_hot(labels[:2], 2),
-        settings=Settings(validation_split=0.5), manifest={},
+        settings=Settings(), manifest={}, validation=np.arange(0, 50, 2),
     )  # fmt: skip
     assert splits.class_weights.tolist() == [0.625, 2.5]
     assert splits.manifest["class_weights"] == [0.625, 2.5]
@@ -91,86 +105,151 @@ def test_a_split_has_weights_of_its_training_images_alone():
 # -- the draw --------------------------------------------------------------------------
 
 
-def test_every_class_gives_the_same_share():
-    labels = np.repeat([0, 1, 2], [100, 50, 30])
-    training, validation = stratified_split(labels, share=0.1, seed=0)
-    assert np.bincount(labels[validation]).tolist() == [10, 5, 3]
-    assert np.bincount(labels[training]).tolist() == [90, 45, 27]
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Sixty photos a class of 80 x 80 pixels, in three classes."""
+    for name in ("a", "b", "c"):
+        for i in range(60):
+            save(tmp_path / "photos" / name / f"{i}.png", side=80)
+    return tmp_path / "photos"
 
 
-@pytest.mark.parametrize(
-    ("size", "share", "held_out"),
-    [(1, 0.5, 0), (2, 0.01, 1), (2, 0.99, 1), (3, 0.9, 2), (10, 0.25, 2), (10, 0.26, 3)],
-)
-def test_a_small_class_keeps_one_image_and_gives_one_if_it_can(size, share, held_out):
-    labels = np.repeat([0, 1], [size, 10])
-    training, validation = stratified_split(labels, share=share, seed=0)
-    assert (labels[validation] == 0).sum() == held_out
-    assert (labels[training] == 0).sum() == size - held_out
+def save(path: Path, *, side: int, channels: int = 3) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = RANDOM.integers(0, 256, (side, side, channels), np.uint8)
+    Image.fromarray(pixels.squeeze()).save(path)
 
 
-def test_classes_of_single_images_give_none():
-    training, validation = stratified_split(np.arange(4), share=0.5, seed=0)
-    assert training.tolist() == [0, 1, 2, 3]
-    assert validation.tolist() == []
-    assert np.issubdtype(validation.dtype, np.integer)
+def places(folder: Path, **settings) -> dict[str, str]:
+    """Name of each file → its split."""
+    dataset = loading.load(folder, **settings)
+    validation = prepare(dataset, Settings()).validation
+    split = dict.fromkeys(dataset.files.train, "training")
+    split |= dict.fromkeys(dataset.files.test, "test")
+    return split | {dataset.files.train[i]: "validation" for i in validation}
 
 
-@settings(deadline=None)
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.7])
+def test_the_share_is_the_one_that_was_asked_for(share: float) -> None:
+    low, high = binom.interval(0.999, len(KEYS), share)
+    drawn = draw_share(KEYS, LABELS, share, 0, "test")
+    assert low <= drawn.sum() <= high
+    counts = np.bincount(LABELS[drawn])
+    low, high = binom.interval(0.9999, 1000, share)
+    assert ((low <= counts) & (counts <= high)).all()
+
+
+def test_draws_for_other_purposes_and_by_other_seeds_are_independent() -> None:
+    draws = [
+        draw_share(KEYS, LABELS, 0.5, seed, purpose)
+        for seed, purpose in [(0, "test"), (0, "validation"), (1, "test"), (1, "validation")]
+    ]
+    low, high = binom.interval(0.9999, len(KEYS), 0.25)
+    for i, first in enumerate(draws):
+        for second in draws[:i]:
+            assert low <= (first & second).sum() <= high
+
+
 @given(
-    labels=st.lists(st.integers(0, 4), min_size=1, max_size=60),
+    members=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12)), min_size=1, max_size=40),
     share=st.floats(0.01, 0.99),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_a_split_puts_every_image_in_exactly_one_part(labels, share, seed):
-    labels = np.array(labels)
-    training, validation = stratified_split(labels, share=share, seed=seed)
-    assert sorted([*training, *validation]) == list(range(len(labels)))
-    assert (np.diff(training) > 0).all()
-    assert (np.diff(validation) > 0).all()
-    assert set(labels[training]) == set(labels)
-    again = stratified_split(labels, share=share, seed=seed)
-    np.testing.assert_array_equal(again[1], validation)
-
-
-def test_other_seeds_draw_other_images_and_each_image_once():
-    labels = np.zeros(10, int)
-    drawn = [tuple(stratified_split(labels, share=0.2, seed=seed)[1]) for seed in range(60)]
-    assert len(set(drawn)) > 20
-    assert {i for some in drawn for i in some} == set(range(10))
-
-
-@settings(deadline=None)
-@given(
-    members=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 6)), min_size=20, max_size=80),
-    share=st.floats(0.05, 0.6),
-    seed=st.integers(0, 1000),
-)
-def test_groups_stay_together(members, share, seed):
-    labels, groups = np.array(members).T
-    groups = groups + 10 * labels
-    stay, held_out = stratified_split(labels, share=share, seed=seed, groups=groups)
-    assert sorted([*stay, *held_out]) == list(range(len(labels)))
+def test_every_class_gives_and_keeps_an_image_if_it_can(members, share, seed) -> None:
+    labels, contents = np.array(members).T
+    keys = KEYS[contents]
+    drawn = draw_share(keys, labels, share, seed, "test")
     for label in np.unique(labels):
-        of_class = groups[labels == label]
-        if len(np.unique(of_class)) == 1:
-            continue  # it is divided all the same
-        kept, taken = (set(groups[part][labels[part] == label]) for part in (stay, held_out))
-        assert kept
-        assert taken
-        assert not kept & taken
-        wanted = min(max(round(share * len(of_class)), 1), len(of_class) - 1)
-        count = int((labels[held_out] == label).sum())
-        assert count < wanted + int(np.bincount(of_class).max())
-        assert count >= wanted or len(kept) == 1
+        of_class = labels == label
+        if of_class.sum() > 1:
+            assert 0 < drawn[of_class].sum() < of_class.sum()
+        else:
+            assert not drawn[of_class].any()
+        if len(set(keys[of_class])) > 1:  # equal images stay together
+            assert not set(keys[of_class & drawn]) & set(keys[of_class & ~drawn])
 
 
-def test_groups_of_one_change_nothing_and_a_single_group_is_divided():
-    labels = np.arange(200) % 7
-    alone = stratified_split(labels, share=0.2, seed=3)
-    grouped = stratified_split(labels, share=0.2, seed=3, groups=np.arange(200))
-    np.testing.assert_array_equal(grouped[1], alone[1])
-    labels = np.array([0] * 10 + [1] * 10)
-    groups = np.array([0] * 10 + list(range(1, 11)))
-    _, held_out = stratified_split(labels, share=0.2, seed=0, groups=groups)
-    assert (held_out < 10).sum() == (held_out >= 10).sum() == 2
+def test_equal_images_of_two_classes_are_on_the_same_side() -> None:
+    keys, labels = np.repeat(KEYS[:500], 2), np.tile([0, 1], 500)
+    drawn = draw_share(keys, labels, 0.2, 0, "test")
+    np.testing.assert_array_equal(drawn[::2], drawn[1::2])
+
+
+def test_other_images_change_no_draw() -> None:
+    whole = draw_share(KEYS, LABELS, 0.2, 0, "validation")
+    part = draw_share(KEYS[:6000], LABELS[:6000], 0.2, 0, "validation")
+    np.testing.assert_array_equal(whole[:6000], part)
+
+
+@given(
+    counts=st.lists(st.integers(0, 50), min_size=2, max_size=8).filter(lambda c: sum(c) > 9),
+    data=st.data(),
+)
+def test_a_limit_keeps_the_shares_of_classes(counts, data) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    number = data.draw(st.integers(np.count_nonzero(counts), sum(counts)))
+    kept = draw_number(KEYS[: len(labels)], labels, number, 0)
+    assert len(kept) == number
+    assert (np.diff(kept) > 0).all()
+    found = np.bincount(labels[kept], minlength=len(counts))
+    assert (found >= (np.array(counts) > 0)).all()
+    exact = number * np.array(counts) / sum(counts)
+    if (exact[np.array(counts) > 0] >= 1).all():
+        assert (abs(found - exact) < 1).all()
+
+
+def test_a_smaller_limit_keeps_some_of_the_same_images() -> None:
+    small, large = (set(draw_number(KEYS, LABELS, n, 0)) for n in (1000, 2000))
+    assert small < large
+    assert set(draw_number(KEYS, LABELS, 1000, 1)) != small
+
+
+def test_adding_images_moves_no_other(folder: Path) -> None:
+    before = places(folder)
+    assert set(before.values()) == {"training", "validation", "test"}
+    for i in range(60, 100):
+        save(folder / "a" / f"{i}.png", side=30)
+    save(folder / "d" / "0.png", side=120, channels=1)
+    save(folder / "d" / "1.png", side=120, channels=1)
+    after = places(folder)
+    assert len(after) == len(before) + 42
+    assert before.items() <= after.items()
+
+
+def test_the_size_that_images_are_brought_to_moves_none(folder: Path) -> None:
+    for i in range(30):
+        save(folder / "a" / f"small {i}.png", side=20)
+    assert places(folder, image_size=16) == places(folder, image_size=40) == places(folder)
+
+
+def test_copies_of_a_file_are_on_one_side(folder: Path) -> None:
+    for path in sorted(folder.rglob("*.png")):
+        shutil.copy(path, path.with_name(f"copy of {path.name}"))
+    found = places(folder)
+    assert all(
+        split == found[name.replace("copy of ", "")]
+        for name, split in found.items()
+        if "copy of" in name
+    )
+
+
+def test_grey_pixels_in_one_channel_and_in_three_have_the_same_key() -> None:
+    grey = RANDOM.integers(0, 256, (5, 6, 7, 1), np.uint8)
+    colour = RANDOM.integers(0, 256, (2, 6, 7, 3), np.uint8)
+    mixed = np.concatenate([np.repeat(grey, 3, axis=-1), colour])
+    np.testing.assert_array_equal(content_keys(mixed)[:5], content_keys(grey))
+    assert len(set(content_keys(mixed).tolist())) == 7
+
+
+def test_the_seed_of_a_run_moves_no_image_and_runs_can_be_compared(tmp_path: Path) -> None:
+    arguments = ("run", "--limit", 300, "--epochs", 1, "--model", "fast", "--width", 8)
+    for seed in (1, 2):
+        done = run_command(*arguments, "--seed", seed, "--run-dir", f"seed{seed}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    first, second = (
+        json.loads((tmp_path / f"seed{seed}" / "settings.json").read_text()) for seed in (1, 2)
+    )
+    assert first["dataset"]["test_sha256"] == second["dataset"]["test_sha256"]
+    assert first["dataset"]["images_per_class"] == second["dataset"]["images_per_class"]
+    compared = run_command("compare", "seed1", "seed2", cwd=tmp_path)
+    assert compared.returncode == 0, compared.stderr

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from apparel.core.errors import DataError
 from apparel.core.records import Novelty
 from apparel.data import loading
-from apparel.data.splits import stratified_split
+from apparel.data.splits import draw_share
 from apparel.models import novelty
 from apparel.models.novelty import fit, score
 
@@ -49,7 +49,8 @@ def clothes():
 
 @pytest.fixture(scope="module")
 def fitted(clothes):
-    training, validation = stratified_split(clothes.train_labels, share=0.1, seed=0)
+    drawn = draw_share(clothes.train_keys, clothes.train_labels, 0.1, 0, "validation")
+    training, validation = np.flatnonzero(~drawn), np.flatnonzero(drawn)
     return fit(Stored(clothes.train_images), training, validation, seed=0)
 
 

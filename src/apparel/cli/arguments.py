@@ -14,7 +14,7 @@ _Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"  # noqa: SLF001  # 
 
 _SHOWN = "(default: %(default)s)"
 # Settings that `apparel check` and `apparel tune` offer as well.
-_OF_CHECK = ("seed", "limit", "test_split", "image_size")
+_OF_CHECK = ("split_seed", "limit", "test_split", "image_size")
 _OF_TUNE = ("seed", "limit")
 
 

@@ -22,7 +22,7 @@ def main(parsed: Namespace) -> int:
         output=parsed.output,
         fix=parsed.fix,
         data_dir=parsed.data_dir,
-        seed=parsed.seed,
+        split_seed=parsed.split_seed,
         limit=parsed.limit,
         test_split=parsed.test_split,
         image_size=parsed.image_size,
@@ -49,8 +49,8 @@ def check(
         output: a .json file that lists all findings by name.
         fix: a new .csv file that lists the images that are left without what spoils the data.
         data_dir: folder with the data set's files.
-        **settings: `seed`, `limit`, `test_split` and `image_size`, as `ApparelClassifier` takes
-            them.
+        **settings: `split_seed`, `limit`, `test_split` and `image_size`, as in
+            `ApparelClassifier`.
 
     Raises:
         UsageError: there is no such source, a file may not be written, or there is to be a table

@@ -157,6 +157,37 @@ def digests(images: ImageArray) -> NDArray[np.uint64]:
     return found
 
 
+def content_keys(images: ImageArray) -> NDArray[np.uint64]:
+    """Give each image's key, by which it is drawn for testing or validation.
+
+    Args:
+        images: shape (n, h, w, c), of any dtype.
+
+    Returns:
+        Shape (n,): `pixel_key` of each.
+    """
+    return np.array([pixel_key(image) for _, some in chunks(images) for image in some], np.uint64)
+
+
+def pixel_key(image: NDArray[Any]) -> int:
+    """Hash one image (BLAKE2b), the same for grey in one channel and in three equal ones.
+
+    Args:
+        image: shape (h, w, c).
+
+    Returns:
+        In 0 to 2**64 - 1.
+    """
+    if image.shape[-1] > 1 and (image == image[..., :1]).all():
+        image = image[..., :1]
+    return file_key(np.ascontiguousarray(image).data)
+
+
+def file_key(content: bytes | memoryview) -> int:
+    """Hash the content of a file, to a number in 0 to 2**64 - 1."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest())
+
+
 def first_equal(digests: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Find the first image that equals each, by their digests.
 

@@ -138,6 +138,12 @@ class Settings:
         "random seed",
         default=0,
         check=lambda _, value: checked_seed(value),
+    )
+    split_seed: int = _whole(
+        "random seed that decides, with the content of each image, which are test and validation "
+        "images and which --limit takes",
+        default=0,
+        check=lambda _, value: checked_seed(value, name="split_seed"),
         selects_images=True,
     )
     dtype: Dtype = _field(  # noqa: RUF009  # gives a `dataclasses.field`

@@ -38,15 +38,15 @@ def real_number(name: str, value: object) -> float:
     return float(value)
 
 
-def checked_seed(seed: object) -> int:
+def checked_seed(seed: object, name: str = "seed") -> int:
     """Return a seed as a plain `int`.
 
     Raises:
         UsageError: it is no whole number of 0 to 2**32 - 1, which NumPy's seeds are.
     """
-    number = whole_number("seed", seed, minimum=0)
+    number = whole_number(name, seed, minimum=0)
     if number >= 2**32:
-        raise UsageError(f"seed must be below 2**32, but is {number}. Give a smaller one.")
+        raise UsageError(f"{name} must be below 2**32, but is {number}. Give a smaller one.")
     return number
 
 

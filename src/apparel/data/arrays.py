@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from apparel.core.errors import DataError
-from apparel.core.image_array import ImageArray, StoredImages, changed, digests
+from apparel.core.image_array import ImageArray, StoredImages, changed, content_keys, digests
 from apparel.core.records import Dataset, Files
 
 MAX_PIXEL = 255
@@ -74,15 +74,17 @@ def make_dataset(
     class_names: tuple[str, ...],
     source: str,
     known_digests: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None = None,
+    known_keys: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None = None,
     validation: NDArray[np.int64] | None = None,
     files: Files | None = None,
 ) -> Dataset:
     """Hash images and labels that have the form of a Dataset.
 
-    Args and errors are those of `Dataset`; `known_digests` are those of the training and the test
-    images, where they are known already.
+    Args and errors are those of `Dataset`; `known_digests` and `known_keys` are those of the
+    training and the test images, where they are known already.
     """
     train_digests, test_digests = known_digests or (digests(train_images), digests(test_images))
+    train_keys, test_keys = known_keys or (content_keys(train_images), content_keys(test_images))
     img_shape = train_images.shape[1:]
     test = content_hash(img_shape, class_names, (test_digests, test_labels))
     return Dataset(
@@ -93,6 +95,8 @@ def make_dataset(
         class_names=class_names,
         train_digests=train_digests,
         test_digests=test_digests,
+        train_keys=train_keys,
+        test_keys=test_keys,
         sha256=content_hash(
             img_shape, class_names, (train_digests, train_labels, test_digests, test_labels)
         ),

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apparel.core.errors import DataError
-from apparel.core.image_array import ImageArray, StoredImages, digests, first_equal, take
+from apparel.core.image_array import ImageArray, StoredImages, content_keys, digests, take
 from apparel.core.records import Dataset, Files
 from apparel.data.arrays import as_labels, as_pixels, make_dataset
-from apparel.data.splits import stratified_split
+from apparel.data.splits import draw_share
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 
@@ -41,6 +41,8 @@ class LabelledImages:
         labels: class of each image, as text.
         splits: split of each image; None for a source without splits.
         names: of the images.
+        keys: uint64, shape (n,), hash of the content of each, as in `Dataset`; None where pixels
+            are all that is known.
         unreadable: files that could not be read, by name: why.
         sizes: original height and width of images: how many.
     """
@@ -51,6 +53,7 @@ class LabelledImages:
     names: Sequence[str]
     unreadable: Mapping[str, str]
     sizes: Mapping[tuple[int, int], int]
+    keys: NDArray[np.uint64] | None = None
 
 
 def join(
@@ -79,7 +82,12 @@ def join(
         names=[name for part in parts for name in part.names],
         unreadable={name: why for part in parts for name, why in part.unreadable.items()},
         sizes=sum((Counter(part.sizes) for part in parts), Counter()),
+        keys=np.concatenate([_keys(part, part.images) for part in parts]),
     )
+
+
+def _keys(found: LabelledImages, images: ImageArray) -> NDArray[np.uint64]:
+    return content_keys(images) if found.keys is None else found.keys
 
 
 def labelled_arrays(
@@ -109,7 +117,12 @@ def labelled_arrays(
 
 
 def assemble(
-    found: LabelledImages, *, source: str, test_split: float, seed: int, keep_order: bool = False
+    found: LabelledImages,
+    *,
+    source: str,
+    test_split: float,
+    split_seed: int,
+    keep_order: bool = False,
 ) -> Dataset:
     """Number the classes, draw test images where there are none, and put images in order.
 
@@ -118,7 +131,7 @@ def assemble(
         source: its path.
         test_split: share of every class that is drawn for testing where the source has no
             test images, in (0, 1).
-        seed: random seed of the draw.
+        split_seed: random seed of the draw.
         keep_order: keep the images in their order, instead of that of their digests.
 
     Returns:
@@ -132,13 +145,14 @@ def assemble(
     position = {name: k for k, name in enumerate(names)}
     labels = np.array([position[label] for label in found.labels], np.int64)
     images = _readable(found.images)
-    order, marks = np.arange(len(labels)), digests(images)
+    order, marks, keys = np.arange(len(labels)), digests(images), _keys(found, images)
     if not keep_order:
         order = np.lexsort((labels, marks[:, 1], marks[:, 0]))
     splits = np.array(found.splits or ["train"] * len(labels))[order]
     if not (splits == "test").any():
-        same = first_equal(marks[order])
-        splits = _with_test_images(splits, labels[order], same, names, share=test_split, seed=seed)
+        splits = _with_test_images(
+            splits, labels[order], keys[order], names, share=test_split, split_seed=split_seed
+        )
     _check_classes(source, splits, labels[order], names)
     test = splits == "test"
     return make_dataset(
@@ -149,6 +163,7 @@ def assemble(
         class_names=names,
         source=source,
         known_digests=(marks[order[~test]], marks[order[test]]),
+        known_keys=(keys[order[~test]], keys[order[test]]),
         validation=(
             np.flatnonzero(splits[~test] == "validation")
             if (splits == "validation").any()
@@ -204,11 +219,11 @@ def _check_name(source: str, name: str) -> None:
 def _with_test_images(
     splits: NDArray[np.str_],
     labels: NDArray[np.int64],
-    same: NDArray[np.int64],
+    keys: NDArray[np.uint64],
     names: Sequence[str],
     *,
     share: float,
-    seed: int,
+    split_seed: int,
 ) -> NDArray[np.str_]:
     """Draw a share of the training images of every class for testing, equal ones together.
 
@@ -223,7 +238,7 @@ def _with_test_images(
             "it cannot be both trained and tested. Add images of it, or leave the class out."
         )
     divided = splits.astype("U10")
-    _, drawn = stratified_split(labels[training], share=share, seed=seed, groups=same[training])
+    drawn = draw_share(keys[training], labels[training], share, split_seed, "test")
     divided[training[drawn]] = "test"
     return divided
 

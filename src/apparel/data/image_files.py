@@ -36,12 +36,14 @@ class DecodedImages:
         positions: int64, shape (n,), the position of each among the files.
         problems: position of a file that could not be read: why.
         sizes: int32, shape (n, 2), original height and width.
+        keys: uint64, shape (n,), hash of the content of each, as in `Dataset`.
     """
 
     pixels: NDArray[np.uint8]
     positions: NDArray[np.int64]
     problems: Mapping[int, str]
     sizes: NDArray[np.int32]
+    keys: NDArray[np.uint64]
 
 
 def read_files(
@@ -95,6 +97,7 @@ def labelled(
         names=[names[i] for i in read],
         unreadable={**(left_out or {}), **{names[i]: why for i, why in found.problems.items()}},
         sizes=Counter(map(tuple, found.sizes.tolist())),
+        keys=found.keys,
     )
 
 
@@ -161,6 +164,7 @@ class _Reading:
         sources: their paths, or the content of their files.
         names: in messages.
         sizes: int32, shape (n, 2), height and width; 0 where they are not known.
+        keys: uint64, shape (n,), hash of the content of each; 0 where it is not known.
         problems: position of a file that cannot be read: why.
         transient: whether a problem may be gone next time.
     """
@@ -168,6 +172,7 @@ class _Reading:
     def __init__(self, sources: Sequence[str | bytes], names: Sequence[str]) -> None:
         self.sources, self.names = sources, names
         self.sizes = np.zeros((len(names), 2), np.int32)
+        self.keys = np.zeros(len(names), np.uint64)
         self.problems: dict[int, str] = {}
         self.transient = False
 
@@ -175,6 +180,7 @@ class _Reading:
         """Record the result of some files."""
         if chunk.positions:
             self.sizes[chunk.positions] = chunk.sizes
+            self.keys[chunk.positions] = chunk.keys
         for position, why in chunk.problems.items():
             self.sizes[position] = 0  # of a file whose header could be read, but not its pixels
             self.problems[position] = why
@@ -213,6 +219,7 @@ def _cached_or_decoded(
         positions=positions.astype(np.int64),
         problems=listing.problems,
         sizes=np.array(listing.sizes, np.int32).reshape(-1, 2),
+        keys=np.array(listing.keys, np.uint64),
     )
 
 
@@ -252,6 +259,7 @@ def _decode(
         images=sha256,
         shape=(len(pixels), height, width, channels),
         sizes=reading.known_sizes.tolist(),
+        keys=reading.keys[reading.sizes[:, 0] > 0].tolist(),
         problems=reading.problems,
     )
     if not reading.transient:

@@ -28,7 +28,7 @@ def load(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     limit: int | None = None,
-    seed: int = 0,
+    split_seed: int = 0,
     test_split: float = 0.2,
     image_size: int | None = None,
     max_bad: float = 0.05,
@@ -42,8 +42,8 @@ def load(
         data_dir: a folder that holds the files of the named source; by default, the environment
             variable `APPAREL_DATA_DIR`.
         limit: at most so many images of each split, stratified; None for all.
-        seed: random seed of the images that `limit` keeps and of the test images that are drawn,
-            0 to 2**32 - 1.
+        split_seed: random seed of the images that `limit` keeps and of the test images that are
+            drawn, 0 to 2**32 - 1.
         test_split: the share of every class that is drawn for testing where the source has no
             test images, in (0, 1).
         image_size: height and width to bring images in files to; by default their own
@@ -56,13 +56,13 @@ def load(
         are in an order that depends on them alone.
 
     Raises:
-        UsageError: there is no such source, or `limit` or `seed` is out of range.
+        UsageError: there is no such source, or `limit` is out of range.
         DataError: the source is broken, or is no labelled set of images.
         DataUnavailableError: no mirror has the named set.
         ApparelError: the data cannot be stored, for example because the disk is full.
     """
     if not isinstance(source, str | os.PathLike):
-        dataset = _from_pairs(source, test_split=test_split, seed=seed)
+        dataset = _from_pairs(source, test_split=test_split, split_seed=split_seed)
     elif source in LOADERS:
         dataset = LOADERS[os.fspath(source)](data_dir)
     else:
@@ -70,17 +70,19 @@ def load(
         try:
             found = _read(path, image_size=image_size)
             _check_readable(path, found, max_bad)
-            dataset = assemble(found, source=os.fspath(path), test_split=test_split, seed=seed)
+            dataset = assemble(
+                found, source=os.fspath(path), test_split=test_split, split_seed=split_seed
+            )
         except MemoryError as error:
             raise DataError(
                 f"{path} does not fit into this machine's memory. Expected was a set that does, or "
                 "a folder of image files, which may be larger. Close other programs, or use fewer "
                 "images."
             ) from error
-    return dataset if limit is None else limit_images(dataset, limit, seed)
+    return dataset if limit is None else limit_images(dataset, limit, split_seed)
 
 
-def _from_pairs(source: tuple[Any, Any], *, test_split: float, seed: int) -> Dataset:
+def _from_pairs(source: tuple[Any, Any], *, test_split: float, split_seed: int) -> Dataset:
     """Number the labels of arrays, and draw test images where there are none.
 
     Raises:
@@ -107,7 +109,9 @@ def _from_pairs(source: tuple[Any, Any], *, test_split: float, seed: int) -> Dat
         for split, (images, labels) in zip(splits, pairs, strict=True)
     ]
     found = join(parts, splits=splits, source=ARRAYS)
-    return assemble(found, source=ARRAYS, test_split=test_split, seed=seed, keep_order=True)
+    return assemble(
+        found, source=ARRAYS, test_split=test_split, split_seed=split_seed, keep_order=True
+    )
 
 
 def _existing(source: str | os.PathLike[str]) -> Path:

@@ -34,7 +34,7 @@ from apparel.data.decode.cost import LIMITS
 
 LOGGER = logging.getLogger("apparel")
 # To be raised when the files of the cache change, or the rule for the size of images.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 HEADER_BYTES = 128  # a multiple of 64, as the format asks for, in which any shape has room
 BLOCK_BYTES = 1 << 20
 # The name of a file of images, which must not lead to another folder.
@@ -56,12 +56,14 @@ class Listing:
         images: hash of the pixels of those that could be read, and of their shape.
         shape: of these pixels.
         sizes: their original height and width.
+        keys: hash of the content of each, as in `Dataset`.
         problems: position of each other file: why.
     """
 
     images: str
     shape: Shape
     sizes: Sequence[Sequence[int]]
+    keys: Sequence[int]
     problems: Mapping[int, str]
 
 
@@ -344,6 +346,7 @@ def _read_listing(path: Path) -> Listing:
             images=content["images"],
             shape=(n_images, height, width, channels),
             sizes=content["sizes"],
+            keys=content["keys"],
             problems=problems,
         )
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:

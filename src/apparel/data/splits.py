@@ -1,15 +1,21 @@
-"""Dataset → Splits: scaled pixels, one-hot labels, and validation images that are held out."""
+"""Dataset → Splits: scaled pixels, one-hot labels, and validation images that are held out.
 
+Test images, validation images and those that a limit keeps are drawn by their content.
+"""
+
+import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apparel.core.image_array import ImageArray
+from apparel.core.image_array import ImageArray, content_keys
 from apparel.core.records import IMBALANCE, Dataset, Splits
 from apparel.core.settings import Settings
 from apparel.data.arrays import one_hot, scale_pixels
+
+Purpose: TypeAlias = Literal["test", "validation", "limit"]
 
 
 def prepare(dataset: Dataset, settings: Settings) -> Splits:
@@ -17,7 +23,7 @@ def prepare(dataset: Dataset, settings: Settings) -> Splits:
 
     Args:
         dataset: uint8 images and integer labels.
-        settings: gives `seed` and `validation_split`.
+        settings: gives `split_seed` and `validation_split`.
 
     Returns:
         Float32 images in [0, 1], one-hot labels, and the positions of the training and the
@@ -30,6 +36,7 @@ def prepare(dataset: Dataset, settings: Settings) -> Splits:
         one_hot(dataset.test_labels, dataset.n_classes),
         settings=settings,
         manifest=dataset.origin,
+        keys=dataset.train_keys,
         validation=dataset.validation,
     )
 
@@ -42,6 +49,7 @@ def split(
     *,
     settings: Settings,
     manifest: Mapping[str, object],
+    keys: NDArray[np.uint64] | None = None,
     validation: NDArray[np.int64] | None = None,
 ) -> Splits:
     """Choose the validation images among images that are scaled already.
@@ -51,8 +59,9 @@ def split(
         train_labels: shape (n, k), one-hot.
         test_images: shape (m, h, w, c), in [0, 1]; m may be 0.
         test_labels: shape (m, k), one-hot.
-        settings: gives `seed` and `validation_split`.
+        settings: gives `split_seed` and `validation_split`.
         manifest: origin of the images.
+        keys: shape (n,), of the training images as in `Dataset`; None to make them of the arrays.
         validation: positions of the validation images; None to draw them.
 
     Returns:
@@ -60,11 +69,16 @@ def split(
         manifest also has the images a class and the weights.
     """
     if validation is None:
-        training, validation = stratified_split(
-            train_labels.argmax(axis=1), share=settings.validation_split, seed=settings.seed
+        validation = np.flatnonzero(
+            draw_share(
+                content_keys(train_images) if keys is None else keys,
+                train_labels.argmax(axis=1),
+                settings.validation_split,
+                settings.split_seed,
+                "validation",
+            )
         )
-    else:
-        training = np.setdiff1d(np.arange(len(train_labels)), validation)
+    training = np.setdiff1d(np.arange(len(train_labels)), validation)
     weights = balancing_weights(train_labels[training].sum(axis=0))
     counts = {
         "training": train_labels[training].sum(axis=0).astype(int).tolist(),
@@ -118,50 +132,87 @@ def is_imbalanced(counts: NDArray[Any]) -> bool:
     return len(present) > 0 and bool(present.max() > IMBALANCE * present.min())
 
 
-def stratified_split(
+def draw_share(
+    keys: NDArray[np.uint64],
     labels: NDArray[np.int64],
-    *,
     share: float,
-    seed: int,
-    groups: NDArray[np.int64] | None = None,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Hold out the same share of every class.
+    split_seed: int,
+    purpose: Purpose,
+) -> NDArray[np.bool_]:
+    """Draw a share of the images, each by its own content.
 
-    A class of two images or more gives at least one and keeps at least one.
-    scikit-learn's own split refuses classes as small as that.
+    An image is drawn if its position, a number in [0, 1) that follows from its key, is below the
+    share. So other images never change the draw, and equal images are drawn together. A class of
+    which none is drawn gives those with the lowest position; a class of which all are drawn keeps
+    those with the highest.
 
     Args:
-        labels: shape (n,), the class of each image.
+        keys: shape (n,), `Dataset.train_keys`.
+        labels: shape (n,), class of each image.
         share: in (0, 1).
-        seed: random seed of the choice.
-        groups: shape (n,), a number for each image; images of a class with the same number stay
-            together, so that a class may give more than its share.
+        split_seed: random seed of the draw.
+        purpose: what the images are drawn for; draws for different purposes are independent.
 
     Returns:
-        The sorted indices that stay and the sorted indices that are held out.
+        Shape (n,), True for the images that are drawn. A class of a single image gives none.
     """
-    random = np.random.default_rng(seed)
-    held_out = []
+    positions = _positions(keys, split_seed, purpose)
+    drawn = positions < share
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        count = min(max(round(share * len(members)), 1), len(members) - 1)
-        drawn = random.permutation(members)
-        held_out.append(drawn[:count] if groups is None else _whole(drawn, groups[drawn], count))
-    validation = np.sort(np.concatenate(held_out))
-    return np.setdiff1d(np.arange(len(labels)), validation), validation
+        if drawn[members].any() and not drawn[members].all():
+            continue
+        lowest, highest = positions[members].min(), positions[members].max()
+        if len(members) == 1:
+            drawn[members] = False
+        elif lowest == highest:  # of equal images alone, one has to leave the others
+            drawn[members] = np.arange(len(members)) == 0
+        elif drawn[members].all():
+            drawn[members[positions[members] == highest]] = False
+        else:
+            drawn[members[positions[members] == lowest]] = True
+    return drawn
 
 
-def _whole(drawn: NDArray[np.int64], groups: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Choose whole groups, as they were drawn, of at least `count` members; the last one stays.
+def draw_number(
+    keys: NDArray[np.uint64], labels: NDArray[np.int64], number: int, split_seed: int
+) -> NDArray[np.int64]:
+    """Draw some images, each class in proportion to its size, at least one of each.
 
-    A single group is divided.
+    Args:
+        keys: shape (n,), `Dataset.train_keys`.
+        labels: shape (n,), class of each image.
+        number: of images, at least one a class.
+        split_seed: random seed of the draw.
+
+    Returns:
+        Their indices in ascending order: in each class, those with the lowest positions.
     """
-    _, first, group, size = np.unique(
-        groups, return_index=True, return_inverse=True, return_counts=True
-    )
-    if len(first) == 1:
-        return drawn[:count]
-    order = np.argsort(first)
-    members_before = np.cumsum(size[order]) - size[order]
-    chosen = order[members_before < count][: len(order) - 1]
-    return drawn[np.isin(group.reshape(-1), chosen)]
+    if number >= len(labels):
+        return np.arange(len(labels))
+    counts = np.bincount(labels)
+    exact = number * counts / len(labels)
+    quotas = np.maximum(np.floor(exact).astype(int), counts > 0)
+    # Largest remainders get the rest; where small classes got more than their share, the largest
+    # give it back.
+    for k in np.argsort(quotas - exact, kind="stable")[: max(number - quotas.sum(), 0)]:
+        quotas[k] += 1
+    while quotas.sum() > number:
+        quotas[quotas.argmax()] -= 1
+    order = np.lexsort((_positions(keys, split_seed, "limit"), labels))
+    starts = np.cumsum(counts) - counts
+    chosen = [order[start : start + quota] for start, quota in zip(starts, quotas, strict=True)]
+    return np.sort(np.concatenate(chosen))
+
+
+def _positions(keys: NDArray[np.uint64], split_seed: int, purpose: Purpose) -> NDArray[np.float64]:
+    """Spread keys evenly over [0, 1), by the finaliser of SplitMix64.
+
+    G. L. Steele, D. Lea and C. H. Flood, "Fast splittable pseudorandom number generators", 2014.
+    """
+    salt = hashlib.blake2b(f"{purpose} {split_seed}".encode(), digest_size=8).digest()
+    mixed = keys ^ np.uint64(int.from_bytes(salt))
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53

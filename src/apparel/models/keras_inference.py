@@ -13,7 +13,6 @@ from apparel.core.image_array import ImageArray, changed, take
 from apparel.core.records import Prediction, Splits
 from apparel.core.settings import Recipe
 from apparel.core.validation import whole_number
-from apparel.data.splits import stratified_split
 from apparel.models.batches import batched
 
 # Large enough to keep two cores busy, small enough for 24 x 24 x 64 float32 maps in memory. Fewer
@@ -221,7 +220,7 @@ def calibration_images(splits: Splits) -> NDArray[np.float32]:
 
 
 def _some_of_each_class(splits: Splits, positions: NDArray[np.int64], most: int) -> Any:
-    """Draw the same share of every class, about `most` images in all, always the same ones.
+    """Take the first images of every class, the same share of each, about `most` in all.
 
     Of large images, only `EXPORT_VALUES` pixel values, but at least `ENOUGH_IMAGES` images.
     """
@@ -230,4 +229,6 @@ def _some_of_each_class(splits: Splits, positions: NDArray[np.int64], most: int)
     if len(positions) <= most:
         return positions
     labels = splits.train_labels[positions].argmax(axis=1)
-    return positions[stratified_split(labels, share=most / len(positions), seed=0)[1]]
+    by_class = [positions[labels == label] for label in np.unique(labels)]
+    share = most / len(positions)
+    return np.sort(np.concatenate([of[: max(round(share * len(of)), 1)] for of in by_class]))

@@ -78,6 +78,9 @@ class Dataset:
         class_names: one name per class.
         train_digests: uint64, shape (n, 2), equal for equal images.
         test_digests: likewise, shape (m, 2).
+        train_keys: uint64, shape (n,), hash of each image's content before it is resized: of its
+            file where it is larger than 64 pixels, else of its pixels. Splits follow from it.
+        test_keys: likewise, shape (m,).
         sha256: hash of the images, labels and class names.
         test_sha256: hash of the test images, their labels and the class names.
         source: a name that `load` knows, or a path.
@@ -93,6 +96,8 @@ class Dataset:
     class_names: tuple[str, ...]
     train_digests: NDArray[np.uint64]
     test_digests: NDArray[np.uint64]
+    train_keys: NDArray[np.uint64]
+    test_keys: NDArray[np.uint64]
     sha256: str
     test_sha256: str
     source: str

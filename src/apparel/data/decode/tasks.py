@@ -4,11 +4,13 @@ import errno
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from apparel.core.image_array import file_key, pixel_key
 from apparel.data.decode import BadImageError, decode, image_size
 
 # Images of one size keep it up to this; larger ones take too long to train on.
@@ -55,6 +57,8 @@ class Chunk(NamedTuple):
         pixels: uint8, shape (n, h, w, c), one channel where all images are grey; None where only
             headers were read, or the images are not alike.
         problems: position of a file that could not be read: why.
+        keys: hash of the content of each file that was read, as in `Dataset`; 0 where only headers
+            were read.
         transient: whether a problem may be gone next time, though the file stays the same.
         crashed: whether the file killed its process.
         steps: processing steps of each image that was read, where photos are brought into a form.
@@ -64,6 +68,7 @@ class Chunk(NamedTuple):
     sizes: Sequence[tuple[int, int]]
     pixels: NDArray[np.uint8] | None
     problems: dict[int, str]
+    keys: Sequence[int] = ()
     transient: bool = False
     crashed: bool = False
     steps: Sequence[tuple[str, ...]] = ()
@@ -71,12 +76,13 @@ class Chunk(NamedTuple):
 
 def read_task(task: Task) -> Chunk:
     """Read the files of a task."""
-    positions, sizes, images = [], [], []
+    positions, sizes, images, keys = [], [], [], []
     problems: dict[int, str] = {}
     size, whole, transient = task.size, task.mode != "headers", False
     for position, source, name in zip(task.positions, task.sources, task.names, strict=True):
         if stop.is_set():
             break
+        key = 0
         try:
             seen = wanted = size or image_size(source, name=name)
             if size is None:
@@ -87,6 +93,7 @@ def read_task(task: Task) -> Chunk:
                 whole = task.mode == "fit" or seen == wanted
                 size = wanted if whole else None
                 images.append(pixels)
+                key = _key(source, pixels, seen) if whole else 0
         except BadImageError as error:
             problems[position] = str(error)
             cause = error.__cause__
@@ -96,7 +103,25 @@ def read_task(task: Task) -> Chunk:
         else:
             positions.append(position)
             sizes.append(seen)
-    return Chunk(positions, sizes, stacked(images) if whole else None, problems, transient)
+            keys.append(key)
+    pixels_of_all = stacked(images) if whole else None
+    return Chunk(positions, sizes, pixels_of_all, problems, keys, transient)
+
+
+def _key(source: str | bytes, pixels: NDArray[np.uint8], size: tuple[int, int]) -> int:
+    """Hash an image so that neither the size that it is brought to nor other images matter.
+
+    A small image is known by its own pixels, as in an array file of the same images; a larger one,
+    which may be decoded at a reduced scale, by its file.
+
+    Args:
+        source: path of the file, or its content.
+        pixels: as decoded.
+        size: original height and width.
+    """
+    if max(size) > LARGEST_SIDE:
+        return file_key(source if isinstance(source, bytes) else Path(source).read_bytes())
+    return pixel_key(pixels if pixels.shape[:2] == size else decode(source, size).pixels)
 
 
 def stacked(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:

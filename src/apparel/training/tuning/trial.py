@@ -96,7 +96,7 @@ def trial_images(
 
     Args:
         dataset: to search on.
-        settings: give the seed and the share of the validation images.
+        settings: give the split seed and the share of the validation images.
         source: name or path of the data set.
         data_dir: folder with its files.
 
@@ -112,6 +112,7 @@ def trial_images(
         labels[:0],
         settings=settings,
         manifest=dataset.origin,
+        keys=dataset.train_keys,
         validation=dataset.validation,
     )
     if not len(splits.validation):
