@@ -127,7 +127,7 @@ def test_each_step_has_the_learning_rate_of_its_place():
 def test_the_log_keeps_finished_epochs_and_their_times_across_processes(clock):
     progress = StepProgress(8)
     progress.set_model(Model())
-    first, second = EpochLog(progress), EpochLog(progress)
+    first, second = EpochLog(progress, 4), EpochLog(progress, 4)
 
     def step(log, seconds):
         clock[0] += seconds
@@ -143,15 +143,14 @@ def test_the_log_keeps_finished_epochs_and_their_times_across_processes(clock):
     step(first, 3)
     state = first.state()
     clock[0] += 1000  # another process
-    second = EpochLog(progress)
     second.restore(state)
-    assert (second.epoch, second.step) == (1, 1)
+    assert (second.epoch, second.step, second.rest) == (1, 1, 3)
     assert (second.metrics, second.seconds) == ({"loss": [2.0], "val_loss": [3.0]}, [8.0])
     second.on_epoch_begin(1)
     for _ in range(3):
         step(second, 1)
     second.on_epoch_end(1, {"loss": 1, "val_loss": 2})
-    assert (second.epoch, second.step) == (2, 0)
+    assert (second.epoch, second.step, second.rest) == (2, 0, 0)
     assert (second.metrics["loss"], second.seconds) == ([2.0, 1.0], [8.0, 6.0])
     assert second.seconds_left == 0
 

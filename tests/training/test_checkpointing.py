@@ -128,7 +128,7 @@ class Request:
 def checkpointing(folder, **options):
     """Checkpoints of a training of two epochs with three steps each."""
     progress = StepProgress(6)
-    log = EpochLog(progress)
+    log = EpochLog(progress, 3)
     made = Checkpointing(
         SimpleNamespace(state=dict, restore=lambda state: None, restore_metrics=lambda: None),
         {"log": log, "progress": progress},
@@ -136,7 +136,6 @@ def checkpointing(folder, **options):
         progress,
         options.pop("request", Request()),
         folder=CheckpointFolder(folder, "test"),
-        steps_per_epoch=3,
         **{"every": None} | options,
     )
     for callback in (progress, log, made):

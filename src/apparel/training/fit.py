@@ -151,7 +151,6 @@ def fit(
                 request,
                 folder=checkpoints,
                 every=settings.checkpoint_every,
-                steps_per_epoch=training.steps_per_epoch,
                 writes=worker is None or worker.rank == 0,
             )
             callbacks = [*training.callbacks, checkpointing]
@@ -161,13 +160,12 @@ def fit(
             validation = _validation(splits, recipe)
             copy.stop_training = training.is_over
             while not copy.stop_training and log.epoch < training.epochs:
-                # First the rest of an interrupted epoch, if there is one, then all others.
-                rest = training.steps_per_epoch - log.step if log.step else None
+                rest = log.rest  # of an interrupted epoch, which comes before all others
                 copy.fit(
-                    prefetched(islice(training.batches, rest)),
+                    prefetched(islice(training.batches, rest or None)),
                     initial_epoch=log.epoch,
                     epochs=log.epoch + 1 if rest else training.epochs,
-                    steps_per_epoch=rest or training.steps_per_epoch,
+                    steps_per_epoch=rest or log.steps_per_epoch,
                     validation_data=validation,
                     callbacks=callbacks,
                     shuffle=False,
@@ -193,12 +191,12 @@ class _Training:
     ) -> None:
         n_images, epochs = len(splits.training), None if plan else recipe.epochs
         self.epochs = epochs or MOST_EPOCHS
-        # Of an epoch as if no image were skipped; without pruning, its last one may be smaller.
-        self.steps_per_epoch = -(-n_images // recipe.batch_size)
+        # As if no image were skipped. Without pruning, the last batch of an epoch may be smaller.
+        steps_per_epoch = -(-n_images // recipe.batch_size)
         if recipe.prune:
-            self.steps_per_epoch = max(n_images // recipe.batch_size, 1)
-        self.progress = progress = _progress(recipe, plan, self.steps_per_epoch)
-        self.log = EpochLog(progress)
+            steps_per_epoch = max(n_images // recipe.batch_size, 1)
+        self.progress = progress = _progress(recipe, plan, steps_per_epoch)
+        self.log = EpochLog(progress, steps_per_epoch)
         self.display = progress_display(progress, self.log, epochs)
         self.losses = LossFeedback(n_images, progress) if recipe.prune else None
         self.batches = TrainingBatches(

@@ -76,7 +76,6 @@ class Checkpointing(Callback):
         request: says whether training is to stop.
         folder: of the checkpoints; None keeps none.
         every: seconds between two checkpoints within an epoch; None for its end only.
-        steps_per_epoch: number of steps.
         writes: False for all workers but the first.
     """
 
@@ -90,14 +89,12 @@ class Checkpointing(Callback):
         *,
         folder: CheckpointFolder | None,
         every: float | None,
-        steps_per_epoch: int,
         writes: bool = True,
     ) -> None:
         super().__init__()
         self._state, self._log, self._progress, self._request = model, log, progress, request
         self._components: dict[str, Stateful] = {"model": model, **components}
         self._folder, self._every, self._writes = folder, every, writes
-        self._steps_per_epoch = steps_per_epoch
         self._last = time.perf_counter()
 
     def resume(self) -> None:
@@ -128,7 +125,7 @@ class Checkpointing(Callback):
         if not due and self._request.signal is None:
             return
         # After the last step of an epoch, its validation comes first.
-        if self._log.step < self._steps_per_epoch and not self._progress.is_over:
+        if self._log.rest and not self._progress.is_over:
             self._save()
             self._request.obey()
 

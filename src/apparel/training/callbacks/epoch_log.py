@@ -12,6 +12,7 @@ class EpochLog(Callback):
 
     Args:
         progress: of the training, which is updated first.
+        steps_per_epoch: number of steps.
 
     Attributes:
         metrics: for each metric, a value per finished epoch.
@@ -20,8 +21,9 @@ class EpochLog(Callback):
         step: steps of the unfinished epoch.
     """
 
-    def __init__(self, progress: TrainingProgress) -> None:
+    def __init__(self, progress: TrainingProgress, steps_per_epoch: int) -> None:
         super().__init__()
+        self.steps_per_epoch = steps_per_epoch
         self.metrics: dict[str, list[float]] = {}
         self.seconds: list[float] = []
         self.epoch = self.step = 0
@@ -29,6 +31,11 @@ class EpochLog(Callback):
         # Time that training and the unfinished epoch took in an earlier process.
         self._spent = self._epoch_spent = 0.0
         self._training_start = self._start = time.perf_counter()
+
+    @property
+    def rest(self) -> int:
+        """The steps that are left of an unfinished epoch; 0 between epochs."""
+        return self.steps_per_epoch - self.step if self.step else 0
 
     @property
     def seconds_left(self) -> float:
