@@ -87,8 +87,8 @@ def run_process(*arguments: object, cwd: Path) -> Result:
 
 
 def without_dropout(model: keras.Model) -> keras.Model:
-    """The same model, weights included, with dropout that drops nothing: it draws otherwise in a
-    training twin."""
+    """The same model, weights included, with dropout that drops nothing: a training copy draws
+    other random numbers."""
 
     def clone(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()
