@@ -13,6 +13,11 @@ Made from `apparel --help` by `make docs`; a test compares them.
 
 Results go to standard output, progress and errors to standard error. An error is one line;
 `--debug` adds a traceback.
+
+From Python, `apparel.check`, `compare`, `evaluate`, `report`, `stress`, `suspects` and `tune` do
+what the commands of the same names do. Their arguments are named as the options, each returns its
+record, and none prints anything: `apparel.evaluate("runs/coats").metrics["accuracy"]`.
+`help(apparel.tune)` and the like describe them. `ApparelClassifier` and `apparel.load` do the rest.
 """
 
 

@@ -4,6 +4,7 @@ import inspect
 import json
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import keras
 import numpy as np
@@ -22,7 +23,7 @@ from apparel import (
     StepOrderError,
     UsageError,
 )
-from apparel.core.records import Evaluation, Evidence, History
+from apparel.core.records import Evaluation, History
 from apparel.core.settings import Settings, options
 
 LABELS = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -35,10 +36,6 @@ def ready(source: Path, **settings: object) -> ApparelClassifier:
     """A classifier that could be trained."""
     classifier = ApparelClassifier(**{"epochs": 1, **settings})
     return classifier.import_data(source).prepare_data().create_model().setup_model()
-
-
-def interrupt(*_: object, **__: object) -> None:
-    raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +215,7 @@ def test_labels_of_another_shape_are_refused(digits_file: Path, shape: tuple[int
         (0, "plot_calibration", "test_model"),
         (0, "explain_results", "test_model"),
         (0, "export_model", "run_training"),
+        (0, "predict", r"fit\(\) or run_training"),
     ],
 )
 def test_a_step_too_early_names_the_step_to_call(
@@ -227,12 +225,7 @@ def test_a_step_too_early_names_the_step_to_call(
     for name in STEPS[:n_done]:
         getattr(classifier, name)(*([digits_file] if name == "import_data" else []))
     with pytest.raises(StepOrderError, match=rf"^{step}\(\) .* Call {first}\(\) first\.$"):
-        getattr(classifier, step)()
-
-
-def test_predicting_before_training_says_what_to_call() -> None:
-    with pytest.raises(StepOrderError, match=r"Call fit\(\) or run_training\(\) first"):
-        ApparelClassifier().predict(np.zeros((1, 28, 28)))
+        getattr(classifier, step)(*([np.zeros((1, 28, 28))] if step == "predict" else []))
 
 
 def test_data_imported_anew_have_to_be_prepared_anew(untrained: list, digits_file: Path) -> None:
@@ -410,22 +403,10 @@ def test_the_run_directory_says_how_far_the_run_has_come(
 # -- results ---------------------------------------------------------------------------------
 
 
-def test_visualize_predictions_draws_by_the_seed(
-    tested: ApparelClassifier, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for count in (1, 7):
-        tested.visualize_predictions(count=count)
-        first = capsys.readouterr().out
-        assert first.count(": predicted ") == count
-        tested.visualize_predictions(count=count)
-        assert capsys.readouterr().out == first
-
-
 def test_visualize_predictions_shows_what_the_model_says(
     tested: ApparelClassifier, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    figure = tested.visualize_predictions([399, 0, 5])
-    assert isinstance(figure, Figure)
+    assert isinstance(tested.visualize_predictions([399, 0, 5]), Figure)
     lines = capsys.readouterr().out.splitlines()[::2]
     for index, line in zip([399, 0, 5], lines, strict=True):
         predicted = LABELS[tested.evaluation.predicted[index]]
@@ -433,6 +414,11 @@ def test_visualize_predictions_shows_what_the_model_says(
         verdict = "right" if predicted == true else "wrong"
         expected = f"test image {index}: predicted {predicted}, true {true} ({verdict})"
         assert line == expected
+    tested.visualize_predictions(count=7)
+    drawn = capsys.readouterr().out
+    assert drawn.count(": predicted ") == 7
+    tested.visualize_predictions(count=7)
+    assert capsys.readouterr().out == drawn
 
 
 @pytest.mark.parametrize(
@@ -451,24 +437,21 @@ def test_visualize_predictions_refuses_wrong_indices(
         tested.visualize_predictions(indices)
 
 
-def test_show_mistakes_shows_the_surest_wrong_answers_first(tested: ApparelClassifier) -> None:
-    figure = tested.show_mistakes(3)
-    names = [part.axes[0].get_xlabel() for part in figure.subfigs]
-    assert names == [f"test image {index}" for index in tested.evaluation.worst_mistakes(3)]
-    with pytest.raises(UsageError, match="count must be a whole number of at least 1, but is 0"):
-        tested.show_mistakes(0)
-
-
 def test_the_figures_are_returned(tested: ApparelClassifier) -> None:
     assert isinstance(tested.plot_history(), Figure)
     evaluation = tested.evaluation
     figure = tested.show_conf_matrix(evaluation.true, evaluation.predicted)
     cells = {text.get_text().split("\n")[0] for text in figure.axes[0].texts}
     assert str(evaluation.confusion.max()) in cells
+    # The surest wrong answers come first.
+    names = [part.axes[0].get_xlabel() for part in tested.show_mistakes(3).subfigs]
+    assert names == [f"test image {index}" for index in evaluation.worst_mistakes(3)]
+    with pytest.raises(UsageError, match="count must be a whole number of at least 1, but is 0"):
+        tested.show_mistakes(0)
 
 
 def test_explain_results_prints_a_headline_and_its_findings(
-    tested: ApparelClassifier, capsys: pytest.CaptureFixture[str]
+    tested: ApparelClassifier, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     findings = tested.explain_results()
     output = capsys.readouterr().out
@@ -478,19 +461,13 @@ def test_explain_results_prints_a_headline_and_its_findings(
     for number, finding in enumerate(findings, start=1):
         assert f"{number}. {finding.text}\n   Try: {finding.advice}\n" in output
     assert "precision" in output.lower()
-
-
-def test_explain_results_passes_on_all_that_is_known(
-    tested: ApparelClassifier, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    known: list[Evidence] = []
-    monkeypatch.setattr(
-        "apparel.explain.findings.explain", lambda evidence: known.append(evidence) or ()
-    )
+    explain = mock.Mock(return_value=())
+    monkeypatch.setattr("apparel.explain.findings.explain", explain)
     assert tested.explain_results() == ()
-    assert known[0].evaluation is tested.evaluation
-    assert known[0].history is tested.training_logs
-    assert known[0].images_per_class == [36] * 10
+    (known,) = explain.call_args.args
+    assert known.evaluation is tested.evaluation
+    assert known.history is tested.training_logs
+    assert known.images_per_class == [36] * 10
 
 
 def test_export_model_saves_where_it_is_told(

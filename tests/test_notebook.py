@@ -63,7 +63,7 @@ def test_the_notebook_runs_from_top_to_bottom(stored: Any, tmp_path: Path) -> No
     path = tmp_path / "quick.ipynb"
     nbformat.write(quick, path)
     subprocess.run(
-        [sys.executable, "-m", "jupyter", "execute", "--inplace", path], check=True, timeout=300
+        [sys.executable, "-m", "jupyter", "execute", "--inplace", path], check=True, timeout=900
     )
     quick = nbformat.read(path, as_version=4)
     text = printed(quick)

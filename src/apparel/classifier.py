@@ -413,6 +413,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             validation=untouched.validation if untouched else None,
         )
         self.classes_ = np.arange(self.n_classes)
+        print(text.class_weights_line(splits), end="")
         with self._run.lock() if self._run else nullcontext():
             return self._train(splits, settings, self._run, workers)
 
@@ -740,7 +741,6 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         number_format, recipe = self._number_format(), recipe_of(settings, self._plan)
         if run:
             self._write_beginning(run, splits, settings, recipe, number_format)
-            print(text.class_weights_line(splits), end="")
             if workers:
                 workers.train(run)
         self.evaluation = None

@@ -176,7 +176,7 @@ def begin(folder: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while max((step(path) for path in (folder / "checkpoints").glob("*.safe*")), default=0) < 20:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
@@ -240,7 +240,7 @@ def test_a_run_that_is_told_to_end_says_so_and_how_to_go_on(tmp_path, expected, 
     folder = tmp_path / "run"
     process = begin(folder)
     process.send_signal(number)
-    stderr = process.communicate(timeout=60)[1]
+    stderr = process.communicate(timeout=600)[1]
     assert process.returncode == code
     assert stderr.splitlines()[-2:] == [
         f"Resume with: apparel resume {folder}",

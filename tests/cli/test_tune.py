@@ -235,13 +235,13 @@ def test_a_signal_ends_the_command_as_it_does_others(number, code, tmp_path):
         cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 600
             while not (tmp_path / "s" / "trials" / "000" / "history.csv").exists():
                 assert process.poll() is None, process.stderr.read()
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
             process.send_signal(number)
-            _, error = process.communicate(timeout=120)
+            _, error = process.communicate(timeout=600)
         finally:
             process.kill()
     assert process.returncode == code, error

@@ -107,15 +107,13 @@ def resume(
     Args:
         path: its run directory.
         source: where the images are, if not where they were.
-        data_dir: folder with the data set's files; by default the one that the run was given.
+        data_dir: folder with the data set's files, if not the one that the run was given.
         address: address of the Ray cluster whose workers train, if not the one of before.
         part_of: as in `run`.
 
     Raises:
         ModelFileError: it is no run directory, or holds nothing to resume from.
         ApparelError: a step failed, or another process is at work on it.
-        KeyboardInterrupt: Ctrl-C; the run directory says "interrupted".
-        Terminated: SIGTERM, likewise.
     """
     directory = RunDirectory.resume(path)
     asked = directory.request
@@ -139,20 +137,7 @@ def complete(
     data_dir: Path | None,
     part_of: Path,
 ) -> None:
-    """Run, or finish an interrupted run, unless it is complete.
-
-    Args:
-        settings: of the run.
-        path: its folder.
-        source: name or path of the data set.
-        data_dir: folder with the data set's files.
-        part_of: as in `run`.
-
-    Raises:
-        ApparelError: a step failed.
-        KeyboardInterrupt: Ctrl-C; the run directory says "interrupted".
-        Terminated: SIGTERM, likewise.
-    """
+    """Run, or finish an interrupted run, unless it is complete; arguments are those of `run`."""
     earlier = RunDirectory(path)
     if earlier.is_complete:
         return

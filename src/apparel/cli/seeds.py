@@ -56,18 +56,7 @@ def resume(
     data_dir: Path | None = None,
     address: str | None = None,
 ) -> None:
-    """Finish interrupted runs with several seeds; complete ones stay as they are.
-
-    Args:
-        path: folder of the runs.
-        source: where the images are, if not where they were.
-        data_dir: folder with the data set's files; by default the one that was given.
-        address: address of a Ray cluster, if not the one of before.
-
-    Raises:
-        ModelFileError: it is no such folder.
-        ApparelError: a run failed.
-    """
+    """Finish interrupted runs with several seeds; arguments are those of `run.resume`."""
     runs = seed_folder.read(path)
     runs = replace(
         runs,

@@ -93,22 +93,7 @@ def resume(
     data_dir: Path | None = None,
     address: str | None = None,
 ) -> None:
-    """Finish an interrupted search.
-
-    Args:
-        path: its folder.
-        source: where the images are, if not where they were.
-        data_dir: folder with the data set's files; by default the one that was given.
-        address: address of the Ray cluster, if not the one of before.
-
-    Raises:
-        ModelFileError: it is none, or holds nothing to resume from.
-        UsageError: it is complete.
-        ApparelError: a step failed, or another process is at work on it.
-        ModuleNotFoundError: Optuna is not installed.
-        KeyboardInterrupt: Ctrl-C.
-        Terminated: SIGTERM.
-    """
+    """Finish an interrupted search; arguments are those of `run.resume`."""
     folder = SearchFolder.resume(path)
     asked = folder.asked()
     asked = replace(
