@@ -319,5 +319,5 @@ def test_an_answer_is_json_and_bytes(table, images, monkeypatch):
         assert answers("footer", str(table))[1][0] == kind
         assert type(process._as_error(kind, "x")).__name__ == kind
     ours.close()
-    answering.join(10)
+    answering.join(60)
     assert not answering.is_alive()

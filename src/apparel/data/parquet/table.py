@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
-import numpy as np
-
 from apparel.data.assembly import LabelledImages
 from apparel.data.image_files import decode_encoded, labelled
 from apparel.data.inputs.shards import Footer, RowReader, RowShard
@@ -13,7 +11,7 @@ from apparel.data.parquet.process import ParquetProcess
 
 
 class EncodedImages(Sequence[bytes]):
-    """The encoded images of a table, read a group of rows at a time."""
+    """The encoded images of a table, of which a few are in memory; quick if asked for in order."""
 
     def __init__(self, place: str, footer: Footer, rows: RowReader) -> None:
         """Remember how to read them.
@@ -23,12 +21,20 @@ class EncodedImages(Sequence[bytes]):
             footer: of the file.
             rows: reads Parquet files.
         """
-        self._place, self._footer, self._reader = place, footer, rows
-        self._starts = np.concatenate([[0], np.cumsum(footer.group_rows)]).astype(np.int64)
-        self._group, self._images = -1, list[bytes]()
+        self._reader = rows
+        self._all = RowShard(
+            place=place,
+            digest=footer.digest,
+            groups=(0, len(footer.group_rows)),
+            skipped=0,
+            first_row=0,
+            n_images=sum(footer.group_rows),
+        )
+        self._stream: Iterator[list[bytes]] = iter(())
+        self._start, self._images = 0, list[bytes]()
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return self._all.n_images
 
     @overload
     def __getitem__(self, index: int) -> bytes: ...
@@ -37,25 +43,15 @@ class EncodedImages(Sequence[bytes]):
     def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        group = int(np.searchsorted(self._starts, index, side="right")) - 1
-        if group != self._group:
-            self._images = self._read(group)
-            self._group = group
-        return self._images[index - int(self._starts[group])]
-
-    def __iter__(self) -> Iterator[bytes]:
-        return (self[i] for i in range(len(self)))
-
-    def _read(self, group: int) -> list[bytes]:
-        shard = RowShard(
-            place=self._place,
-            digest=self._footer.digest,
-            groups=(group, group + 1),
-            skipped=0,
-            first_row=int(self._starts[group]),
-            n_images=self._footer.group_rows[group],
-        )
-        return [image for some in self._reader.images(shard) for image in some]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        if index < self._start or not self._images:
+            del self._stream  # which ends its question, before the next one
+            self._stream, self._start, self._images = self._reader.images(self._all), 0, []
+        while index >= self._start + len(self._images):
+            self._start += len(self._images)
+            self._images = next(self._stream)
+        return self._images[index - self._start]
 
 
 def read_parquet(path: Path, *, image_size: int | None = None) -> LabelledImages:

@@ -95,9 +95,9 @@ def _distance_to_neighbours(
     step = max((1 << 24) // len(others), 1)
     for start in range(0, len(vectors), step):
         some = vectors[start : start + step]
-        sums = squares + np.square(some).sum(axis=1, keepdims=True)
-        apart = sums - 2 * some @ others.T
-        apart[apart < ROUNDING * sums] = 0
+        own = np.square(some).sum(axis=1, keepdims=True)
+        apart = squares - 2 * some @ others.T + own
+        apart[apart < ROUNDING * (squares + own)] = 0
         found[start : start + step] = np.partition(apart, k, axis=1)[:, k]
     # Equal images are no distance apart, which has no logarithm.
     return np.asarray(np.sqrt(np.maximum(found, 0) / vectors.shape[1]) + np.float32(1e-4))
