@@ -101,7 +101,7 @@ def test_a_pipe_that_takes_the_files_place_is_not_waited_for(path, monkeypatch):
         return real(name, flags)
 
     monkeypatch.setattr(os, "open", replaced)
-    with pytest.raises(ModelFileError, match="it was replaced"):
+    with pytest.raises(ModelFileError, match="it is a folder, pipe or device"):
         read_model(path)
 
 

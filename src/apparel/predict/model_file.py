@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from apparel.core.errors import ModelFileError
 from apparel.core.messages import shown
@@ -150,37 +150,21 @@ def _read(path: Path) -> bytes:
         ModelFileError: it is missing, empty, too large, of another kind, or cannot be read.
     """
     try:
-        is_file = stat.S_ISREG(path.stat().st_mode)
-        if is_file and path.suffix != ".keras":
-            # It may become a pipe now, so it is opened without waiting, and checked again.
-            flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-            with os.fdopen(os.open(path, flags), "rb") as file:
-                return _read_open(file, path)
+        _check_kind(path, path.stat())  # a pipe would wait, a device may act
+        # It may be replaced now, so it is opened without waiting, and checked again.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            status = os.fstat(file.fileno())
+            _check_kind(path, status)
+            content = file.read(status.st_size + 1)
+    except ModelFileError:
+        raise
     except FileNotFoundError as error:
         raise ModelFileError(f"there is no model file {path}. {_ONE_MODEL}") from error
     except (OSError, ValueError) as error:  # no permission; a name that cannot be
-        if isinstance(error, ModelFileError):
-            raise
         raise ModelFileError(
             f"the model file {path} cannot be read ({error}). {_ONE_MODEL}"
         ) from error
-    if not is_file:  # a pipe would wait, a device may act
-        raise ModelFileError(
-            f"there is no model file {path}: it is a folder, pipe or device. {_ONE_MODEL}"
-        )
-    raise ModelFileError(f"{path} is a Keras file, and predicting needs an ONNX file. {REMEDY}")
-
-
-def _read_open(file: BinaryIO, path: Path) -> bytes:
-    status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode):
-        raise ModelFileError(f"there is no model file {path}: it was replaced. {_ONE_MODEL}")
-    if status.st_size > MAX_FILE:
-        raise ModelFileError(
-            f"{path} has {status.st_size:,} bytes, and models of at most {MAX_FILE:,} are opened. "
-            "Write a smaller one with: apparel export RUN --format onnx"
-        )
-    content = file.read(status.st_size + 1)
     if len(content) != status.st_size:
         raise ModelFileError(
             f"{path} changed while it was read: it had {status.st_size:,} bytes, and then gave "
@@ -189,6 +173,21 @@ def _read_open(file: BinaryIO, path: Path) -> bytes:
     if not content:
         raise ModelFileError(f"{path} is empty: 0 bytes, expected an ONNX model. {REMEDY}")
     return content
+
+
+def _check_kind(path: Path, status: os.stat_result) -> None:
+    """Refuse what is no regular file, or one of another format or size."""
+    if not stat.S_ISREG(status.st_mode):
+        raise ModelFileError(
+            f"there is no model file {path}: it is a folder, pipe or device. {_ONE_MODEL}"
+        )
+    if path.suffix == ".keras":
+        raise ModelFileError(f"{path} is a Keras file, and predicting needs an ONNX file. {REMEDY}")
+    if status.st_size > MAX_FILE:
+        raise ModelFileError(
+            f"{path} has {status.st_size:,} bytes, and models of at most {MAX_FILE:,} are opened. "
+            "Write a smaller one with: apparel export RUN --format onnx"
+        )
 
 
 # -- the description -----------------------------------------------------------------
