@@ -1,13 +1,14 @@
 """Image files in, labels with probabilities out."""
 
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 from benchmarks.serving.server import form, png
 
 from apparel.serve import service as service_module
-from apparel.serve.limits import Limits
+from apparel.serve.limits import HttpError
 from tests.made_model import NAMES
 from tests.serve.conftest import THRESHOLD
 from tests.serve.test_open_inference import tensor
@@ -111,14 +112,14 @@ def test_the_page_learns_about_the_model(app):
 
 
 @pytest.mark.parametrize("work", ["decoding", "explaining"])
-def test_work_that_takes_too_long_is_given_up(application, made, monkeypatch, work):
-    app = application(Limits(answer_seconds=0.1))
-    step = {"decoding": "_read", "explaining": "_explain"}[work]
-    monkeypatch.setattr(app.service, step, lambda *_args, **_options: time.sleep(0.2))
-    monkeypatch.setattr(service_module, "_is_small", lambda _: work == "explaining")
-    answer = app.predict(("a.png", png(made.images(1)[0])), query="?explain=true")
-    assert answer.status == 503
-    assert f"{work} takes too long" in answer.json["error"]
+def test_work_that_takes_too_long_is_given_up(app, work):
+    taken = []
+    steps = [partial(time.sleep, 0.05), partial(taken.append, 1), partial(taken.append, 2)]
+    with pytest.raises(HttpError, match=f"{work} takes too long") as caught:
+        app.runner.run(app.service._in_image_thread(work, steps, time.monotonic() + 0.01))
+    assert caught.value.status == 503
+    app.runner.run(app.service._in_image_thread(work, [lambda: None], time.monotonic() + 60))
+    assert taken == []
 
 
 def test_work_of_too_many_requests_is_refused(app, made, monkeypatch):

@@ -1,13 +1,15 @@
 """Connections: deadlines, limits, and one response to one request, over real sockets."""
 
 import socket
-import time
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 
 import pytest
 from benchmarks.serving.client import post
-from benchmarks.serving.hostile import HEAD, slow_readers
+from benchmarks.serving.hostile import HEAD
 from benchmarks.serving.server import HOST, png
+
+from apparel.serve.limits import Limits
+from tests.serve.conftest import wait_until
 
 GET = b"GET /v2/models/SMUGGLED HTTP/1.1\r\nHost: localhost\r\n\r\n"
 SERVER = b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n"
@@ -95,8 +97,10 @@ def test_an_ambiguous_message_gets_one_refusal_and_the_connection_ends(server, w
             with suppress(ConnectionError):  # the refusal may come before the last part
                 for part in parts:
                     connection.sendall(part)
-            statuses = [status for status, _ in answers(connection)]
-            assert statuses == [400] or (statuses == [] and len(parts) > 1)
+            found = answers(connection)
+        assert [status for status, _ in found] == [400] or (found == [] and len(parts) > 1)
+        if found:
+            assert (b"without Upgrade" in found[0][1]) == ("upgrade" in what)
 
 
 @pytest.mark.parametrize("what", PLAIN)
@@ -132,41 +136,57 @@ def test_requests_one_after_the_other_share_a_connection(server):
 # -- deadlines and limits --------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def hasty(serving_here):
-    """A server that soon loses its patience."""
-    with serving_here(read_seconds=0.3) as client:
-        yield client
+def open_connections(server):
+    return list(server.server.server_state.connections)
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [b"", b"\r\n", b"GET", HEAD, HEAD + b"Content-Length: 9\r\n\r\n1",
-     HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"],
-)  # fmt: skip
-def test_slow_requests_are_refused_and_cut(hasty, sent):
-    with connect(hasty) as connection:
-        connection.sendall(sent)
-        assert [status for status, _ in answers(connection)] == [408]
+def expire(server):
+    """Let the deadlines of all connections pass, which are those of the limits."""
+    for connection in open_connections(server):
+        left = connection.deadline - connection.loop.time()
+        assert left <= Limits.read_seconds + Limits.answer_seconds
+        connection.deadline = 0
+
+
+def test_slow_requests_are_refused_and_cut(serving_here):
+    begun = [b"", b"\r\n", b"GET", HEAD, HEAD + b"Content-Length: 9\r\n\r\n1",
+             HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"]  # fmt: skip
+    with serving_here(read_seconds=0.5) as served, ExitStack() as stack:
+        connections = [stack.enter_context(connect(served)) for _ in begun]
+        for connection, sent in zip(connections, begun, strict=True):
+            connection.sendall(sent)
+        for connection in connections:
+            assert [status for status, _ in answers(connection)] == [408]
 
 
 @pytest.mark.parametrize("after", [b"", b"\r\n"])
-def test_idle_connections_are_cut_without_a_word(hasty, after):
-    with connect(hasty) as connection:
-        connection.sendall(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+def test_idle_connections_are_cut_without_a_word(server, after):
+    with connect(server) as connection:
+        connection.sendall(SERVER + b"\r\n")
         assert answers(connection, 1)[0][0] == 200
         connection.sendall(after)
+        expire(server)
         assert answers(connection) == []
 
 
-def test_a_refused_body_that_does_not_end_is_cut_without_a_second_answer(hasty):
-    with connect(hasty) as connection:
+def test_a_refused_body_that_does_not_end_is_cut_without_a_second_answer(server):
+    with connect(server) as connection:
         connection.sendall(HEAD + b"Content-Length: 99999999\r\n\r\nabc")
-        assert [status for status, _ in answers(connection)] == [413]
+        assert answers(connection, 1)[0][0] == 413
+        expire(server)
+        assert answers(connection) == []
 
 
-def test_clients_that_take_no_answers_are_cut(hasty):
-    assert slow_readers(hasty, connections=2, seconds=25)["not_cut"] == 0
+def test_clients_that_do_not_read_answers_are_cut(serving_here):
+    with serving_here() as served, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        connection.connect((HOST, served.port))
+        (found,) = wait_until(lambda: open_connections(served))
+        found.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        connection.sendall(b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(found.transport.get_write_buffer_size)
+        expire(served)
+        wait_until(lambda: not open_connections(served))
 
 
 LONG_HEADS = {
@@ -214,8 +234,7 @@ def test_too_many_connections_are_turned_away(serving_here):
         assert b"too many connections" in body
         for connection in kept:
             connection.close()
-        while served.server.server_state.connections:
-            time.sleep(0.01)
+        wait_until(lambda: not open_connections(served))
         assert served.ask("/v2").status == 200
 
 
@@ -228,8 +247,7 @@ def test_a_request_that_finds_the_queue_full_is_counted_once(serving_here, made)
     whole = post("/predict", png(made.images(1)[0]), "image/png")
     with serving_here(queue=1, images=1) as served, connect(served) as first, connect(served) as c:
         first.sendall(HEAD + b"Content-Length: 1000\r\n\r\nabc")  # is all that may be
-        while not served.server.server_state.tasks:
-            time.sleep(0.01)
+        wait_until(lambda: served.server.server_state.tasks)
         for n, parts in enumerate(([whole], [whole[:20], whole[20:-9], whole[-9:]], [whole]), 1):
             for part in parts:
                 c.sendall(part)

@@ -1,13 +1,13 @@
 """The server's process: its address, its log, and its end."""
 
 import signal
-import time
 
 import pytest
 from benchmarks.serving.hostile import HEAD
 from benchmarks.serving.server import png, serving
 
 from tests.conftest import run_command
+from tests.serve.conftest import wait_until
 from tests.serve.test_protocol import answers, connect
 
 
@@ -20,8 +20,7 @@ def test_sigterm_says_not_ready_answers_and_ends(made, tmp_path):
         broken = {**asks, "Content_Type": "multipart/form-data; boundary=edge"}
         assert served.ask("/predict", b"--edgeless", **broken).status == 400
         served.process.send_signal(signal.SIGTERM)
-        while served.ask("/v2/health/ready").status != 503:
-            time.sleep(0.01)
+        wait_until(lambda: served.ask("/v2/health/ready").status == 503)
         assert served.ask("/v2/health/live").headers["connection"] == "close"
         assert served.ask("/predict", image, **asks).status == 200
         assert served.process.wait(30) == 0
@@ -36,8 +35,7 @@ def test_a_second_signal_ends_at_once(made, tmp_path):
     with serving(made.path, tmp_path) as served, connect(served) as connection:
         connection.sendall(HEAD + b"Content-Length: 9\r\n\r\n1")
         served.process.send_signal(signal.SIGINT)
-        while served.ask("/v2/health/ready").status != 503:
-            time.sleep(0.01)
+        wait_until(lambda: served.ask("/v2/health/ready").status == 503)
         served.process.send_signal(signal.SIGINT)
         assert served.process.wait(30) == -signal.SIGINT  # after an end in good order it were 0
         assert served.tracebacks() == 0
@@ -46,8 +44,7 @@ def test_a_second_signal_ends_at_once(made, tmp_path):
 def test_an_upload_that_does_not_end_is_refused_at_the_end(serving_here):
     with serving_here() as served, connect(served) as connection, connect(served) as other:
         connection.sendall(HEAD + b"Content-Length: 9\r\n\r\n1")
-        while not served.server.server_state.tasks:
-            time.sleep(0.01)
+        wait_until(lambda: served.server.server_state.tasks)
         served.server.should_exit = True
         ((status, body),) = answers(connection)
         assert status == 503

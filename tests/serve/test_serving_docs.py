@@ -1,4 +1,4 @@
-"""docs/serving.md: its examples run, and what it says of limits is so."""
+"""docs/serving.md: its examples run, and its limits are those of the program."""
 
 import re
 import subprocess
@@ -6,28 +6,26 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.serving.server import png, serving
+from benchmarks.serving.server import png
 
+from apparel.predict.predictor import Predictor
 from apparel.serve.limits import Limits
 from tests.made_model import MadeModel
 
 PAGE = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
 
 
-def test_the_example_asks_a_server(tmp_path):
+def test_the_example_asks_a_server(serving_here, tmp_path):
     made = MadeModel(tmp_path / "clothes.onnx", (28, 28, 1))
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    with serving(made.path, tmp_path) as server:
+    with serving_here(Predictor(made.path), "clothes") as server:
+        code = code.replace("8000", str(server.port))
         printed = subprocess.run(
-            [sys.executable, "-c", code.replace("8000", str(server.port))],
-            capture_output=True,
-            text=True,
-            check=True,
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
         ).stdout
-        assert printed == "3 1.0\n"
-        answer = server.predict(
-            ("coat.jpg", png(made.images(1)[0])), query="?explain=true&raw=true"
-        )
+        image = png(made.images(1)[0])
+        answer = server.predict(("coat.jpg", image), query="?explain=true&raw=true")
+    assert printed == "3 1.0\n"
     (found,) = answer.json["predictions"]
     shown = re.findall(r'"(\w+)":', re.search(r"```json\n(.*?)```", PAGE, re.DOTALL)[1])
     assert set(shown) - {"predictions", "Coat"} <= found.keys()
