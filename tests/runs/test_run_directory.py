@@ -1,6 +1,5 @@
 """The directory of a run says what decided it, and how it ended."""
 
-import json
 import re
 from dataclasses import asdict
 from datetime import datetime
@@ -12,10 +11,11 @@ from matplotlib.figure import Figure
 from apparel.core.backend import NumberFormat
 from apparel.core.errors import ModelFileError, UsageError
 from apparel.core.recipes import RECIPES
-from apparel.core.records import Calibration, History
+from apparel.core.records import UNCALIBRATED, Calibration, History
 from apparel.core.settings import Settings
 from apparel.runs import files
 from apparel.runs import folder as folder_module
+from apparel.runs.checkpoints import Checkpoint
 from apparel.runs.run_directory import RunDirectory
 
 NAMES = ("T-shirt/top", "b, \"c\"", "é")  # fmt: skip
@@ -48,16 +48,6 @@ def run(tmp_path):
 
 
 # -- making one ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("there", [False, True])
-def test_a_new_or_empty_folder_becomes_a_run_directory(tmp_path, there):
-    folder = tmp_path / "a" / "b"
-    if there:
-        folder.mkdir(parents=True)
-    assert create(folder).path == folder
-    assert names(folder) == ["settings.json"]
-    assert json.loads((folder / "settings.json").read_text()) == {"status": "running"}
 
 
 def test_a_run_directory_is_given_back_as_it_is(run):
@@ -146,20 +136,15 @@ def test_a_run_can_be_opened_again(run):
     assert Settings(**opened.settings()["settings"]) == Settings(seed=5)
 
 
-@pytest.mark.parametrize("content", [None, "", "{", "not json", '{"class_names"', b"\xff\xfe"])
-def test_a_folder_without_readable_settings_is_no_run(tmp_path, content):
+@pytest.mark.parametrize(
+    "content", [None, b"", b"{", b"not json", b"\xff\xfe", b"[1]", b'"class_names"', b"null"]
+)
+def test_a_folder_without_a_settings_record_is_no_run(tmp_path, content):
     if content is not None:
-        data = content if isinstance(content, bytes) else content.encode()
-        (tmp_path / "settings.json").write_bytes(data)
-    with pytest.raises(ModelFileError, match=r"is not a run directory: .* settings\.json"):
-        RunDirectory.open(tmp_path)
-
-
-@pytest.mark.parametrize("content", ["[1]", '"class_names"', "3", "null"])
-def test_settings_that_are_no_record_are_refused(tmp_path, content):
-    (tmp_path / "settings.json").write_text(content)
-    with pytest.raises(ModelFileError, match="is not a run directory"):
-        RunDirectory.open(tmp_path)
+        (tmp_path / "settings.json").write_bytes(content)
+    for path in (tmp_path, tmp_path / "missing", tmp_path / "settings.json" / "x"):
+        with pytest.raises(ModelFileError, match=r"is not a run directory: .* settings\.json"):
+            RunDirectory.open(path)
 
 
 def test_settings_that_lack_something_are_refused(tmp_path):
@@ -168,18 +153,14 @@ def test_settings_that_lack_something_are_refused(tmp_path):
         RunDirectory.open(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["missing", "settings.json/x"])
-def test_a_folder_that_does_not_exist_is_no_run(tmp_path, name):
-    with pytest.raises(ModelFileError, match="is not a run directory"):
-        RunDirectory.open(tmp_path / name)
-
-
-@pytest.mark.parametrize("status", ["trained", "complete", "interrupted", "failed"])
-def test_the_status_records_how_the_run_ended(run, status):
+def test_the_status_records_how_the_run_ended(run):
     write_settings(run)
     before = run.settings()
-    run.write_status(status)
-    assert run.settings() == {**before, "status": status}
+    for status in ("trained", "interrupted", "failed", "complete"):
+        run.checkpoints().save(Checkpoint(1, {}))
+        run.write_status(status)
+        assert run.settings() == {**before, "status": status}
+        assert run.checkpoints().exist == (status != "complete")  # nothing left to resume
 
 
 @pytest.mark.parametrize("there", [False, True])
@@ -195,21 +176,15 @@ def test_a_run_that_recorded_nothing_leaves_no_trace(tmp_path, there):
 # -- after training -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("epoch", [None, 7])
-def test_the_epoch_whose_weights_were_kept_is_on_record(run, epoch):
-    before = json.loads((run.path / "settings.json").read_text())
-    history = History(history={}, seconds=(), dtype="float32", restored_epoch=epoch)
-    run.write_history(history, weights_sha256="abc")
-    after = json.loads((run.path / "settings.json").read_text())
-    found = {"restored_epoch": epoch, "calibration": None, "weights_sha256": "abc"}
-    assert after == {**before, **found}
-
-
-def test_what_validation_images_chose_is_on_record(run):
+def test_what_training_chose_is_on_record(run):
     write_settings(run)
-    history = History(history={}, seconds=(), dtype="float32")
-    run.write_history(history, CALIBRATION)
+    before = run.settings()
+    assert run.calibration() == UNCALIBRATED
+    history = History(history={}, seconds=(), dtype="float32", restored_epoch=7)
+    run.write_history(history, CALIBRATION, weights_sha256="abc")
     assert run.calibration() == CALIBRATION
+    found = {"restored_epoch": 7, "calibration": asdict(CALIBRATION), "weights_sha256": "abc"}
+    assert run.settings() == {**before, **found}
     run.update(calibration={"slope": "steep"})
     with pytest.raises(ModelFileError, match=r"settings\.json holds no calibration"):
         run.calibration()
