@@ -231,6 +231,17 @@ def test_a_broken_list_of_exports_is_named(tmp_path, text):
         files.read_exports(tmp_path)
 
 
+def test_weights_are_read_back_bit_for_bit(tmp_path):
+    random = np.random.default_rng(0)
+    weights = {"00.conv2d.kernel": random.random((3, 3, 1, 8), np.float32), "01.x": np.ones(())}
+    files.write_weights(tmp_path, weights)
+    read = files.read_weights(tmp_path)
+    assert read.keys() == weights.keys()
+    for name, array in weights.items():
+        assert (read[name].dtype, read[name].shape) == (array.dtype, array.shape)
+        np.testing.assert_array_equal(read[name], array)
+
+
 # -- what the training images look like ------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """The directory of a run says what decided it, and how it ended."""
 
+import json
 import re
 from dataclasses import asdict
 from datetime import datetime
@@ -9,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from apparel.core.backend import NumberFormat
-from apparel.core.errors import ModelFileError, UsageError
+from apparel.core.errors import ApparelError, ModelFileError, UsageError
 from apparel.core.recipes import RECIPES
 from apparel.core.records import UNCALIBRATED, Calibration, History
 from apparel.core.settings import Settings
@@ -171,6 +172,70 @@ def test_a_run_that_recorded_nothing_leaves_no_trace(tmp_path, there):
     create(folder).write_status("failed")
     assert folder.exists() == there
     assert names(tmp_path) == []
+
+
+# -- resuming --------------------------------------------------------------------------
+
+
+ASKED = {"settings": asdict(Settings(seed=5)), "source": "made up", "data_dir": None, "ray": None}
+
+
+def test_an_interrupted_run_is_resumed_as_it_began(tmp_path):
+    run = create(tmp_path / "run", request=ASKED)
+    assert run.can_resume
+    resumed = RunDirectory.resume(run.path)
+    assert resumed.request == {"source": "made up", "data_dir": None, "ray": None}
+    assert resumed.provenance() == (Settings(seed=5), None)
+    write_settings(run)
+    settings, began = resumed.provenance()
+    assert settings == Settings(seed=5)
+    began.check(RECIPES["cnn"], {"sha256": "abc"})
+    (run.path / "metrics.json").write_text("{}")
+    run.write_status("interrupted")
+    resumed.drop_outcome()
+    assert names(run.path) == ["settings.json"]
+    assert resumed.settings()["status"] == "running"
+    # An interrupted evaluation of the test set is the same one when it is repeated.
+    assert resumed.count_test_evaluation() == 1
+    assert RunDirectory.resume(run.path).count_test_evaluation() == 1
+    resumed.write_status("complete")
+    assert (resumed.is_complete, resumed.can_resume) == (True, False)
+    for again in (lambda: RunDirectory.resume(run.path), resumed.provenance):
+        with pytest.raises(UsageError, match=r"is complete\. Nothing is left to do"):
+            again()
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"status": "running"}, "does not say what the run was to do"),
+        ({**ASKED, "settings": {"mood": "good"}}, "holds settings that this version does not know"),
+        ({**ASKED, "dataset": {}}, "does not say how training began"),
+    ],
+)
+def test_a_run_that_cannot_be_resumed_says_why(tmp_path, record, message):
+    (tmp_path / "settings.json").write_text(json.dumps(record))
+    with pytest.raises(ModelFileError, match=message):
+        RunDirectory.resume(tmp_path).provenance()
+
+
+def test_a_second_training_is_resumed_from_its_checkpoints_only(tmp_path):
+    run = create(tmp_path / "run", request=ASKED)
+    write_settings(run)
+    write_settings(run)
+    with pytest.raises(ModelFileError, match="interrupted before its first checkpoint"):
+        run.provenance()
+    run.checkpoints().save(Checkpoint(1, {}))
+    assert run.provenance()[1] is not None
+
+
+def test_one_process_works_on_a_run(run):
+    other = RunDirectory(run.path)
+    refused = pytest.raises(ApparelError, match="another process is at work")
+    with run.lock(), run.lock(), refused, other.lock():
+        pass
+    with other.lock():
+        pass
 
 
 # -- after training -------------------------------------------------------------------
