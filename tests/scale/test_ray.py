@@ -121,7 +121,7 @@ def beside(*arguments):
 
 def test_predicting_loses_nothing(two_nodes, model, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(shards, "FILES", 300)
-    source = write_table(tmp_path / "t.parquet", encoded(600) * 20, group_rows=300)
+    source = write_table(tmp_path / "t.parquet", encoded(600) * 30, group_rows=300)
     output = tmp_path / "o.parquet"
     code = beside("predict", model, source, "--output", output, "--ray", two_nodes.address)
 
@@ -138,7 +138,7 @@ def test_predicting_loses_nothing(two_nodes, model, tmp_path, monkeypatch, capsy
     assert rows_of(output) == plain_rows(model, [source], tmp_path)
     assert not [path for path in output.iterdir() if path.name.endswith(PARTIAL)]
     printed = capsys.readouterr()
-    assert f"Written: {output}, 12,000 images in 40 shards\n" in printed.out
+    assert f"Written: {output}, 18,000 images in 60 shards\n" in printed.out
     assert "raylet" not in printed.out + printed.err
 
 
@@ -229,7 +229,7 @@ def test_seeds_are_the_plain_runs_although_workers_and_a_node_are_lost(
     runs = tmp_path / "seeds"
     arguments = [*SMALL, "--epochs", "2", "--seeds", "2", "--seed", "3"]
     code = beside("run", *arguments, "--ray", two_nodes.address, "--run-dir", runs)
-    until(lambda: checkpoints(runs / "seed-3"))
+    until(lambda: checkpoints(runs / "seed-3") or (runs / "seed-3" / "history.csv").exists())
     for pid in processes_named("ray::run_in_worker"):
         os.kill(pid, signal.SIGKILL)
     until(lambda: any((runs / f"seed-{seed}" / "history.csv").exists() for seed in (3, 4)))
@@ -263,15 +263,18 @@ def test_a_search_loses_nothing(two_nodes, tmp_path, capsys):
     def search():
         with connected(two_nodes.address) as cluster:
             clock = Counting(tmp_path, 7)
-            on_ray.search(cluster, seed=3, clock=clock, trials=MadeUp(tmp_path, seconds=0.3))
+            on_ray.search(cluster, seed=3, clock=clock, trials=MadeUp(tmp_path))
 
+    (tmp_path / "hold").touch()
     thread = threading.Thread(target=search)
     thread.start()
-    until((tmp_path / "state-0").exists)  # within the first trial
+    until(lambda: log(tmp_path, "begin"))
     _, killed, _, parameters, pid = log(tmp_path, "begin")[0]
+    until((tmp_path / f"state-{killed}").exists)  # within the trial
     os.kill(pid, signal.SIGKILL)
-    until(lambda: len(log(tmp_path, "end")) >= 2)
-    two_nodes.replace_node()
+    until(lambda: len([entry for entry in log(tmp_path, "begin") if entry[1] == killed]) == 2)
+    two_nodes.replace_node()  # each of the two trials is at a node
+    (tmp_path / "hold").unlink()
     thread.join()
     study = open_study(tmp_path)
     assert all(trial.state.is_finished() for trial in study.get_trials())
