@@ -315,9 +315,9 @@ def test_confidences_are_calibrated_on_validation_images(tmp_path: Path) -> None
     own.import_data().prepare_data().create_model().setup_model()
     own.run_training(batch_size=10, epochs=12)
     found = own.calibration
-    assert (found.n_images, found.target_accuracy) == (60, 0.5)
-    assert found.temperature != 1
     validation = own._trained.splits.validation
+    assert (found.n_images, found.target_accuracy) == (len(validation), 0.5)
+    assert found.temperature != 1
     images, labels = own.train_images[validation], own.train_labels[validation]
     calibrated = own.model.predict(images, verbose=0)
     odds = calibrated.astype(np.float64) ** found.temperature
@@ -451,8 +451,13 @@ def test_the_figures_are_returned(tested: ApparelClassifier) -> None:
 
 
 def test_explain_results_prints_a_headline_and_its_findings(
-    tested: ApparelClassifier, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    tested = ApparelClassifier(limit=100)
+    tested.import_data().prepare_data().create_model().setup_model()
+    tested.run_training(batch_size=40, epochs=1)
+    tested.test_model()
+    capsys.readouterr()
     findings = tested.explain_results()
     output = capsys.readouterr().out
     assert f"{tested.evaluation.metrics['accuracy'].value:.1%}"[:-1] in output

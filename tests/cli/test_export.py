@@ -53,7 +53,7 @@ def test_images_are_split_as_in_the_run(run):
 
 
 def test_other_images_than_the_runs_are_refused(run):
-    change_settings(run, lambda settings: settings["settings"].update(seed=4))
+    change_settings(run, lambda settings: settings["settings"].update(split_seed=4))
     with pytest.raises(DataError, match=r"are not those that .* was trained on: their SHA-256 is"):
         export_run(run, "onnx")
     assert list(listed(run)) == ["model.keras", "model.onnx", "copy.keras"]
@@ -91,10 +91,15 @@ def test_leaks_are_left_out_as_in_the_run(tmp_path):
 # -- the list of exported files -----------------------------------------------------------
 
 
+def n_validation(run):
+    record = json.loads((run / "settings.json").read_text(encoding="utf-8"))
+    return sum(record["dataset"]["images_per_class"]["validation"])
+
+
 def test_a_run_lists_what_it_exported(run):
     for name, found in listed(run).items():
         assert (found["format"], found["precision"]) == (Path(name).suffix[1:], "float32")
-        assert (found["images"], found["same_class"]) == (100, 1.0)
+        assert (found["images"], found["same_class"]) == (n_validation(run), 1.0)
         if name != "copy.keras":
             content = (run / name).read_bytes()
             assert found["sha256"] == hashlib.sha256(content).hexdigest()
@@ -109,7 +114,7 @@ def test_an_exported_file_says_how_the_run_went(run):
         "Model saved to elsewhere.onnx\n"
         f"{found['size'] / 1e6:.2f} MB, onnx, float32, read back in ONNX Runtime "
         f"{found['runtime_version']}\n"
-        "On 100 images: the model's class for 100.00%, accuracy "
+        f"On {n_validation(run)} images: the model's class for 100.00%, accuracy "
         f"{found['accuracy']:.2%} (the model's: {found['model_accuracy']:.2%}), probabilities "
         f"within {found['largest_difference']:.1g}\n"
     )

@@ -225,7 +225,7 @@ def test_check_says_in_its_exit_code_whether_the_data_are_clean(
     assert (clean.returncode, clean.stderr) == (0, "Reading 12 images\n")
     assert clean.stdout.endswith("Written: check.json\n")
     (photos / "b" / "0.png").write_bytes((photos / "a" / "0.png").read_bytes())
-    conflict = command("check", "photos", "--fix", "clean.csv", "--seed", 4)
+    conflict = command("check", "photos", "--fix", "clean.csv", "--split-seed", 4)
     assert conflict.returncode == 1
     assert conflict.stdout.endswith("Written: check.json\nWritten: clean.csv\n")
     rows = (photos.parent / "clean.csv").read_text().splitlines()[1:]

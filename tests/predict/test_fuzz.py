@@ -1,11 +1,15 @@
 """A short form of `python -m benchmarks.torture.fuzz`: the same harnesses."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from random import Random
 
 import pytest
 from benchmarks.torture.harnesses import HARNESSES
+
+ROOT = str(Path(__file__).parents[2])
 
 
 @pytest.mark.parametrize("kind", HARNESSES)
@@ -23,7 +27,8 @@ def fuzz(folder, code):
     """Run the fuzzer in a process, as it ends with it."""
     return subprocess.run(
         [sys.executable, "-c", f"from benchmarks.torture import fuzz, harnesses\n{code}"],
-        cwd=folder, capture_output=True, text=True, errors="replace", check=False,
+        cwd=folder, env={**os.environ, "PYTHONPATH": ROOT}, capture_output=True, text=True,
+        errors="replace", check=False,
     )  # fmt: skip
 
 
