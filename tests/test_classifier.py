@@ -472,7 +472,7 @@ def test_explain_results_prints_a_headline_and_its_findings(
     (known,) = explain.call_args.args
     assert known.evaluation is tested.evaluation
     assert known.history is tested.training_logs
-    assert known.images_per_class == [36] * 10
+    assert known.images_per_class == tested._trained.splits.images_per_class["training"]
 
 
 def test_export_model_saves_where_it_is_told(

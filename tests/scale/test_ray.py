@@ -24,6 +24,7 @@ from apparel.core.errors import ApparelError
 from apparel.core.settings import Settings
 from apparel.data import loading
 from apparel.data.inputs import shards
+from apparel.runs.run_directory import RunDirectory
 from apparel.scale import predict, training
 from apparel.scale import tuning as on_ray
 from apparel.scale.cluster import connected, load_ray
@@ -199,7 +200,8 @@ def test_one_worker_gives_what_the_plain_run_gives(two_nodes, plain, tmp_path, c
 
     # What Ray's workers do, here: the run is at its end.
     model, splits, *_ = training._prepared(run, "fashion-mnist", None).args
-    assert len(splits.training) == 540
+    counts = RunDirectory.open(run).settings()["dataset"]["images_per_class"]
+    assert len(splits.training) == sum(counts["training"])
     assert model.count_params() > 0
 
 
