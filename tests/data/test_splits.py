@@ -241,6 +241,7 @@ def test_grey_pixels_in_one_channel_and_in_three_have_the_same_key() -> None:
     assert len(set(content_keys(mixed).tolist())) == 7
 
 
+@pytest.mark.slow
 def test_the_seed_of_a_run_moves_no_image_and_runs_can_be_compared(tmp_path: Path) -> None:
     arguments = ("run", "--limit", 300, "--epochs", 1, "--model", "fast", "--width", 8)
     for seed in (1, 2):

