@@ -14,14 +14,21 @@ from scripts import write_help
 import apparel
 from apparel.cli import main
 from apparel.core.errors import ApparelError, DataUnavailableError
+from apparel.data import loading
 from tests.conftest import Command, Result, run_command
 
 TRAINING = ("tensorflow", "keras", "matplotlib", "sklearn", "scipy")
 Run = tuple[Path, Result]
 
 
+@pytest.fixture(scope="session")
+def clothes() -> None:
+    """Fill Keras's cache, as the first command to do so says where the files are from."""
+    loading.load("fashion-mnist", limit=10)
+
+
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(clothes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a run that went no further than its settings, and other things."""
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("dear all")
