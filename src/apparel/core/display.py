@@ -36,13 +36,13 @@ def _show_inline(figure: "Figure") -> None:
 
     shell: Any = get_ipython()
     shell.enable_matplotlib("inline")  # registers how a Figure becomes a picture
-    display(figure)  # type: ignore[no-untyped-call]  # IPython's own
+    display(figure)
     cell = shell.execution_count
 
     def display_later() -> None:
         del figure._ipython_display_  # type: ignore[attr-defined]  # IPython's protocol
         if shell.execution_count != cell:
-            display(figure)  # type: ignore[no-untyped-call]  # IPython's own
+            display(figure)
 
     figure._ipython_display_ = display_later  # type: ignore[attr-defined]  # as above
 
