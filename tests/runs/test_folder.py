@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -31,11 +32,6 @@ TAKE = {
 }
 
 
-@pytest.fixture(params=TAKE)
-def take(request):
-    return TAKE[request.param]
-
-
 def contents(folder):
     return sorted(path.name for path in folder.rglob("*"))
 
@@ -59,15 +55,6 @@ def test_by_default_a_folder_is_named_by_date_and_time_and_a_second_one_counts_o
     assert all(len(contents(tmp_path / path)) == 1 for path in made)
 
 
-@pytest.mark.parametrize("there", [False, True])
-def test_a_new_or_empty_folder_is_taken(take, there, tmp_path):
-    folder = tmp_path / "a" / "b"
-    if there:
-        folder.mkdir(parents=True)
-    assert take(folder) == folder
-    assert len(contents(folder)) == 1
-
-
 @pytest.mark.parametrize(
     ("kind", "what"), [("run", "a run"), ("seeds", "runs of several seeds"), ("search", "a search")]
 )
@@ -81,35 +68,30 @@ def test_a_folder_of_unfinished_work_is_left_alone_by_all_and_can_be_resumed(kin
     assert contents(folder) == before
 
 
-def test_a_folder_of_other_files_is_left_alone(take, tmp_path):
+def test_a_folder_is_taken_only_if_it_is_new_or_empty(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "a" / "b", tmp_path / "empty"):
+        assert TAKE["run"](folder) == folder
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(UsageError, match=r"is not empty\. Name another with --run-dir\."):
-        take(tmp_path)
-    assert contents(tmp_path) == ["thesis.txt"]
-    with pytest.raises(UsageError, match=r"thesis\.txt is a file\. Name a folder"):
-        take(tmp_path / "thesis.txt")
-    with pytest.raises(UsageError, match=r"thesis\.txt/x cannot be written: Not a directory"):
-        take(tmp_path / "thesis.txt" / "x")
-    with pytest.raises(UsageError, match=r"/proc/x cannot be written: .*--run-dir"):
-        take(folder_module.Path("/proc/x"))
+    before = contents(tmp_path)
+    for path, why in {
+        tmp_path: r"is not empty\. Name another with --run-dir\.",
+        tmp_path / "thesis.txt": r"thesis\.txt is a file\. Name a folder",
+        tmp_path / "thesis.txt" / "x": r"thesis\.txt/x cannot be written: Not a directory",
+        Path("/proc/x"): r"/proc/x cannot be written: .*--run-dir",
+    }.items():
+        with pytest.raises(UsageError, match=why):
+            TAKE["run"](path)
+    assert contents(tmp_path) == before
 
 
-def test_of_two_processes_that_want_one_folder_one_gets_it(take, tmp_path, monkeypatch):
+def test_of_two_processes_that_want_one_folder_one_gets_it(tmp_path, monkeypatch):
     # The second looked before the first had claimed it.
     monkeypatch.setattr(folder_module, "_check_free", lambda *_, **__: None)
-    take(tmp_path / "f")
+    TAKE["run"](tmp_path / "f")
     with pytest.raises(UsageError, match="f cannot be written: File exists"):
-        take(tmp_path / "f")
-    assert len(contents(tmp_path / "f")) == 1
-
-
-def test_a_folder_that_takes_no_file_is_named(take, tmp_path, monkeypatch):
-    def refuse(*_, **__):
-        raise OSError(30, "Read-only file system")
-
-    monkeypatch.setattr(folder_module, "claim", refuse)
-    with pytest.raises(UsageError, match="new cannot be written: Read-only file system"):
-        take(tmp_path / "new")
+        TAKE["run"](tmp_path / "f")
+    assert contents(tmp_path / "f") == ["settings.json"]
 
 
 # -- several seeds -----------------------------------------------------------------------
@@ -147,64 +129,44 @@ def test_metrics_that_all_runs_have_are_gathered_and_their_result_is_recorded(tm
     (runs[1] / "metrics.json").unlink()
     with pytest.raises(ModelFileError, match=r"seed-4/metrics\.json cannot be read"):
         seed_folder.read_metrics(runs)
-
-
-@pytest.mark.parametrize("content", ["", "{}", '{"settings": {"epochs": -1}}', "[1]"])
-def test_a_broken_record_of_seeds_is_refused(content, tmp_path):
-    (tmp_path / "seeds.json").write_text(content)
+    (folder / "seeds.json").write_text('{"settings": {"epochs": -1}}')
     with pytest.raises(ModelFileError, match="holds no record of the runs asked for"):
-        seed_folder.read(tmp_path)
+        seed_folder.read(folder)
 
 
 # -- a search ----------------------------------------------------------------------------
 
 
-def search(**changes):
-    return replace(ASKED, **changes)
-
-
 def test_a_budget_is_divided_among_trials_and_two_full_trainings():
-    half_an_hour = ASKED
-    assert half_an_hour.search_seconds == 1080
-    assert half_an_hour.trial_seconds == 90
-    assert half_an_hour.full_seconds == 360
-    assert search(trials=6).trial_seconds == 180
-    assert half_an_hour.settings() == ASKED.settings(360.0)
-    assert half_an_hour.settings().model_name == "auto"
+    assert (ASKED.search_seconds, ASKED.trial_seconds, ASKED.full_seconds) == (1080, 90, 360)
+    assert replace(ASKED, trials=6).trial_seconds == 180
+    assert replace(ASKED, budget=200.0).trial_seconds == 10  # the least
+    assert (ASKED.settings().budget, ASKED.settings().model_name) == (360, "auto")
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"trials": 0}, "--trials must be a whole number of at least 1, but is 0"),
-        ({"budget": 60.0}, "3.0 s for each of 12 trials, but one takes at least 10 s"),
-        ({"budget": 60.0}, "Give --budget 200s or more, or fewer --trials"),
-        ({"budget": 199.0}, "--budget 200s"),
+        (
+            {"budget": 60.0},
+            r"3\.0 s for each of 12 trials, .* Give --budget 200s or more, or fewer",
+        ),
         ({"trials": 1000}, "for each of 1000 trials"),
         ({"seed": -1}, "seed must be"),
-        ({"limit": 0}, "limit must be"),
     ],
 )
 def test_a_search_that_makes_no_sense_is_refused(changes, said):
-    with pytest.raises(UsageError) as caught:
-        search(**changes)
-    assert said in str(caught.value)
+    with pytest.raises(UsageError, match=said):
+        replace(ASKED, **changes)
 
 
-def test_the_least_budget_that_is_named_is_enough():
-    assert search(budget=200.0).trial_seconds == 10
-    assert search(budget=34.0, trials=2).trial_seconds >= 10
-
-
-def test_a_search_that_tried_nothing_leaves_no_trace(tmp_path):
+def test_a_search_leaves_no_trace_until_it_trains_and_is_resumed_until_it_is_complete(tmp_path):
     assert not SearchFolder.create(tmp_path / "s", ASKED).end("failed")
     assert contents(tmp_path) == []
     (tmp_path / "s").mkdir()
     assert not SearchFolder.create(tmp_path / "s", ASKED).end("failed")
     assert contents(tmp_path) == ["s"]
-
-
-def test_a_search_is_resumed_until_it_is_complete(tmp_path):
     folder = SearchFolder.create(tmp_path / "s", ASKED)
     folder.update(networks={})
     assert folder.end("interrupted")
@@ -218,10 +180,8 @@ def test_a_search_is_resumed_until_it_is_complete(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "holds no search"),
         ("[1]", "holds no search"),
         ('{"space": 0}', "in another search space"),
-        ('{"space": 1}', "holds no search asked for"),
         ('{"space": 1, "asked": {"budget": 1}}', "holds no search asked for"),
     ],
 )

@@ -8,7 +8,7 @@ from apparel.core.backend import NumberFormat
 from apparel.core.errors import DataError, ModelFileError
 from apparel.core.recipes import RECIPES
 from apparel.core.settings import Plan
-from apparel.runs.provenance import Provenance, versions
+from apparel.runs.provenance import Provenance
 
 PLAN = Plan(
     model_name="fast", width=8, images_per_second=10.0, passes=2.5, seconds=9.0,
@@ -24,23 +24,14 @@ RECORD = {
 }
 
 
-def test_it_is_read_as_it_was_written():
+def test_it_is_read_as_it_was_written_or_refused():
     then = Provenance.of(RECORD)
     assert then.plan == PLAN
     assert then.number_format == NumberFormat("float32", "asked for")
     assert Provenance.of({**RECORD, "plan": None}).plan is None
-
-
-@pytest.mark.parametrize("name", RECORD)
-def test_a_record_that_lacks_something_is_refused(name):
-    record = {key: value for key, value in RECORD.items() if key != name}
-    with pytest.raises(ModelFileError, match=f"does not say how training began .*{name}"):
-        Provenance.of(record)
-
-
-def test_a_plan_of_another_form_is_refused():
-    with pytest.raises(ModelFileError, match="does not say how training began"):
-        Provenance.of({**RECORD, "plan": {"hours": 3}})
+    for record in ({"recipe": RECORD["recipe"]}, {**RECORD, "plan": {"hours": 3}}):
+        with pytest.raises(ModelFileError, match=r"does not say how training began .*(plan|hours)"):
+            Provenance.of(record)
 
 
 def test_training_goes_on_with_the_same_images_and_recipe_only():
@@ -61,9 +52,3 @@ def test_what_has_changed_is_said_in_a_line():
         "Not as it was when training began, so the last bits may differ: "
         "keras was 3.15.1, is none, numpy was none, is 2, processor was one, is two\n"
     )
-
-
-def test_versions_are_those_of_what_is_installed():
-    found = versions()
-    assert {"python", "apparel", "keras", "numpy"} <= found.keys()
-    assert "jax" not in found
