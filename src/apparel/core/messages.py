@@ -4,10 +4,19 @@ File names, values from files and messages of libraries may hold line breaks, co
 terminal, or megabytes.
 """
 
+import unicodedata
 from collections.abc import Iterable
 
 MAX_NAME, MAX_REASON, MAX_VALUE = 1000, 300, 60
 MOST_LISTED = 6
+# Kinds of characters that no line can show: control characters, halves of characters as in names
+# of files that are not UTF-8, and ends of lines.
+_UNSHOWN = {"Cc", "Cs", "Zl", "Zp"}
+
+
+def fits_one_line(text: str) -> bool:
+    """Tell whether all characters of a name can be shown on one line."""
+    return not any(unicodedata.category(letter) in _UNSHOWN for letter in text)
 
 
 def printable(text: str, limit: int = MAX_NAME) -> str:

@@ -4,7 +4,6 @@ Images are put in the order of their digests. So the same images give the same D
 splits and the same training, however they were stored.
 """
 
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from apparel.core.errors import DataError
 from apparel.core.image_array import ImageArray, StoredImages, content_keys, digests, take
+from apparel.core.messages import fits_one_line
 from apparel.core.records import Dataset, Files
 from apparel.data.arrays import as_labels, as_pixels, make_dataset
 from apparel.data.splits import draw_share
@@ -27,9 +27,6 @@ LARGEST_IN_MEMORY = 1 << 28
 FEWEST_CLASSES, MOST_CLASSES = 2, 1000
 # Letters of a class's name, as exported models may have.
 LONGEST_NAME = 1000
-# Kinds of characters that a class's name cannot have: control characters, halves of characters as
-# in names of files that are not UTF-8, and ends of lines.
-UNSHOWN = {"Cc", "Cs", "Zl", "Zp"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -210,7 +207,7 @@ def _check_name(source: str, name: str) -> None:
             f"{source} has the label {name!r} with stray spaces or nothing in it; expected was "
             f"{name.strip() or 'a name'!r}. Correct the label."
         )
-    if any(unicodedata.category(letter) in UNSHOWN for letter in name):
+    if not fits_one_line(name):
         raise DataError(
             f"{source} has the label {name!a} with characters that no line can show. Rename it."
         )

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import stat
-import unicodedata
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from apparel.core.errors import ModelFileError
-from apparel.core.messages import shown
+from apparel.core.messages import fits_one_line, shown
 from apparel.core.model_formats import (
     FACTS_FORMAT,
     FASHION_MNIST,
@@ -33,8 +32,6 @@ MAX_SIDE = 1 << 10
 MAX_CLASSES = 10_000
 # Letters of a class name, which is the name of a folder.
 MAX_NAME = 1_000
-# Kinds of characters that no line can show: control characters, halves of characters, line ends.
-UNSHOWN = {"Cc", "Cs", "Zl", "Zp"}
 # Numbers that are neither 0 nor infinite in float32.
 MIN_FLOAT, MAX_FLOAT = 2.0**-126, 2.0**127
 # Characters of JSON that are read; at worst Python takes some twenty times as many bytes.
@@ -265,7 +262,7 @@ def _class_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
             f"at most {MAX_NAME:,} letters"
         )
     for name in names:
-        if not name.strip() or any(unicodedata.category(letter) in UNSHOWN for letter in name):
+        if not (name.strip() and fits_one_line(name)):
             raise ProblemError(f"it has a class {shown(name)}, expected a name that can be shown")
     if len(set(names)) < len(names):
         raise ProblemError(f"its class_names are {shown(names)}, expected each once")

@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from apparel.core.errors import DataError, ModelFileError
 from apparel.core.model_formats import NOVELTY, PROBABILITIES
 from apparel.core.records import Answer, FailedImage, Prediction
+from apparel.data.decode import NamedSource
 from apparel.predict.engine import open_engine
 from apparel.predict.model_file import ModelFile, read_model
-from apparel.predict.reading import NamedSource, read_batches
+from apparel.predict.reading import read_batches
 
 # Images that are answered at once; fewer where they are large, with so many pixel values together.
 BATCH_SIZE, VALUES_AT_ONCE = 128, 1 << 20

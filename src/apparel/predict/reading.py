@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from apparel.core.errors import DataError
 from apparel.data import decode, fashion_photo
-from apparel.data.decode import tasks
+from apparel.data.decode import NamedSource, tasks
 from apparel.data.decode.tasks import Chunk, Task
 
-NamedSource = tuple[str, decode.Source]
 # Encoded images that take longer to decode than processes to start.
 LARGE_BYTES = 1 << 25
 

@@ -16,12 +16,13 @@ from apparel.data.decode.image import (
     image_size,
     read,
 )
-from apparel.data.decode.opening import BadImageError, Source
+from apparel.data.decode.opening import BadImageError, NamedSource, Source
 
 __all__ = [
     "RULE_VERSION",
     "BadImageError",
     "DecodedImage",
+    "NamedSource",
     "Source",
     "decode",
     "decode_within",

@@ -46,6 +46,8 @@ MAX_FILE_BYTES = 1 << 30
 FEWEST_READS, BYTES_A_READ, MOST_READS = 1 << 12, 64, 1 << 19
 
 Source: TypeAlias = str | os.PathLike[str] | bytes
+# The name of an image in messages and tables, and the image.
+NamedSource: TypeAlias = tuple[str, Source]
 
 _SHOWN_BYTES = 12
 

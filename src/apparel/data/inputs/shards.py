@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from apparel.core.messages import printable
 from apparel.data import storage
-from apparel.data.decode import Source
+from apparel.data.decode import NamedSource
 from apparel.data.inputs.finding import FoundImage, FoundTable, find_sources
 
 # Files of a shard: seconds of work, so that little is repeated after a failure.
@@ -66,8 +66,6 @@ class RowShard:
 
 
 Shard: TypeAlias = FileShard | RowShard
-# The name of an image in messages and tables, and the image.
-NamedSource: TypeAlias = tuple[str, Source]
 
 
 class Footer(NamedTuple):
