@@ -124,12 +124,7 @@ def logits_model(model: Any) -> Any:
     if isinstance(last, keras.layers.Softmax):
         return _with_head(model, last.input)
     linear = keras.layers.Dense.from_config(last.get_config() | {"activation": "linear"})
-    if isinstance(model, keras.Sequential):
-        # One that was read from a file has no record of the outputs of its layers.
-        inputs = keras.Input(model.input_shape[1:])
-        shortened = keras.Sequential([inputs, *model.layers[:-1], linear], name=model.name)
-    else:
-        shortened = _with_head(model, linear(last.input))
+    shortened = _with_head(model, linear(last.input))
     linear.set_weights(last.get_weights())
     return shortened
 
