@@ -18,7 +18,6 @@ from apparel.reporting.plots._style import (
     FAINT,
     GREY,
     VERMILLION,
-    new_axes,
     percent,
     percent_ticks,
     short,
@@ -115,17 +114,8 @@ def calibration_figure(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def draw_reliability(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
-    """Draw a reliability diagram, beside that before calibration where there was one.
-
-    Args:
-        evaluation: a test result.
-        ax: the Axes to draw on, or None for a new figure.
-
-    Returns:
-        The Axes drawn on.
-    """
-    ax = new_axes((5.5, 4.8)) if ax is None else ax
+def draw_reliability(evaluation: Evaluation, *, ax: Axes) -> None:
+    """Draw a reliability diagram, beside that before calibration where there was one."""
     bins, before = evaluation.reliability.bins, evaluation.reliability_before
     images = np.array([b.n_images for b in bins])
     ax.bar(
@@ -163,20 +153,10 @@ def draw_reliability(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
     percent_ticks(ax.xaxis, ax.yaxis)
     ax.grid(alpha=0.3)
     ax.legend(loc="upper left", fontsize=8)
-    return ax
 
 
-def draw_abstention(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
-    """Draw the accuracy of the most confident images over their share.
-
-    Args:
-        evaluation: a test result.
-        ax: the Axes to draw on, or None for a new figure.
-
-    Returns:
-        The Axes drawn on.
-    """
-    ax = new_axes((5.5, 4.8)) if ax is None else ax
+def draw_abstention(evaluation: Evaluation, *, ax: Axes) -> None:
+    """Draw the accuracy of the most confident images over their share."""
     abstention, target = evaluation.abstention, evaluation.calibration.target_accuracy
     ax.plot(abstention.coverages, abstention.accuracies, color=BLUE, label="accuracy of answers")
     if abstention.coverage and abstention.accuracy:
@@ -197,7 +177,6 @@ def draw_abstention(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
     percent_ticks(ax.xaxis, ax.yaxis)
     ax.grid(alpha=0.3)
     ax.legend(loc="lower left", fontsize=8)
-    return ax
 
 
 def _error_bars(ax: Axes, x: list[float], intervals: list[Interval], **style: Any) -> None:
@@ -233,18 +212,14 @@ def robustness_figure(robustness: Robustness) -> Figure:
     return figure
 
 
-def draw_corruption(curve: CorruptionCurve, unchanged: Interval, *, ax: Axes | None = None) -> Axes:
+def draw_corruption(curve: CorruptionCurve, unchanged: Interval, *, ax: Axes) -> None:
     """Draw accuracy over the strength of a corruption, with the 95 % interval.
 
     Args:
         curve: accuracy at each strength.
         unchanged: the accuracy on unchanged images.
-        ax: the Axes to draw on, or None for a new figure.
-
-    Returns:
-        The Axes drawn on.
+        ax: the Axes to draw on.
     """
-    ax = new_axes((4, 3)) if ax is None else ax
     ax.fill_between(
         curve.strengths,
         [accuracy.low for accuracy in curve.accuracies],
@@ -261,4 +236,3 @@ def draw_corruption(curve: CorruptionCurve, unchanged: Interval, *, ax: Axes | N
     ax.set_ylim(0, 1)
     percent_ticks(ax.yaxis)
     ax.grid(alpha=0.3)
-    return ax
