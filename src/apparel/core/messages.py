@@ -32,6 +32,11 @@ def printable(text: str, limit: int = MAX_NAME) -> str:
     return kept if len(kept) <= limit else f"{kept[: limit - 3]}..."
 
 
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Write a number of things: '1 image', '2,000 images'; `many` where the plural is no -s."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 def shown(value: object) -> str:
     """Give the representation of a value from a file, text in quotes, in at most 60 characters."""
     # Written out in full, a long list takes time.

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
+from apparel.core.messages import count
 from apparel.core.records import CorruptionCurve, Evaluation, Interval, Robustness
 from apparel.reporting.plots._style import (
     BLUE,
@@ -70,8 +71,8 @@ def confusion_matrix_figure(confusion: NDArray[np.int64], class_names: Sequence[
         },
     )
     if annotated:
-        for text, count in zip(ax.texts, confusion.flat, strict=True):
-            if not count:
+        for text, number in zip(ax.texts, confusion.flat, strict=True):
+            if not number:
                 text.set_color(FAINT)
     step = math.ceil(len(class_names) / MOST_ANNOTATED)
     names = [short(name) for name in class_names[::step]]
@@ -79,8 +80,7 @@ def confusion_matrix_figure(confusion: NDArray[np.int64], class_names: Sequence[
     ax.set_xticks(centres, names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
     ax.set_yticks(centres, names, rotation=0, parse_math=False)
     ax.set(xlabel="predicted class", ylabel="true class")
-    images = confusion.sum()
-    ax.set_title(f"Confusion matrix of {images:,} {'image' if images == 1 else 'images'}", pad=12)
+    ax.set_title(f"Confusion matrix of {count(confusion.sum(), 'image')}", pad=12)
     return figure
 
 
@@ -95,8 +95,8 @@ def row_shares(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
 def _cells(confusion: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArray[np.object_]:
     """The text of each cell."""
     cells = [
-        f"{count:,}\n{percent(share)}" if count else "0"
-        for count, share in zip(confusion.flat, shares.flat, strict=True)
+        f"{number:,}\n{percent(share)}" if number else "0"
+        for number, share in zip(confusion.flat, shares.flat, strict=True)
     ]
     return np.reshape(np.array(cells, dtype=object), confusion.shape)
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from apparel.core.messages import count
 from apparel.core.records import History, Trial, best_trial
 from apparel.reporting.plots._style import (
     BLUE,
@@ -41,8 +42,8 @@ def history_figure(history: History) -> Figure:
 
 
 def _history_title(history: History) -> str:
-    count, interrupted = history.epochs, "interrupted after " if history.interrupted else ""
-    title = f"Training, {interrupted}{count} {'epoch' if count == 1 else 'epochs'}"
+    interrupted = "interrupted after " if history.interrupted else ""
+    title = f"Training, {interrupted}{count(history.epochs, 'epoch')}"
     if history.restored_epoch:
         return f"{title}; the weights of epoch {history.restored_epoch} were kept"
     if history.best_epoch is None:
