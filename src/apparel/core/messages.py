@@ -1,4 +1,4 @@
-"""Foreign text in messages: printable, on one line and of bounded length.
+"""Text in messages: foreign text, printable, on one line and of bounded length; and durations.
 
 File names, values from files and messages of libraries may hold line breaks, commands to a
 terminal, or megabytes.
@@ -59,3 +59,12 @@ def listed(names: Iterable[str]) -> str:
     found = [printable(name, MAX_VALUE) for name in names]
     more = ["..."] if len(found) > MOST_LISTED else []
     return ", ".join([*found[:MOST_LISTED], *more]) or "none"
+
+
+def duration(seconds: float) -> str:
+    """Give a duration in one or two units: 8 s, 1 min 20 s, 2 h 5 min."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes_of_hour = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes_of_hour} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
