@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto as T
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from apparel.core.errors import ModelFileError
 from apparel.predict.model_file import read_model
@@ -20,13 +20,12 @@ from apparel.predict.predictor import Predictor
 from tests.made_model import made_proto
 from tests.made_model import node as op
 
-SHAPE = (8, 9, 1)
 F32 = np.float32
 CANARY = b"a secret of another user"
 SECONDS, BYTES = 2, 150 << 20
 
 
-def small(*nodes, shape=SHAPE, **held):
+def small(*nodes, shape=(8, 9, 1), **held):
     """A small model like apparel's, with more nodes, which its outputs do not need."""
     return made_proto(shape, class_names=("ant", "bee", "cat"), threshold=0.5,
                       novelty_threshold=12.5, beside=nodes, held=held)  # fmt: skip
@@ -51,7 +50,7 @@ def refuse(path, match):
         patch.setattr(os, "open", lambda *a, really=os.open: opened.append(a[0]) or really(*a))
         with pytest.raises(ModelFileError, match=match) as caught:
             read_model(path)
-    assert set(opened) <= {path}
+    assert opened == [path]
     message = str(caught.value)
     assert "\n" not in message
     assert str(path) in message
@@ -93,17 +92,14 @@ def field(number, content):
     return varint(number << 3 | 2) + varint(len(content)) + content
 
 
-def with_field(extra, path=()):
+def with_field(extra, path, message=WHOLE):
     """The small model with bytes added inside one of its messages.
 
     Args:
         extra: the bytes.
         path: numbers of the fields that lead to the message; each time the first one.
+        message: the message that the path begins in.
     """
-    return _inside(WHOLE, extra, path)
-
-
-def _inside(message, extra, path):
     if not path:
         return message + extra
     at = 0
@@ -113,7 +109,7 @@ def _inside(message, extra, path):
         value, at = wire.read_varint(message, at, len(message))
         if tag & 7 == 2:
             if tag >> 3 == path[0]:
-                inner = _inside(message[at : at + value], extra, path[1:])
+                inner = with_field(extra, path[1:], message[at : at + value])
                 return message[:begin] + field(path[0], inner) + message[at + value :]
             at += value
 
@@ -126,31 +122,20 @@ def nested(depth, *numbers):
     return content
 
 
-GRAPH, NODE, TENSOR, ATTRIBUTE = (7,), (7, 1), (7, 5), (7, 1, 5)
-INPUT_TYPE, INPUT_SIZE = (7, 11, 2), (7, 11, 2, 1, 2, 1)
+GRAPH, NODE, ATTRIBUTE, INPUT_SIZE = (7,), (7, 1), (7, 1, 5), (7, 11, 2, 1, 2, 1)
+TWO_FORMATS = WHOLE[:2] + field(2, b"ORTM") + WHOLE[2:]
 BYTES_OF_NO_MEANING_OR_TWO = {
-    "empty": (b"", "is empty: 0 bytes"),
     "text": (b"this is no model", "is no ONNX file"),
-    "zeros": (bytes(1000), "unknown field 0"),
     "all but a byte": (WHOLE[:-1], "ends within"),
-    "something behind": (WHOLE + b"\0", "ends within a number|unknown field 0"),
-    "a tag of more bytes than needed": (WHOLE + b"\x8a\x00\x00", "longer than needed"),
+    "something behind": (WHOLE + b"\x28\x80", "ends within a number"),
     "a length of more bytes than needed": (WHOLE + b"\x12\x80\x00", "longer than needed"),
     "a number of eleven bytes": (WHOLE + b"\x28" + b"\xff" * 10 + b"\x01", "longer than"),
     "a number of 70 bits": (WHOLE + b"\x28" + b"\xff" * 9 + b"\x7f", "or than 64 bits"),
-    "a length beyond the end": (WHOLE + b"\x12\xff\xff\xff\xff\x0f", "ends within producer_name"),
-    "a negative length": (WHOLE + b"\x12" + b"\xff" * 9 + b"\x01", "ends within producer_name"),
     "a length beyond its message": (with_field(b"\x52\x7f", GRAPH), "ends within doc_string"),
     "a group": (WHOLE + b"\x13\x14", "wire type 3, expected 2"),
-    "wire type 6": (WHOLE + b"\x16", "wire type 6"),
-    "an unknown field": (WHOLE + field(99, b"x"), "unknown field 99"),
+    "a cut float": (with_field(b"\x15\0", ATTRIBUTE), "ends within f"),
     "an unknown field of a graph": (with_field(field(17, b""), GRAPH), "unknown field 17"),
-    "text for a number": (WHOLE + field(5, b"1"), "model_version as wire type 2, expected 0"),
-    "packed sizes": (with_field(field(1, b"\x01"), TENSOR), "dims as wire type 2"),
-    "a second graph": (WHOLE + field(7, b""), "has graph twice"),
-    "second weights": (with_field(field(9, bytes(4)), TENSOR), "has raw_data twice"),
     "a second operator in a node": (with_field(field(4, b"Loop"), NODE), "has op_type twice"),
-    "a second type of the input": (with_field(field(1, b""), INPUT_TYPE), "tensor_type twice"),
     "a size with a name": (with_field(field(1, 3), INPUT_SIZE), "both a number and a name"),
     "a type of more than 32 bits": (
         with_field(field(5, field(2, 1 << 32 | 1) + field(8, b"z")), GRAPH), "type 4294967297"
@@ -161,23 +146,18 @@ BYTES_OF_NO_MEANING_OR_TWO = {
     ),
     "60,000 fields": (WHOLE + field(8, b"") * 60_000, "more than 50,000 fields"),
     "five million bytes of text": (WHOLE + field(6, b"x" * 5_000_000), "take more than 4,194,304"),
-    "ORT's own format as well": (field(2, b"\0\0ORTM") + WHOLE, "as in another format"),
-    "ORT's format in a name": (
-        WHOLE[:2] + field(2, b"ORTM") + WHOLE[2:], "bytes 4 to 7 are b'ORTM'"
-    ),
+    "ORT's own format as well": (TWO_FORMATS, "bytes 4 to 7 are b'ORTM'"),
 }  # fmt: skip
 
 
 # -- other files -----------------------------------------------------------------------
 
 
-def external(location, *, declared=True, **more):
+def external(location, **more):
     """A tensor whose values are in another file."""
-    tensor = T(name="much", data_type=T.UINT8, dims=[len(CANARY)])
+    tensor = T(name="much", data_type=T.UINT8, dims=[len(CANARY)], data_location=T.EXTERNAL)
     for key, value in {"location": location, **more}.items():
         tensor.external_data.add(key=key, value=str(value))
-    if declared:
-        tensor.data_location = T.EXTERNAL
     return tensor
 
 
@@ -209,30 +189,20 @@ def in_sparse(tensor):
     return changed(lambda p: p.graph.sparse_initializer.append(sparse))
 
 
+EXTERNAL = "external data, in another file"
 IN_MEMORY = "*/_ORT_MEM_ADDR_/*"  # a mark by which ONNX Runtime reads any address
 OTHER_FILES = {
-    "beside the model": used(external("canary")),
-    "by an absolute path": used(external("/etc/passwd")),
-    "above the model": used(external("../canary")),
-    "above by a detour": used(external("x/../../canary")),  # CVE-2024-27318
-    "by a symbolic link": used(external("link")),  # CVE-2026-34447
-    "in a linked folder": used(external("linked/canary")),  # CVE-2026-27489
-    "by a hard link": used(external("hard")),  # CVE-2026-34446
-    "of no name": used(external("")),
-    "undeclared": used(external("canary", declared=False)),
-    "declared but not named": used(T(name="much", data_type=T.FLOAT, dims=[1], float_data=[1],
-                                     data_location=T.EXTERNAL)),
-    "with other attributes": used(  # CVE-2026-34445
-        external("canary", __class__="x", length=1 << 60, offset=-1)
-    ),
-    "in memory": used(external(IN_MEMORY, offset=4096, length=25)),
-    "in a Constant": in_constant(external("canary")),
-    "in memory, in a Constant": in_constant(external(IN_MEMORY, offset=4096, length=25)),
-    "in a subgraph": in_subgraph(external("canary")),
-    "in a function": in_function(external("canary")),
-    "in a sparse constant": in_sparse(external("canary")),
+    "beside the model": (used(external("canary")), EXTERNAL),
+    "above by a detour": (used(external("x/../../canary")), EXTERNAL),  # CVE-2024-27318
+    "in memory": (used(external(IN_MEMORY, offset=4096, length=25)), EXTERNAL),
+    "declared but not named": (
+        used(T(name="much", data_type=T.FLOAT, dims=[1], float_data=[1],
+               data_location=T.EXTERNAL)), EXTERNAL),
+    "in a Constant": (in_constant(external("canary")), EXTERNAL),
+    "in a subgraph": (in_subgraph(external("canary")), "a subgraph"),
+    "in a function": (in_function(external("canary")), "local functions"),
+    "in a sparse constant": (in_sparse(external("canary")), "a sparse initializer"),
 }  # fmt: skip
-EXTERNAL = "external data, in another file|a subgraph|local functions|a sparse initializer"
 
 
 # -- constants -------------------------------------------------------------------------
@@ -246,13 +216,8 @@ def held(dims, kind=T.FLOAT, name="much", **fields):
 
 CONSTANTS = {
     "more values than bytes": (held([5], raw_data=bytes(16)), "has 16 bytes"),
-    "more bytes than values": (held([3], raw_data=bytes(16)), "expects 12"),
-    "no values": (held([3]), r"has its values as \[\]"),
-    "huge": (held([1 << 20, 1 << 20], raw_data=bytes(4)), "product of at most"),
     "overflowing to 0": (held([1 << 32, 1 << 32], raw_data=b""), "product of at most"),
-    "negative": (held([-1], raw_data=bytes(4)), "sizes of at least 1"),
     "of size 0": (held([0, 1 << 40], raw_data=b""), "sizes of at least 1"),
-    "of nine axes": (held([1] * 9, raw_data=bytes(4)), "at most 8 sizes"),
     "of 10,000 axes": (held([1] * 10_000, raw_data=bytes(4)), "at most 8 sizes"),
     "in two forms": (held([1], raw_data=bytes(4), float_data=[1]), "has its values as"),
     "of another form": (held([1], T.INT64, int32_data=[1]), "has its values as"),
@@ -261,10 +226,7 @@ CONSTANTS = {
     "too many in the slow form": (
         held([70_000], T.INT32, int32_data=[1] * 70_000), "in the slow form, at most 65,536"),
     "of strings": (held([1], T.STRING, string_data=[b"x"]), "has string data"),
-    "of doubles": (held([1], T.DOUBLE, double_data=[1.0]), "unknown field 10"),
     "of 4 bits": (held([3], T.INT4, raw_data=bytes(2)), "is of type 22"),
-    "of an unknown type": (held([1], 1000, raw_data=bytes(4)), "is of type 1000"),
-    "a segment": (held([1], raw_data=bytes(4), segment=T.Segment(end=1 << 40)), "unknown field 3"),
     "named as another": (held([2], name="axes", raw_data=bytes(8)), "two constants"),
     "without a name": (held([2], name="", raw_data=bytes(8)), "nameless"),
     "too few in a Constant": (in_constant(T(data_type=1, dims=[2], raw_data=b"")), "expects 8"),
@@ -274,50 +236,30 @@ CONSTANTS = {
 # -- graphs ----------------------------------------------------------------------------
 
 
-def chain(n, kind, **attributes):
-    """Nodes that take the output of the one before twice each."""
+def chain(n, kind, n_inputs, **attributes):
+    """Nodes that take the output of the one before."""
     names = ["x", *(f"y{k}" for k in range(n))]
-    times = 1 if kind in {"Neg", "Relu"} else 2
     pairs = itertools.pairwise(names)
-    return small(*(op(kind, *[a] * times, output=b, **attributes) for a, b in pairs))
+    return small(*(op(kind, *[a] * n_inputs, output=b, **attributes) for a, b in pairs))
 
 
-def loop():
-    state = [helper.make_tensor_value_info(n, k, []) for n, k in [("i", T.INT64), ("c", T.BOOL)]]
-    body = helper.make_graph([op("Identity", "c")], "b", state,
-                             [helper.make_tensor_value_info("y", T.BOOL, [])])  # fmt: skip
-    return small(op("Loop", "n", "yes", body=body), n=np.array(2**62), yes=np.array(True))
-
-
-def scan():
-    values = [helper.make_tensor_value_info(n, T.FLOAT, None) for n in "ay"]
-    body = helper.make_graph([op("Identity", "a")], "b", values[:1], values[1:])
-    return small(op("Scan", "x", body=body, num_scan_inputs=1))
-
-
-def attribute(change, node=5):
-    """The small model with another attribute of its Softmax, or of its Cast."""
-    return changed(lambda proto: change(proto.graph.node[node if node < 5 else -2].attribute))
-
-
-def operator(kind, *inputs, **attributes):
-    return small(op(kind, *inputs, **attributes)), f"an operator '{kind}'"
+def attribute(change):
+    """The small model with another attribute of its Softmax."""
+    return changed(lambda proto: change(proto.graph.node[-2].attribute))
 
 
 W = np.ones((4, 8, 3, 1), F32)
 MANY = np.ones((4000, 1), F32)
-INT = np.array([-(2**31)], np.int32)
 # Nodes whose inputs and attributes do not fit each other, where kernels or shape inference read or
 # write out of bounds, or where an answer depends on other images; and a constant for each.
 MISFITS = {
     "wide pads": (op("Conv", "x", "k", pads=[1 << 40] * 4), W),
+    "negative pads": (op("Conv", "x", "k", pads=[-1] * 4), W),
     "a longer kernel_shape": (op("Conv", "x", "k", kernel_shape=[3, 1, 1, 1]), W),
     # microsoft/onnxruntime#28731
     "filters of more axes": (op("Conv", "x", "k"), np.ones((4, 8, 1, 1, 1), F32)),
     "fewer dilations": (op("Conv", "x", "k", dilations=[1]), W),
-    "negative pads": (op("Conv", "x", "k", pads=[-1] * 4), W),
     "strides of 0": (op("MaxPool", "x", kernel_shape=[1, 1], strides=[0, 1]), W),
-    "no kernel": (op("MaxPool", "x"), W),
     "a kernel larger than its plane": (op("AveragePool", "x", kernel_shape=[99, 1]), W),
     "groups that do not divide the filters": (
         op("Conv", "x", "k", group=4), np.ones((6, 2, 1, 1), F32)),
@@ -332,24 +274,20 @@ MISFITS = {
     "pixels as sizes": (op("Cast", "x", to=T.INT64), W),
     "an axis out of range": (op("Softmax", "x", axis=4), W),
     "axes twice": (op("ReduceSum", "x", "k"), np.array([1, -3])),
-    "no axes": (op("ReduceSum", "x"), W),
     "order out of range": (op("Transpose", "x", perm=[0, 1, 2, 4]), W),
     "a shape with other values": (op("Reshape", "x", "k"), np.array([-1, 5])),
     "a shape with two rests": (op("Reshape", "x", "k"), np.array([-1, -1])),
-    "a huge shape": (op("Reshape", "x", "k"), np.array([2**62, 2**62])),
     "zeros in a shape": (op("Reshape", "x", "k", allowzero=1), np.array([0, 72])),
     "a long shape": (op("Reshape", "x", "k"), np.array([0, 72] + [1] * 60)),
     "the number of images as a constant": (op("Reshape", "x", "k"), np.array([2**61 - 1, 72])),
     "squeezed more than 1": (op("Squeeze", "x", "k"), np.array([1])),
     "an empty slice": (op("Slice", "s", "k", "k", "zero"), np.array([1])),
     "matrices that do not fit": (op("MatMul", "x", "k"), MANY[:5]),
-    "two types": (op("Add", "x", "k"), np.ones(1, np.int32)),
-    "whole numbers multiplied": (op("Mul", "k", "k"), INT),
-    "whole numbers from floats": (op("Cast", "x", to=T.INT32), W),
+    "sides that do not fit": (op("Add", "x", "k"), np.ones((1009, 1, 1, 1), F32)),
+    "whole numbers multiplied": (op("Mul", "k", "k"), np.array([-(2**31)], np.int32)),
     "too many inputs": (op("Relu", "x", "x"), W),
     "a Constant of nothing": (op("Constant"), W),
     "images as an axis": (op("Transpose", "x", perm=[1, 0, 2, 3]), W),
-    "as many images as fit": (op("Add", "x", "k"), np.ones((1009, 1, 1, 1), F32)),
     "a sum of all images": (op("ReduceSum", "x", "k", keepdims=1), np.array([0])),
     "images times images": (op("Gemm", "flattened", "flattened", transA=1), W),
     "a share among all images": (op("Softmax", "x", axis=0), W),
@@ -360,40 +298,23 @@ MISFITS = {
 NEW_NAME = "expected one of a new name"
 SIZES = [op("Shape", "x", output="s")]
 GRAPHS = {
-    # Control flow, and what is larger than it looks.
-    "If": (in_subgraph(T(name="much", data_type=2, dims=[1], raw_data=b"x")), "has a subgraph"),
-    "Loop": (loop(), "has a subgraph"),
-    "Scan": (scan(), "has a subgraph"),
-    "a function": (in_function(T(data_type=2, dims=[1], raw_data=b"x")), "has local functions"),
-    "devices": (changed(lambda p: p.configuration.add()), "has an unknown field 26"),
-    "ConstantOfShape": operator("ConstantOfShape", "axes"),
-    "Resize": operator("Resize", "x", "", "scale"),
-    "RandomNormal": operator("RandomNormal", shape=[1 << 30]),
-    "Div": operator("Div", "axes", "axes"),  # -2**31 / -1 kills ONNX Runtime
-    "FusedConv": operator("FusedConv", "x", "x", domain="com.microsoft"),
-    "Relu": (small(op("Relu", "x", domain="evil")), "'Relu' of 'evil'"),
-    "EPContext": operator("EPContext", domain="com.microsoft", ep_cache_context="../canary"),
+    "Div": (small(op("Div", "axes", "axes")), "an operator 'Div'"),  # INT_MIN / -1 kills ORT
+    "another domain": (
+        small(op("Relu", "x", domain="com.microsoft")), "'Relu' of 'com.microsoft', expected"),
     # Memory and time.
     "an outer product": (small(op("MatMul", "a", "b"), a=MANY, b=MANY.T), "bytes once"),
     "a product with the images": (
         small(op("Mul", "x", "b"), b=np.ones((1, 1, 1, 40_000), F32)), "bytes an image"),
-    "doubled again and again": (chain(60, "Concat", axis=1), "bytes an image"),
-    "4,000 additions of images": (chain(4000, "Add"), "has 4,006 nodes, expected up to 1,000"),
-    "9,000 operators in a row": (chain(9000, "Neg"), "more than 50,000 fields|9,006 nodes"),
-    "1,001 nodes": (chain(995, "Relu"), "has 1,001 nodes"),
+    "doubled again and again": (chain(60, "Concat", 2, axis=1), "bytes an image"),
+    "1,001 nodes": (chain(995, "Relu", 1), "has 1,001 nodes, expected up to 1,000"),
     "much work": (
         small(op("Conv", "x", "k", pads=[300] * 4), k=np.ones((1, 8, 512, 512), F32)),
         "multiplications an image"),
     "much work on constants": (
         small(op("MatMul", "a", "b"), a=np.ones((600, 4000), F32), b=np.ones((4000, 600), F32)),
         "multiplications once"),
-    "pads": (
-        small(op("Conv", "x", "k", dilations=[1024, 1024], pads=[1023] * 4),
-              k=np.ones((4, 8, 2, 2), F32)), "bytes an image"),
     # Nodes that are none.
     "no such input": (small(op("Relu", "q")), "'q', which no node before it computes"),
-    "an input left out": (small(op("Add", "x", "")), "which no node before it computes"),
-    "a circle": (small(op("Relu", "v"), op("Relu", "y", output="v")), "which no node before"),
     "an output over a constant": (small(op("Relu", "x", output="axes")), NEW_NAME),
     "two outputs": (
         small(helper.make_node("MaxPool", ["x"], ["a", "b"], kernel_shape=[1, 1])),
@@ -404,9 +325,6 @@ GRAPHS = {
     "an attribute twice": (attribute(lambda a: a.append(a[0])), "or has it twice"),
     "an attribute with two values": (
         attribute(lambda a: setattr(a[0], "f", 0.0)), "without its value"),
-    "an attribute without value": (attribute(lambda a: a[0].ClearField("i")), "without its value"),
-    "an attribute of no type": (attribute(lambda a: a[0].ClearField("type")), "unknown"),
-    "a Constant of a list": (small(op("Constant", value_ints=[1])), "unknown attribute"),
     **{
         name: (small(*SIZES, node, k=k, z=np.zeros(7, np.uint8), zero=np.array([0])),
                "inputs and attributes that do not fit")
@@ -437,21 +355,16 @@ def told(key, value):
     return changed(change)
 
 
-def size(place, k, **change):
-    """The small model with another size of its input or output."""
+def input_size(k, **change):
+    """The small model with another size of its input."""
 
     def resize(proto):
-        dimension = getattr(proto.graph, place)[0].type.tensor_type.shape.dim[k]
+        dimension = proto.graph.input[0].type.tensor_type.shape.dim[k]
         dimension.Clear()
         for key, number in change.items():
             setattr(dimension, key, number)
 
     return changed(resize)
-
-
-def typed(change):
-    """The small model with another type of its input."""
-    return changed(lambda p: change(p.graph.input[0].type))
 
 
 def stating(name, kind, shape):
@@ -466,8 +379,6 @@ SAYS = "but its description says"
 DESCRIPTIONS = {
     "operator set 12": (opsets(("", 12)), "sets {'': 12} .* sets 13 to 26 .*Write one with"),
     "operator set 27": (opsets(("", 27)), UPDATE),
-    "operator set of 40 bits": (opsets(("", 1 << 40)), UPDATE),
-    "no operator set": (opsets(), "does not say which operator set"),
     "another set only": (opsets(("ai.onnx.ml", 2)), "does not say which operator set"),
     "two operator sets": (opsets(("", 15), ("", 13)), "operator set '' twice"),
     "a huge other set": (opsets(("", 15), ("com.microsoft", 1 << 32)), UPDATE),
@@ -477,25 +388,17 @@ DESCRIPTIONS = {
     "no input": (changed(lambda p: p.graph.input.pop()), f"its input is missing, {SAYS}"),
     "two inputs": (changed(lambda p: p.graph.input.append(OTHER)), f"z float.*{SAYS}"),
     "floats as images": (
-        typed(lambda t: setattr(t.tensor_type, "elem_type", 1)), "its input is images float"),
-    "one image at a time": (size("input", 0, dim_value=1), "any number n of images"),
-    "free height": (size("input", 1, dim_param="h"), "its input is images"),
-    "negative height": (size("input", 1, dim_value=-8), "its input is images"),
-    "no shape": (typed(lambda t: t.tensor_type.ClearField("shape")), "its input is images"),
+        changed(lambda p: setattr(p.graph.input[0].type.tensor_type, "elem_type", 1)),
+        "its input is images float"),
+    "one image at a time": (input_size(0, dim_value=1), "any number n of images"),
+    "free height": (input_size(1, dim_param="h"), "its input is images"),
     "images of 1,025 pixels": (small(shape=(1025, 8, 1)), "at most 1,024 pixels a side"),
-    "images of nothing": (told("img_shape", "[0, 8, 1]"), "at most 1,024 pixels"),
     "images of two channels": (small(shape=(8, 9, 2)), "1 or 3 channels"),
     "another output": (changed(lambda p: setattr(p.graph.output[0], "name", "p")), "output is p "),
-    "whole numbers": (
-        changed(lambda p: setattr(p.graph.output[0].type.tensor_type, "elem_type", 7)), "int64"),
     "fewer names": (told("class_names", '["a", "b"]'), SAYS),
     "another number of classes": (
         changed(lambda p: [p.graph.output[0].CopyFrom(TWO),
                            setattr(p.metadata_props[0], "value", '["a", "b"]')]),
-        f"it computes .*{SAYS}"),
-    "probabilities from a constant": (
-        changed(lambda p: [p.graph.node.pop(-2), p.graph.initializer.append(
-            numpy_helper.from_array(np.ones((1009, 3), F32), "probabilities"))]),
         f"it computes .*{SAYS}"),
     "an output of no node": (changed(lambda p: p.graph.node.pop()), f"it computes .*{SAYS}"),
     "another shape stated": (stating("x", T.FLOAT, ["b", 8, 9, 2]), "another shape of x"),
@@ -507,24 +410,19 @@ DESCRIPTIONS = {
     "10,001 names": (told("class_names", json.dumps(["a"] * 10_001)), "expected a list of 1 to"),
     **{f"a name {name!a}": (told("class_names", json.dumps(["a", name, "c"])),
                             "expected a name that can be shown")
-       for name in ("", " ", "\n", "b\x1b", "\x00", "\x85", "\u2028", "\ud800")},
+       for name in (" ", "b\x1b", "\u2028", "\ud800")},
     "a name twice": (told("class_names", '["a", "b", "a"]'), "expected each once"),
     "facts of a later form": (
         told("apparel", '{"version": "9", "format": 2}'), "in form 2.*Update: pip install -U app"),
     "a million lists": (told("class_names", "[" + "[]," * 10**6 + "[]]"), "3,000,004 characters"),
     "deep lists": (told("class_names", "[" * 500_000), "expected JSON"),
     "a number of 100,000 digits": (told("img_shape", "[8, 9, " + "1" * 100_000 + "]"), "img_shape"),
-    "no image shape": (told("img_shape", None), "img_shape is None"),
     "true as a size": (told("img_shape", "[8, 9, true]"), "img_shape"),
-    "turned images": (told("img_shape", "[9, 8, 1]"), SAYS),
-    **{f"a threshold of {value}": (told("threshold", value), "threshold is|expected JSON")
-       for value in ("1.5", "-1", "NaN", "Infinity", "true", '"0.5"', "[1]", "x", "")},
+    **{f"a threshold of {value}": (told("threshold", value), "threshold is")
+       for value in ("1.5", "NaN", "true", '"0.5"')},
     **{f"a novelty threshold of {value}": (told("novelty_threshold", value),
                                            f"novelty_threshold is|{SAYS}")
-       for value in ("null", "0", "-1", "NaN", "Infinity", "true", '"1"', "x",
-                     "1e-60", "1e39", "1" + "0" * 400)},
-    "novelty without threshold": (told("novelty_threshold", None), SAYS),
-    "five million letters": (told("note", "x" * 5_000_000), "take more than 4,194,304 bytes"),
+       for value in ("null", "0", "1e39", "1" + "0" * 400)},
     "metadata twice": (
         changed(lambda p: p.metadata_props.add(key="threshold", value="1")), "'threshold' twice"),
     "metadata without value": (changed(lambda p: p.metadata_props.add(key="x")), "without name or"),
@@ -539,45 +437,23 @@ DESCRIPTIONS = {
 
 KINDS = {
     "bytes of no meaning or two": BYTES_OF_NO_MEANING_OR_TWO,
-    "other files": {name: (proto, EXTERNAL) for name, proto in OTHER_FILES.items()},
+    "other files": OTHER_FILES,
     "constants that do not fill their shape": CONSTANTS,
     "graphs that apparel does not write": GRAPHS,
     "files that are not what they say": DESCRIPTIONS,
 }
-EVERY = 8
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A folder of models beside files that they must not read."""
-    canary = tmp_path / "canary"
-    canary.write_bytes(CANARY)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_hostile_file_is_refused_in_little_time_and_memory(tmp_path, kind):
     folder = tmp_path / "models"
     folder.mkdir()
-    (folder / "canary").write_bytes(CANARY)
-    (folder / "link").symlink_to(canary)
-    (folder / "linked").symlink_to(tmp_path)
-    (folder / "hard").hardlink_to(canary)
-    return folder
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_some_hostile_files_are_refused(folder, kind):
-    for name, (content, match) in itertools.islice(KINDS[kind].items(), 0, None, EVERY):
-        print(name)
-        refuse(write(folder, content), match)
-
-
-@pytest.mark.security
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_hostile_file_is_refused_in_little_time_and_memory(folder, kind):
-    before = (folder / "hard").stat()
+    for canary in (tmp_path / "canary", folder / "canary"):
+        canary.write_bytes(CANARY)
     for name, (content, match) in KINDS[kind].items():
         print(name)
         refuse_cheaply(write(folder, content), match)
-    assert (folder / "canary").read_bytes() == (folder / "hard").read_bytes() == CANARY
-    after = (folder / "hard").stat()
-    assert (after.st_mtime_ns, after.st_ctime_ns) == (before.st_mtime_ns, before.st_ctime_ns)
+    assert (tmp_path / "canary").read_bytes() == (folder / "canary").read_bytes() == CANARY
 
 
 def test_the_small_model_itself_is_read(tmp_path):
@@ -592,10 +468,9 @@ def test_the_small_model_itself_is_read(tmp_path):
 
 def test_onnx_runtime_takes_a_file_of_two_formats_for_the_other():
     """Why bytes 4 to 7 are looked at: onnx reads a model, ONNX Runtime something else."""
-    content = WHOLE[:2] + field(2, b"ORTM") + WHOLE[2:]
-    assert onnx.load_from_string(content).graph == small().graph
+    assert onnx.load_from_string(TWO_FORMATS).graph == small().graph
     with pytest.raises(Exception, match="ORT model verification failed"):
-        onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        onnxruntime.InferenceSession(TWO_FORMATS, providers=["CPUExecutionProvider"])
 
 
 def test_what_a_message_shows_of_a_file_is_short_and_harmless(tmp_path):

@@ -1,11 +1,10 @@
 """Inference engines: ONNX Runtime, or OpenVINO where it is faster."""
 
 import functools
-import importlib.util
 import io
 import math
 import threading
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,24 +20,6 @@ from apparel.data.decode.tasks import n_processors
 SIZE_STEP = 8
 
 
-class Engine(Protocol):
-    """Computes a model's outputs. May be used by several threads at once.
-
-    Attributes:
-        name: of the runtime, with its version and number format.
-    """
-
-    name: str
-
-    def run(self, images: NDArray[np.uint8], outputs: list[str]) -> list[NDArray[np.float32]]:
-        """Compute some of the outputs.
-
-        Args:
-            images: shape (n, h, w, c), n of at least 1.
-            outputs: "probabilities", shape (n, k), or "novelty", shape (n,), or both.
-        """
-
-
 def open_engine(
     content: bytes,
     *,
@@ -47,8 +28,8 @@ def open_engine(
     batch_size: int,
     n_threads: int | None,
     beside_server: bool,
-) -> Engine:
-    """Open a model with the fastest runtime that is installed.
+) -> "OnnxRuntime | OpenVino":
+    """Open a model with the fastest runtime that is installed, for use by several threads at once.
 
     Args:
         content: of an ONNX file that was examined.
@@ -62,7 +43,7 @@ def open_engine(
         ModelFileError: the runtime cannot open it.
     """
     try:
-        if not exact and _openvino_is_faster() and _openvino_works():
+        if not exact and _openvino_is_faster():
             return OpenVino(content, batch_size, n_threads)
         if n_threads is None and beside_server:
             # ONNX Runtime's threads wake each other for each operator, and take turns with the
@@ -78,7 +59,11 @@ def open_engine(
 
 
 class OnnxRuntime:
-    """ONNX Runtime on the processor, in float32."""
+    """ONNX Runtime on the processor, in float32.
+
+    Attributes:
+        name: of the runtime, with its version and number format.
+    """
 
     def __init__(self, content: bytes, n_threads: int | None) -> None:
         onnxruntime = load_onnxruntime()
@@ -92,7 +77,12 @@ class OnnxRuntime:
         self._session = onnxruntime.InferenceSession(content, options, providers=providers)
 
     def run(self, images: NDArray[np.uint8], outputs: list[str]) -> list[NDArray[np.float32]]:
-        """See `Engine`."""
+        """Compute some of the outputs.
+
+        Args:
+            images: shape (n, h, w, c), n of at least 1.
+            outputs: "probabilities", shape (n, k), or "novelty", shape (n,), or both.
+        """
         found: list[NDArray[np.float32]] = self._session.run(outputs, {IMAGES: images})
         return found
 
@@ -120,7 +110,7 @@ class OpenVino:
             self._compile(output.any_name, None)
 
     def run(self, images: NDArray[np.uint8], outputs: list[str]) -> list[NDArray[np.float32]]:
-        """See `Engine`."""
+        """Compute some of the outputs, as in `OnnxRuntime`."""
         n_images = size = len(images)
         if n_images > SIZE_STEP:  # round up, so that there are few batch sizes
             size = min(math.ceil(n_images / SIZE_STEP) * SIZE_STEP, self._batch_size)
@@ -158,14 +148,9 @@ class OpenVino:
 
 @functools.cache
 def _openvino_is_faster() -> bool:
-    """Tell whether this processor multiplies bfloat16, with which OpenVINO takes half the time."""
-    return bool(backend.BFLOAT16_FLAGS & backend.processor_flags()) and (
-        importlib.util.find_spec("openvino") is not None
-    )
-
-
-def _openvino_works() -> bool:
-    """Tell whether OpenVINO, which is installed, can be imported."""
+    """Tell whether OpenVINO works, and takes half the time: this processor multiplies bfloat16."""
+    if not backend.BFLOAT16_FLAGS & backend.processor_flags():
+        return False
     try:
         load_openvino()
     except (ImportError, OSError):

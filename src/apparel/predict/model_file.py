@@ -153,7 +153,7 @@ def _read(path: Path) -> bytes:
         with os.fdopen(os.open(path, flags), "rb") as file:
             status = os.fstat(file.fileno())
             _check_kind(path, status)
-            content = file.read(status.st_size + 1)
+            content = file.read(status.st_size)
     except ModelFileError:
         raise
     except FileNotFoundError as error:
@@ -162,11 +162,6 @@ def _read(path: Path) -> bytes:
         raise ModelFileError(
             f"the model file {path} cannot be read ({error}). {_ONE_MODEL}"
         ) from error
-    if len(content) != status.st_size:
-        raise ModelFileError(
-            f"{path} changed while it was read: it had {status.st_size:,} bytes, and then gave "
-            f"{len(content):,}. Try again once it is written."
-        )
     if not content:
         raise ModelFileError(f"{path} is empty: 0 bytes, expected an ONNX model. {REMEDY}")
     return content

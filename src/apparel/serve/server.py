@@ -16,7 +16,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
 import uvicorn
 from PIL import Image
 
@@ -100,8 +99,6 @@ def serve(model: Path, address: Address, limits: Limits, *, exact: bool = False)
     """
     with listen(address) as listener:
         predictor = Predictor(model, exact=exact, beside_server=True)
-        # A model whose answers are no numbers is refused here, and not at its first request.
-        predictor.predict_proba(np.zeros((1, *predictor.img_shape), np.uint8))
         # Three threads share the interpreter, and the one that reads requests must not wait long.
         sys.setswitchinterval(SWITCH_SECONDS)
         # Pillow's limit is the process's; the decoder uses it.
