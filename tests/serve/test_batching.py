@@ -57,23 +57,12 @@ async def begun(batcher, *requests, seconds=30.0):
     return tasks
 
 
-def test_requests_that_wait_are_answered_together_each_with_its_own():
-    async def steps(batcher, model):
-        tasks = await begun(batcher, [1], [2, 3], [4])
-        assert batcher.n_waiting == 3
-        model.may_answer.set()
-        return await asyncio.gather(*tasks)
-
-    found, model = run(steps)
-    assert found == [[1], [2, 3], [4]]
-    assert model.batches == [[1], [2, 3, 4]]
-
-
-def test_a_batch_has_a_largest_size_and_order_is_kept(monkeypatch):
+def test_requests_that_wait_are_answered_together_in_order_up_to_a_size(monkeypatch):
     monkeypatch.setattr(batching, "MAX_BATCH", 3)
 
     async def steps(batcher, model):
         tasks = await begun(batcher, [1], [2, 3], [4, 5], [6], [7, 8])
+        assert batcher.n_waiting == 7
         model.may_answer.set()
         return await asyncio.gather(*tasks)
 
@@ -99,35 +88,21 @@ def test_a_full_queue_turns_requests_away_at_once():
     assert found == [[1], [2, 3, 4], [5, 6, 7], [8, 9]]
 
 
-def test_late_requests_are_refused_while_the_model_works_and_never_reach_it():
+def test_requests_that_are_late_or_given_up_are_not_answered():
     async def steps(batcher, model):
         (first,) = await begun(batcher, [1], seconds=0.02)
         (second,) = await begun(batcher, [2], seconds=0.01)
-        (third,) = await begun(batcher, [3])
+        given_up, last = await begun(batcher, [3], [4])
+        given_up.cancel()
         for late in (first, second):
             with pytest.raises(HttpError, match="waited too long"):
                 await late
         model.may_answer.set()
-        return await third
+        return await last
 
     found, model = run(steps)
-    assert found == [3]
-    assert model.batches == [[1], [3]]
-    # The first was at the model already when its time was over.
-
-
-def test_a_client_that_has_gone_costs_nothing():
-    async def steps(batcher, model):
-        tasks = await begun(batcher, [1], [2], [3])
-        tasks[1].cancel()
-        await asyncio.sleep(0)
-        model.may_answer.set()
-        return await asyncio.gather(*tasks, return_exceptions=True)
-
-    found, model = run(steps)
-    assert (found[0], found[2]) == ([1], [3])
-    assert isinstance(found[1], asyncio.CancelledError)
-    assert model.batches == [[1], [3]]
+    assert found == [4]
+    assert model.batches == [[1], [4]]  # the first was at the model already
 
 
 def test_a_batch_that_fails_fails_alone():

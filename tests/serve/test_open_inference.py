@@ -37,7 +37,7 @@ def test_the_model_is_described(app, path):
     assert described["parameters"]["class_names"] == list(NAMES)
 
 
-@pytest.mark.parametrize("path", ["/v2/models/x", "/v2/models/m/versions/2", "/v2/models/x/ready"])
+@pytest.mark.parametrize("path", ["/v2/models/x/ready", "/v2/models/m/versions/2"])
 def test_other_models_and_versions_are_not_found(app, path):
     answer = app.ask(path)
     assert answer.status == 404
@@ -85,29 +85,23 @@ MALFORMED = {
     "nothing": (b"", "not JSON"),
     "NaN": (b'{"inputs": NaN}', "NaN is no JSON"),
     "deep": (b"[" * 10_000, "recursion depth exceeded"),
-    "a list": (b"[]", "the request must be an object"),
     "no inputs": (b"{}", "inputs must be an array"),
     "two inputs": ({"inputs": [{}, {}]}, "one input"),
-    "input is text": ({"inputs": ["images"]}, "an input must be an object"),
     "other type": ({"datatype": "FP32"}, "must be UINT8, but is 'FP32'"),
     "other shape": ({"shape": [1, 9, 8, 1]}, "must be [n, 8, 9, 1], but is [1, 9, 8, 1]"),
-    "shape with true": ({"shape": [True, 8, 9, 1]}, "must be [n, 8, 9, 1]"),
     "no image": ({"shape": [0, 8, 9, 1], "data": []}, "at least one image"),
     "images of many digits": ({"shape": [int("9" * 4299), 8, 9, 1]}, "and not so many"),
     "too few": ({"data": [0] * 71}, "has 72 values, but 71 were sent"),
     "fraction": ({"data": [1.0] * 72}, "whole numbers from 0 to 255"),
     "256": ({"data": [256] * 72}, "whole numbers from 0 to 255"),
     "uneven": ({"data": [[0] * 71, [0]]}, "flat, or nested as their shape says"),
-    "no data": ({"data": None}, "the data of images must be an array"),
     "bytes are missing": ({"parameters": {"binary_data_size": 72}}, "0 bytes follow"),
     "size is text": ({"parameters": {"binary_data_size": "72"}}, "binary_data_size is 72"),
-    "parameters are a list": ({"parameters": []}, "parameters must be an object"),
     "unknown output": ({"outputs": [{"name": "x"}]}, "no output 'x', only probabilities, novelty"),
     "flag is a number": (
         {"outputs": [{"name": "novelty", "parameters": {"binary_data": 1}}]},
         "the parameter binary_data must be true or false",
     ),
-    "id is null": ({"id": None}, "id must be a string"),
 }
 
 
@@ -115,7 +109,7 @@ MALFORMED = {
 def test_malformed_requests_are_refused_with_a_reason(app, made, what):
     body, why = MALFORMED[what]
     if isinstance(body, dict) and "inputs" not in body:
-        of_request = {key: value for key, value in body.items() if key in {"outputs", "id"}}
+        of_request = {key: value for key, value in body.items() if key == "outputs"}
         of_input = {key: value for key, value in body.items() if key not in of_request}
         body = {"inputs": [tensor(made.images(1)) | of_input], **of_request}
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -126,35 +120,30 @@ def test_malformed_requests_are_refused_with_a_reason(app, made, what):
     assert len(answer.body) < 400
 
 
-@pytest.mark.parametrize("length", ["-1", "x", "99999", "0" * 5000, "²"])
-def test_an_impossible_length_is_refused(app, made, length):
-    body = json.dumps({"inputs": [tensor(made.images(1))]}).encode()
-    answer = app.ask("/v2/models/m/infer", body, Inference_Header_Content_Length=length)
-    assert answer.status == 400
-    assert "inference-header-content-length is " in answer.json["error"]
-
-
-def test_bytes_that_no_input_declares_are_refused(app, made):
+@pytest.mark.parametrize(
+    ("length", "why"),
+    [
+        *[(length, "-length is ") for length in ("-1", "99999", "0" * 5000, "²")],
+        (None, "3 bytes follow the JSON part"),  # the true one
+    ],
+)
+def test_bytes_behind_the_json_part_are_declared(app, made, length, why):
     head = json.dumps({"inputs": [tensor(made.images(1))]}).encode()
-    answer = app.ask(
-        "/v2/models/m/infer", head + b"abc", Inference_Header_Content_Length=str(len(head))
-    )
+    length = length or str(len(head))
+    answer = app.ask("/v2/models/m/infer", head + b"abc", Inference_Header_Content_Length=length)
     assert answer.status == 400
-    assert "3 bytes follow the JSON part" in answer.json["error"]
+    assert why in answer.json["error"]
 
 
-def test_too_many_images_are_counted(app, made):
+def test_too_many_images_are_counted_and_far_more_are_not_parsed(app, made):
     answer = app.infer({"inputs": [tensor(made.images(65))]})
     assert answer.status == 413
     assert "may have 64 images, but this one has 65" in answer.json["error"]
-
-
-@pytest.mark.parametrize("part", ["[]", "{}", "0"])
-def test_json_of_far_more_parts_than_images_need_is_not_parsed(app, part):
-    body = b'{"inputs":[' + b",".join([part.encode()] * 30_000) + b"]}"
-    answer = app.ask("/v2/models/m/infer", body)
-    assert answer.status == 413
-    assert "this one has far more" in answer.json["error"]
+    for part in (b"[]", b"{}", b"0"):
+        body = b'{"inputs":[' + b",".join([part] * 30_000) + b"]}"
+        answer = app.ask("/v2/models/m/infer", body)
+        assert answer.status == 413
+        assert "this one has far more" in answer.json["error"]
 
 
 def test_the_most_images_may_be_nested_and_indented(app, made):

@@ -42,51 +42,32 @@ def answers(connection, most=None):
 # Messages that parsers have read differently: each is refused, and its connection closed.
 AMBIGUOUS = {
     "two lengths": INFER + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello" + GET,
-    "a length twice": INFER + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello" + GET,
-    "a list of lengths": INFER + b"Content-Length: 5, 5\r\n\r\nhello" + GET,
     "a signed length": INFER + b"Content-Length: +5\r\n\r\nhello" + GET,
-    "a hexadecimal length": INFER + b"Content-Length: 0x5\r\n\r\nhello" + GET,
     "a huge length": INFER + b"Content-Length: 18446744073709551621\r\n\r\nhello" + GET,
     "length and chunks": INFER + LENGTH + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + GET,
-    "chunks and length": CHUNKED[:-2] + LENGTH + b"\r\n0\r\n\r\n" + GET,
     "an unknown coding": INFER + b"Transfer-Encoding: xchunked\r\n" + LENGTH + b"\r\n" + GET,
-    "chunks in a coding": INFER + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + GET,
-    "chunks and identity": CHUNKED[:-2] + b"Transfer-Encoding: identity\r\n\r\n0\r\n\r\n" + GET,
     "a space before the colon": INFER + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + GET,
     "a folded header": INFER + b"X: a\r\n " + LENGTH + b"\r\n" + GET,
-    "a folded coding": INFER + b"Transfer-Encoding:\r\n chunked\r\n" + LENGTH + b"\r\n" + GET,
     "a bare LF": INFER + b"X: a\nTransfer-Encoding: chunked\r\n" + LENGTH + b"\r\n" + GET,
-    "LF alone": INFER.replace(b"\r", b"") + b"Content-Length: 5\n\nhello" + GET,
     "a bare CR": INFER + b"X: a\r" + LENGTH + b"\r\n" + GET,
     "NUL": INFER + b"X: a\0b\r\n" + LENGTH + b"\r\n" + GET,
     "a chunk's size and LF": CHUNKED + b"5\nhello\n0\n\n" + GET,
-    "LF in a chunk's extension": CHUNKED + b"5;a=\n\r\nhello\r\n0\r\n\r\n" + GET,
     "a chunk of another size": CHUNKED + b"4\r\nhello\r\n0\r\n\r\n" + GET,
-    "a chunk's size with a sign": CHUNKED + b"+5\r\nhello\r\n0\r\n\r\n" + GET,
-    "a chunk's huge size": CHUNKED + b"10000000000000005\r\nhello\r\n0\r\n\r\n" + GET,
     "a tunnel": b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n" + GET,
-    "HTTP/0.9": b"GET /v2\r\n\r\n" + GET,
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + GET,
-    "no method": b"/v2 HTTP/1.1\r\nHost: localhost\r\n\r\n" + GET,
     "an upgrade with a body": INFER + UPGRADE + b"h2c\r\n" + LENGTH + b"\r\n" + GET,
-    "an upgrade with chunks": INFER + UPGRADE + b"h2c\r\nTransfer-Encoding: chunked\r\n\r\n"
-    b"%x\r\n%b\r\n0\r\n\r\n" % (len(GET), GET),
-}  # fmt: skip
+}
 # Messages that have one meaning: the response may be any, and the next request is the next message.
 PLAIN = {
     "a body": (INFER + LENGTH + b"\r\n" + GET, 400),
-    "chunks": (CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(GET), GET), 400),
     "trailers": (CHUNKED + b"5;a=b\r\nhello\r\n0\r\nContent-Length: 9\r\n\r\n", 400),
     "a body of GET": (SERVER + LENGTH + b"\r\n" + GET, 200),
     "an upgrade": (SERVER + UPGRADE + b"websocket\r\n\r\n", 200),
     "an upgrade of GET with a body": (SERVER + UPGRADE + b"h2c\r\n" + LENGTH + b"\r\n" + GET, 200),
     "expectation": (INFER + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello", 400),
     "two hosts": (b"GET /v2 HTTP/1.1\r\nHost: evil\r\nHost: localhost\r\n\r\n", 400),
-    "no host": (b"GET /v2 HTTP/1.1\r\n\r\n", 400),
-    "a whole address": (b"GET http://evil/v2 HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
-    "chunks of HTTP/1.0": (CHUNKED.replace(b"1.1", b"1.0") + b"0\r\n\r\n", 400),
     "refused before its body": (SERVER.replace(b"GET", b"POST") + LENGTH + b"\r\n" + GET, 405),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", AMBIGUOUS)
@@ -155,7 +136,7 @@ def expire(server):
 
 
 def test_slow_requests_are_refused_and_cut(serving_here):
-    begun = [b"", b"\r\n", b"GET", HEAD, HEAD + b"Content-Length: 9\r\n\r\n1",
+    begun = [b"", b"GET", HEAD + b"Content-Length: 9\r\n\r\n1",
              HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"]  # fmt: skip
     with serving_here(read_seconds=0.5) as served, ExitStack() as stack:
         connections = [stack.enter_context(connect(served)) for _ in begun]
@@ -165,20 +146,14 @@ def test_slow_requests_are_refused_and_cut(serving_here):
             assert [status for status, _ in answers(connection)] == [408]
 
 
-@pytest.mark.parametrize("after", [b"", b"\r\n"])
-def test_idle_connections_are_cut_without_a_word(server, after):
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [(SERVER + b"\r\n", 200), (HEAD + b"Content-Length: 99999999\r\n\r\nabc", 413)],
+)
+def test_a_connection_that_was_answered_is_cut_without_a_second_answer(server, request_, status):
     with connect(server) as connection:
-        connection.sendall(SERVER + b"\r\n")
-        assert answers(connection, 1)[0][0] == 200
-        connection.sendall(after)
-        expire(server)
-        assert answers(connection) == []
-
-
-def test_a_refused_body_that_does_not_end_is_cut_without_a_second_answer(server):
-    with connect(server) as connection:
-        connection.sendall(HEAD + b"Content-Length: 99999999\r\n\r\nabc")
-        assert answers(connection, 1)[0][0] == 413
+        connection.sendall(request_)
+        assert answers(connection, 1)[0][0] == status
         expire(server)
         assert answers(connection) == []
 
@@ -196,9 +171,8 @@ def test_clients_that_do_not_read_answers_are_cut(serving_here):
 
 
 LONG_HEADS = {
-    "many headers": b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"a:\r\n" * 20_000 + b"\r\n",
-    "a header": b"GET / HTTP/1.1\r\nHost: localhost\r\na: " + b"a" * 1_000_000,
-    "an address": b"GET /" + b"a" * 100_000,
+    "many headers": SERVER + b"a:\r\n" * 20_000 + b"\r\n",
+    "a header": SERVER + b"a: " + b"a" * 1_000_000,
     "empty lines": b"\r\n" * 1_000_000,
     "trailers": CHUNKED + b"1\r\na\r\n0\r\n" + b"a:\r\n" * 200_000,
     "a chunk's extension": CHUNKED + b"1;" + b"a" * 1_000_000,
@@ -214,9 +188,8 @@ def test_a_head_that_is_too_long_is_refused(server, what):
 
 
 def test_a_long_head_that_is_allowed_is_answered(server):
-    head = b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n" + b"a: a\r\n" * 10_000 + b"\r\n"
     with connect(server) as connection:
-        connection.sendall(head)
+        connection.sendall(SERVER + b"a: a\r\n" * 10_000 + b"\r\n")
         assert answers(connection, 1)[0][0] == 200
 
 
@@ -232,7 +205,7 @@ def test_too_many_connections_are_turned_away(serving_here):
     with serving_here(connections=3) as served:
         kept = [socket.create_connection((HOST, served.port), timeout=30) for _ in range(3)]
         for connection in kept:
-            connection.sendall(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            connection.sendall(SERVER + b"\r\n")
             assert answers(connection, 1)[0][0] == 200
         with connect(served) as further:
             ((status, body),) = answers(further)

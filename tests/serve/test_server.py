@@ -56,15 +56,11 @@ def test_an_upload_that_does_not_end_is_refused_at_the_end(serving_here):
     ("options", "why"),
     [
         (("--port", "70000"), "no port 70000"),
-        (("--port", "-1"), "no port -1"),
         (("--host", "a..b"), "a..b is no address of this machine"),
         (("--host", "0.0.0.0"), "can be reached from other machines"),  # noqa: S104  # is refused
         (("--token", ""), "the token is empty"),
-        (("--token", "a b"), "the token is empty, or has spaces"),
-        (("--token", "ä"), "letters that a header cannot have"),
-        (("--allow-origin", "*"), "* is no origin"),
+        (("--token", "ä b"), "letters that a header cannot have"),
         (("--allow-origin", "https://example.org/"), "without a path"),
-        (("--allow-origin", "https://Example.org"), "in small letters"),
         (("--max-images", "200"), "but only 128 may wait"),
         (("--queue", "0"), "must be above 0"),
     ],

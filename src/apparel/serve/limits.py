@@ -43,11 +43,6 @@ class Limits:
                 raise UsageError(
                     f"the limit {field.name.replace('_', ' ')} is {value}, but must be above 0."
                 )
-        if self.held_bytes < self.body_bytes:
-            raise UsageError(
-                f"one request may have {self.body_bytes:,} bytes, but all together only "
-                f"{self.held_bytes:,}. Allow all together at least as many."
-            )
         if self.queue < self.images:
             raise UsageError(
                 f"one request may have {self.images:,} images, but only {self.queue:,} may wait. "
