@@ -21,6 +21,19 @@ def noise():
     return lambda *shape: random.integers(0, 256, shape, dtype=np.uint8)
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """A folder for files."""
+    (tmp_path / "photos").mkdir()
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """The place of a cache of decoded images."""
+    return tmp_path / "cache"
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
     """Keep decoded images of other tests away: files of one name, size and time would be equal."""

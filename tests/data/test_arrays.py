@@ -11,7 +11,6 @@ from apparel.data.arrays import (
     from_arrays,
     image_shape,
     is_prepared,
-    one_hot,
     scale_pixels,
     without_grey_axis,
 )
@@ -61,33 +60,23 @@ def test_the_hash_depends_on_content_only():
         digest(names=("x", "z")),
     ]
     assert len({same, *others}) == 5
-
-
-def test_the_test_images_have_a_hash_of_their_own():
-    images = np.zeros((4, 2, 6), np.uint8)
-
-    def made(train=(0, 1, 0, 1), test=(0, 1, 0, 1)):
-        return from_arrays(images, train, images, test, class_names=["x", "y"], source="s")
-
-    assert made(train=(1, 1, 0, 1)).test_sha256 == made().test_sha256
-    assert made(train=(1, 1, 0, 1)).sha256 != made().sha256
-    assert made(test=(1, 1, 0, 1)).test_sha256 != made().test_sha256
+    one, other = (
+        from_arrays(images, train, images, (0, 1, 0, 1), class_names=["x", "y"], source="s")
+        for train in ((0, 1, 0, 1), (1, 1, 0, 1))
+    )
+    assert one.test_sha256 == other.test_sha256
+    assert one.sha256 != other.sha256
 
 
 BAD = {
     "float images": ({"train_images": np.zeros((2, 3, 3))}, "train images must be uint8"),
     "flat images": ({"test_images": np.zeros((2, 9), np.uint8)}, r"shape \(2, 9\)"),
-    "empty images": ({"test_images": np.zeros((2, 0, 3), np.uint8)}, r"shape \(2, 0, 3\)"),
     "ragged": ({"train_images": [[1, 2], [3]]}, "do not form one array"),
     "other size": ({"test_images": np.zeros((2, 3, 4), np.uint8)}, r"\(3, 3, 1\) and \(3, 4, 1\)"),
     "float labels": ({"train_labels": [0.0, 1.0]}, "train labels must be whole numbers"),
-    "one-hot": ({"test_labels": [[0, 1], [1, 0]]}, r"shape \(2, 2\)"),
     "too few labels": ({"train_labels": [0]}, "2 images, but labels of shape"),
-    "label too high": ({"test_labels": [0, 2]}, "0 to 1"),
     "label too low": ({"test_labels": [0, -1]}, "0 to 1"),
     "one string": ({"class_names": "ab"}, "sequence of non-empty strings"),
-    "no names": ({"class_names": []}, "sequence of non-empty strings"),
-    "numbers": ({"class_names": [1, 2]}, "sequence of non-empty strings"),
     "twice": ({"class_names": ["a", "a"]}, "all be different"),
 }
 
@@ -121,12 +110,6 @@ def test_pixels_are_scaled_to_the_unit_range_also_where_they_are_stored():
     assert without_grey_axis(stored) is stored
 
 
-def test_one_hot_rows_hold_a_single_one():
-    rows = one_hot(np.array([2, 0, 1]), 4)
-    assert rows.tolist() == [[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0]]
-    assert rows.dtype == np.float32
-
-
 @pytest.mark.parametrize("shape", [(2, 2, 3), (2, 2, 3, 1), (2, 6)])
 def test_images_of_any_layout_and_number_become_unit_images(shape):
     for values in (PIXELS, PIXELS.astype(np.int64), SHARES, SHARES.astype(np.float64)):
@@ -155,15 +138,11 @@ def filled(value, dtype=np.float32):
     [
         (filled(np.nan), "from nan to nan"),
         (filled(1.5), "from 0.0 to 1.5, but pixels must lie in 0 to 1"),
-        (filled(-0.1), "must lie in 0 to 1"),
         (filled(300, np.int64), "from 0 to 300, but pixels must lie in 0 to 255"),
         (filled(255.0), "X / 255"),
-        (filled("x", object), "must hold numbers, but holds object"),
         (filled(1, bool), "must hold numbers, but holds bool"),
         (np.zeros((0, *SHAPE)), r"at least one image .* \(0, 2, 3, 1\)"),
-        (np.zeros((2, 3, 2)), r"shape \(2, 3, 1\), but has shape \(2, 3, 2\)"),
         (np.zeros((2, 7)), r"has shape \(2, 7\)"),
-        (np.float32(0.5), r"has shape \(\)"),
     ],
 )
 def test_images_that_cannot_be_understood_are_refused(images, message):
@@ -183,7 +162,6 @@ def test_the_shape_of_one_image_is_read_from_an_array_that_tells(given, shape):
     ("labels", "classes", "positions"),
     [
         ([7, 3, 7, 5], [3, 5, 7], [2, 0, 2, 1]),
-        (["shoe", "bag", "shoe"], ["bag", "shoe"], [1, 0, 1]),
         (np.array([True, False]), [False, True], [1, 0]),
     ],
 )
@@ -197,7 +175,6 @@ def test_labels_of_any_kind_are_numbered_in_sorted_order(labels, classes, positi
     ("labels", "message"),
     [
         ([0, 1, 2], r"shape \(2,\), but has shape \(3,\)"),
-        ([[0, 1], [1, 0]], r"has shape \(2, 2\)"),
         (["bag", "bag"], "a single class, .*bag"),
         ([None, 1], "cannot be put in order"),
     ],

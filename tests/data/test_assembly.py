@@ -44,7 +44,8 @@ def permuted(whole: LabelledImages, order: np.ndarray) -> LabelledImages:
 
 @pytest.mark.parametrize("splits", [None, (["train"] * 3 + ["test"]) * 10])
 def test_the_order_of_a_source_makes_no_difference(splits) -> None:
-    whole = found(["a", "b", "c", "a", "c"] * 8, splits)
+    images = PIXELS[[0, *range(39)]]  # the first one twice, with two labels
+    whole = found(["a", "b", "c", "a", "c"] * 8, splits, images)
     order = np.random.default_rng(1).permutation(40)
     first, second = (
         assemble(x, source="made", test_split=0.25, split_seed=3)
@@ -82,17 +83,6 @@ def test_test_images_are_drawn_by_the_split_seed() -> None:
     assert assembled(labels, split_seed=1).files.test != made.files.test
 
 
-def test_equal_images_of_two_labels_are_ordered_by_the_label() -> None:
-    same = np.repeat(PIXELS[:2], 2, axis=0)
-    whole = found(["a", "b", "b", "a"], images=same)
-    orders = [np.arange(4), np.array([1, 0, 3, 2]), np.array([3, 2, 1, 0])]
-    hashes = {
-        assemble(permuted(whole, o), source="m", test_split=0.5, split_seed=0).sha256
-        for o in orders
-    }
-    assert len(hashes) == 1
-
-
 def test_the_splits_of_a_source_are_kept() -> None:
     splits = (["train"] * 2 + ["validation", "test"]) * 10
     labels = ["a" if i % 3 else "b" for i in range(40)]
@@ -101,11 +91,8 @@ def test_the_splits_of_a_source_are_kept() -> None:
     assert {int(name[6:]) % 4 for name in made.files.test} == {3}
     assert {int(made.files.train[i][6:]) % 4 for i in made.validation} == {2}
     assert len(made.validation) == 10
-
-
-def test_validation_images_without_test_images_leave_them_to_be_drawn() -> None:
-    splits = (["train"] * 3 + ["validation"]) * 10
-    made = assembled(["a" if i % 3 else "b" for i in range(40)], splits)
+    # Without test images, they are drawn from the others.
+    made = assembled(labels, (["train"] * 3 + ["validation"]) * 10)
     assert len(made.validation) == 10
     assert {int(name[6:]) % 4 for name in made.files.test} <= {0, 1, 2}
 
@@ -115,8 +102,6 @@ def test_validation_images_without_test_images_leave_them_to_be_drawn() -> None:
     [
         (["10", "9", "2"], ("2", "9", "10")),
         (["b", "a", "10"], ("10", "a", "b")),
-        (["é", "z", "日本"], ("z", "é", "日本")),
-        (["-1", "2", "1"], ("-1", "1", "2")),
         (["👩‍🦰 T-shirt/top", "платье №1"], ("платье №1", "👩‍🦰 T-shirt/top")),  # Cyrillic is meant
     ],
 )
@@ -126,15 +111,12 @@ def test_whole_numbers_are_in_numerical_order_and_words_in_alphabetical(labels, 
 
 BAD = {
     "spaces": (["a", " b"], r"the label ' b' with stray spaces .* expected was 'b'"),
-    "tab": (["a", "b\t"], r"'b\\t'"),
     "empty": (["a", ""], "the label ''"),
     "one": (["a", "a"], r"of 1 class \(a\), but at least two"),
     "single": (["a", "a", "b"], "the class 'b' has a single image"),
     "many": ([str(i) for i in range(1001)], "1,001 classes, but at most 1,000"),
     "long": (["a", "b" * 1001], "a label of 1,001 letters"),
     "escape": (["a", "a\x1b[2Jb"], r"'a\\x1b\[2Jb' with characters that no line can show"),
-    "line": (["a", "a\u2028b"], r"'a\\u2028b' with characters"),
-    "not utf-8": (["a", "caf\udce9"], r"'caf\\udce9' with characters"),
 }
 
 
@@ -153,22 +135,8 @@ def test_a_class_missing_from_a_split_is_named(split) -> None:
     kept = [i for i in range(18) if not (labels[i] == "c" and splits[i] == split)]
     with pytest.raises(DataError, match=f"no {split} images of 'c'"):
         assembled([labels[i] for i in kept], [splits[i] for i in kept])
-
-
-def test_no_training_images_are_an_error() -> None:
     with pytest.raises(DataError, match="no images to train on"):
         assembled(["a", "b"] * 4, ["validation", "validation", "test", "test"] * 2)
-
-
-def test_many_images_are_left_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = assembled(["a", "b"] * 20)
-    monkeypatch.setattr(assembly, "LARGEST_IN_MEMORY", PIXELS.nbytes - 1)
-    large = assembled(["a", "b"] * 20)
-    assert isinstance(small.train_images, np.ndarray)
-    assert isinstance(large.train_images, StoredImages)
-    assert isinstance(large.test_images, StoredImages)
-    assert large.sha256 == small.sha256
-    np.testing.assert_array_equal(large.train_images[:], small.train_images)
 
 
 def test_parts_of_different_shape_do_not_join() -> None:
@@ -180,7 +148,8 @@ def test_parts_of_different_shape_do_not_join() -> None:
     assert joined.sizes == {(3, 4): 8}
 
 
-def test_images_larger_than_memory_are_only_read_where_pages_are_given_back(monkeypatch) -> None:
+def test_many_images_are_left_where_they_are_and_read_a_part_at_a_time(monkeypatch) -> None:
+    small = assembled(["a", "b"] * 20)
     monkeypatch.setattr(assembly, "LARGEST_IN_MEMORY", PIXELS.nbytes - 1)
     read, digests = [], assembly.digests
 
@@ -190,8 +159,9 @@ def test_images_larger_than_memory_are_only_read_where_pages_are_given_back(monk
 
     monkeypatch.setattr(assembly, "digests", spy)
     monkeypatch.setattr("apparel.data.arrays.digests", spy)
-    labels = ["a", "b"] * 20
-    made = assembled(labels)
+    large = assembled(["a", "b"] * 20)
     assert [type(images) for images in read] == [StoredImages]
-    monkeypatch.undo()
-    assert made.sha256 == assembled(labels).sha256
+    assert isinstance(small.train_images, np.ndarray)
+    assert isinstance(large.train_images, StoredImages)
+    assert large.sha256 == small.sha256
+    np.testing.assert_array_equal(large.train_images[:], small.train_images)

@@ -74,22 +74,14 @@ def filled(pixels):
 # -- images that are cut out already ---------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_an_image_of_fashion_mnist_stays_as_it_is(items, mode):
+def test_an_image_of_the_right_size_is_negated_and_made_grey_where_it_has_to_be(items):
     for item in items:
-        pixels, steps = like_fashion_mnist(Image.fromarray(item).convert(mode))
-        assert (pixels.dtype, pixels.shape, steps) == (np.uint8, (28, 28, 1), ())
-        np.testing.assert_array_equal(pixels[:, :, 0], item)
-
-
-def test_a_negative_of_the_right_size_is_negated_and_nothing_else(items):
-    for item in items:
-        pixels, steps = like_fashion_mnist(Image.fromarray(255 - item))
-        assert steps == ("negated",)
-        np.testing.assert_array_equal(pixels[:, :, 0], item)
-
-
-def test_a_coloured_image_of_the_right_size_is_made_grey():
+        image = Image.fromarray(item)
+        for made, taken in ((image, ()), (image.convert("RGB"), ()),
+                            (Image.fromarray(255 - item), ("negated",))):  # fmt: skip
+            pixels, steps = like_fashion_mnist(made)
+            assert (pixels.dtype, pixels.shape, steps) == (np.uint8, (28, 28, 1), taken)
+            np.testing.assert_array_equal(pixels[:, :, 0], item)
     pixels, steps = like_fashion_mnist(Image.new("RGB", (28, 28), (100, 0, 0)))
     assert steps == ("made grey",)
     assert np.unique(pixels).tolist() == [30]  # 0.299 of the red
@@ -111,13 +103,11 @@ def test_photos_become_the_images_that_they_show(items, n):
 
 
 def test_photos_on_black_are_not_negated(items):
-    differences = []
-    for seed, item in enumerate(items[:6]):
+    for seed, item in enumerate(items[:4]):
         image = photographed(item, seed=seed, background=(20, 25, 30), dark=True)
         pixels, steps = like_fashion_mnist(image)
         assert steps == tuple(step for step in WHOLE if step != "negated")
-        differences.append(np.abs(pixels[:, :, 0].astype(float) - item).mean())
-    assert np.mean(differences) < 25
+        assert np.abs(pixels[:, :, 0].astype(float) - item).mean() < 30
 
 
 @pytest.mark.parametrize("background", [(250, 200, 160), (190, 220, 250), (180, 180, 180)])
@@ -134,27 +124,17 @@ def test_a_coloured_or_grey_background_becomes_black(items, background):
     [
         # 300 x 120 pixels become 28 x 11, which begin in row (28 - 11) // 2.
         ((640, 480), (50, 40, 350, 160), (8, 18, 0, 27)),
-        ((640, 480), (330, 310, 630, 430), (8, 18, 0, 27)),
         ((480, 640), (200, 20, 280, 580), (0, 27, 12, 15)),
         ((100, 100), (30, 30, 70, 70), (0, 27, 0, 27)),
     ],
 )
-@pytest.mark.parametrize(("ground", "item"), [(240, 40), (200, 60), (20, 200), (0, 255)])
+@pytest.mark.parametrize(("ground", "item"), [(240, 40), (0, 255)])
 def test_an_item_is_trimmed_shrunk_and_centred(size, box, bounds, ground, item):
     pixels, steps = like_fashion_mnist(drawn(size, box, ground=ground, item=item))
     assert filled(pixels) == bounds
     assert ("negated" in steps) == (ground > item)
     assert steps[0] == "trimmed the background"
     assert pixels.max() == 255
-
-
-def test_a_background_of_uneven_light_is_trimmed_and_cleared():
-    y, x = np.mgrid[-1:1:400j, -1:1:300j]
-    light = 200 + 25 * x - 20 * y - 15 * x * x + 10 * x * y
-    light[100:300, 100:200] = 30
-    pixels, steps = like_fashion_mnist(Image.fromarray(light.astype(np.uint8)))
-    assert steps[0] == "trimmed the background"
-    assert filled(pixels) == (0, 27, 7, 20)
 
 
 def test_specks_and_grain_do_not_count_as_the_item():
@@ -203,7 +183,7 @@ def test_a_plain_image_of_any_size_shows_no_item(size, value):
 # -- files -----------------------------------------------------------------------------
 
 
-def test_a_file_is_turned_upright_and_laid_on_white(tmp_path):
+def test_a_file_is_turned_upright_and_laid_on_white(tmp_path, items):
     image = Image.new("RGBA", (900, 700), (0, 0, 0, 0))
     ImageDraw.Draw(image).rectangle((100, 300, 799, 449), fill=(200, 20, 20, 255))
     exif = Image.Exif()
@@ -212,16 +192,10 @@ def test_a_file_is_turned_upright_and_laid_on_white(tmp_path):
     pixels, steps = fashion_photo.read(tmp_path / "i.png")
     assert filled(pixels) == (0, 27, 11, 16)
     assert steps == WHOLE
-
-
-def test_a_file_of_fashion_mnists_shape_stays_as_it_is(tmp_path, items):
     Image.fromarray(items[0]).save(tmp_path / "i.png")
-    pixels, steps = fashion_photo.read(str(tmp_path / "i.png"))
+    pixels, steps = fashion_photo.read(tmp_path / "i.png")
     np.testing.assert_array_equal(pixels[:, :, 0], items[0])
     assert steps == ()
-
-
-def test_a_file_that_is_no_image_is_named(tmp_path):
     (tmp_path / "i.png").write_text("no image")
     with pytest.raises(DataError, match=r"i\.png"):
         fashion_photo.read(tmp_path / "i.png")

@@ -3,7 +3,6 @@
 import io
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -41,21 +40,12 @@ def test_a_pattern_stands_for_the_sorted_files_that_fit(tmp_path):
     found = find(tmp_path / "d" / "*.png", tmp_path / "**" / "?.jpg")
     assert relative(found, tmp_path) == ["d/a.png", "d/b.png", "d/c.jpg"]
 
-
-def test_a_file_whose_name_looks_like_a_pattern_is_itself(tmp_path):
     touch(tmp_path, "a[1].png", "a1.png")
     assert relative(find(tmp_path / "a[1].png"), tmp_path) == ["a[1].png"]
-
-
-def test_a_pattern_that_nothing_fits_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"no file fits the pattern .*\*\.png"):
-        find(tmp_path / "*.png")
-
-
-def test_a_dash_stands_for_standard_input(monkeypatch, tmp_path):
-    stdin = SimpleNamespace(buffer=io.BytesIO(b"an image"))
-    monkeypatch.setattr(finding.sys, "stdin", stdin)
-    assert find("-") == [("-", b"an image", -1)]
+    with pytest.raises(DataError, match=r"no file fits the pattern .*\*\.bmp"):
+        find(tmp_path / "*.bmp")
+    with pytest.raises(DataError, match=r"there is no file or folder .*missing\.png"):
+        find(tmp_path / "a1.png", tmp_path / "missing.png")
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
@@ -68,18 +58,11 @@ def test_a_folder_without_images_is_refused(tmp_path):
     assert relative(find(tmp_path / "d"), tmp_path) == ["d/x.png"]
 
 
-def test_a_path_that_does_not_exist_is_named(tmp_path):
-    touch(tmp_path, "a.png")
-    with pytest.raises(DataError, match=r"there is no file or folder .*missing\.png"):
-        find(tmp_path / "a.png", tmp_path / "missing.png")
-
-
 @pytest.mark.parametrize(
     "name",
     [
-        "x" * 300, "x" * 300 + "*", "a\0b", "a\0b*", "deep/" * 900 + "*", "x" * 5000,
-        "bell\x07\x1b[2J", "bell\x07*", os.fsdecode(b"latin\xe9"), os.fsdecode(b"latin\xe9*"),
-        "two\nlines*", "[" * 200, "\0" * 5000, "[ab]*" * 5000, "**/" * 30 + "x",
+        "x" * 300, "a\0b", "a\0b*", "deep/" * 900 + "*", os.fsdecode(b"latin\xe9*"),
+        "bell\x07\x1b[2J", "two\nlines*", "[" * 200, "[ab]*" * 5000, "**/" * 30 + "x",
     ],
 )  # fmt: skip
 def test_a_name_that_no_file_can_have_is_refused_on_one_line(tmp_path, name):

@@ -18,10 +18,6 @@ def put(path: Path, grey: int) -> None:
     Image.fromarray(np.full((4, 5), grey, np.uint8)).save(path, "PNG")
 
 
-def read(folder: Path):
-    return read_folder(folder)
-
-
 def greys(found) -> dict[str, int]:
     return dict(zip(found.names, found.images[:, 0, 0, 0].tolist(), strict=True))
 
@@ -34,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_is_a_class(folder: Path) -> None:
     for i, name in enumerate(["b/2.png", "b/10.png", "a/x.png", "日本 語/é.png", "b/deep/er/1"]):
         put(folder / name, i)
-    found = read(folder)
+    found = read_folder(folder)
     assert greys(found) == {
         "a/x.png": 2, "b/10.png": 1, "b/2.png": 0, "b/deep/er/1": 4, "日本 語/é.png": 3
     }  # fmt: skip
@@ -44,13 +40,13 @@ def test_a_folder_is_a_class(folder: Path) -> None:
     assert found.sizes == {(4, 5): 5}
 
 
-@pytest.mark.parametrize("validation", ["val", "valid", "validation", "VAL"])
+@pytest.mark.parametrize("validation", ["val", "VALID"])
 def test_splits_are_known_by_their_names(folder: Path, validation: str) -> None:
     for i, split in enumerate(("train", validation, "Test")):
         for k, label in enumerate("ab"):
             put(folder / split / label / "1.png", 10 * i + k)
             put(folder / split / label / "2.png", 100 + 10 * i + k)
-    found = read(folder)
+    found = read_folder(folder)
     by_split = dict(zip(found.names, found.splits, strict=True))
     assert by_split[f"{validation}/a/1.png"] == "validation"
     assert by_split["Test/b/2.png"] == "test"
@@ -59,14 +55,6 @@ def test_splits_are_known_by_their_names(folder: Path, validation: str) -> None:
     assert sorted(made.test_images[:, 0, 0, 0].tolist()) == [20, 21, 120, 121]
     held_out = made.train_images[made.validation]
     assert sorted(held_out[:, 0, 0, 0].tolist()) == [10, 11, 110, 111]
-
-
-def test_classes_are_matched_by_name(folder: Path) -> None:
-    for split, labels in {"train": "abc", "test": "acd"}.items():
-        for k, label in enumerate(labels):
-            put(folder / split / label / "1.png", k)
-    with pytest.raises(DataError, match=r"no test images of 'b'|no train images of 'd'"):
-        loading.load(folder)
 
 
 def test_a_lone_training_folder_is_divided(folder: Path) -> None:
@@ -79,7 +67,7 @@ def test_a_lone_training_folder_is_divided(folder: Path) -> None:
 def test_train_may_be_a_class(folder: Path) -> None:
     for i, label in enumerate(["train", "bus", "tram"]):
         put(folder / label / "1.png", i)
-    assert read(folder).labels == ["bus", "train", "tram"]
+    assert read_folder(folder).labels == ["bus", "train", "tram"]
 
 
 def test_hidden_files_and_litter_are_passed_over(folder: Path) -> None:
@@ -90,7 +78,7 @@ def test_hidden_files_and_litter_are_passed_over(folder: Path) -> None:
     (folder / ".git").mkdir()
     put(folder / ".git" / "2.png", 2)
     put(folder / "loose.png", 3)
-    found = read(folder)
+    found = read_folder(folder)
     assert greys(found) == {"a/1.png": 1}
     assert found.unreadable == {}
 
@@ -105,7 +93,7 @@ def test_links_out_of_the_folder_are_named_and_not_followed(folder: Path, tmp_pa
     (folder / "a" / "more").symlink_to(tmp_path / "secret")
     (folder / "c").symlink_to(tmp_path / "secret")
     (folder / "a" / "loop").symlink_to(folder)
-    found = read(folder)
+    found = read_folder(folder)
     assert greys(found) == {"a/1.png": 1, "a/in.png": 2, "b/2.png": 2}
     gone = found.unreadable.pop("a/gone.png")
     assert "gone.png" in gone
@@ -117,33 +105,29 @@ def test_links_out_of_the_folder_are_named_and_not_followed(folder: Path, tmp_pa
     }
 
 
-def test_a_broken_file_costs_nothing_but_itself(folder: Path) -> None:
-    for i in range(30):
-        put(folder / "ab"[i % 2] / f"{i}.png", i)
-    (folder / "a" / "new\nline.png").write_text("no image")
-    made = loading.load(folder)
-    assert len(made.train_labels) + len(made.test_labels) == 30
-    assert list(made.files.unreadable) == ["a/new\nline.png"]
-
-
-def test_too_many_broken_files_are_an_error(folder: Path) -> None:
+def test_a_broken_file_costs_nothing_but_itself_and_too_many_are_an_error(folder: Path) -> None:
     for i in range(18):
         put(folder / "ab"[i % 2] / f"{i}.png", i)
-    for name in ("x", "y"):
+    for name in ("x\n", "y"):
         (folder / "a" / f"{name}.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"2 of 20 files .*10.0%.* at most 5.0% .*a/x.png") as error:
+    with pytest.raises(
+        DataError, match=r"2 of 20 files .*10.0%.* at most 5.0% .*a/x\\n.png"
+    ) as error:
         loading.load(folder)
     assert "\n" not in str(error.value)
-    assert len(loading.load(folder, max_bad=0.1).files.unreadable) == 2
+    made = loading.load(folder, max_bad=0.1)
+    assert list(made.files.unreadable) == ["a/x\n.png", "a/y.png"]
+    assert len(made.train_labels) + len(made.test_labels) == 18
+    for path in folder.rglob("[0-9]*.png"):
+        path.unlink()
+    with pytest.raises(DataError, match="none of the 2 files"):
+        loading.load(folder)
 
 
 EMPTY = {
     "nothing": ([], "has no folder with images"),
-    "loose images": (["1.png"], "has no folder with images"),
     "mixture": (["train/a/1.png", "test/a/1.png", "more/a/1.png"], r"beside others \(more\)"),
     "twice": (["train/a/1.png", "val/a/1.png", "valid/a/1.png"], "two folders for one split"),
-    "one class": (["a/1.png"], r"of 1 class \(a\)"),
-    "spaces": (["a/1.png", " b/1.png"], "stray spaces"),
 }
 
 
@@ -156,19 +140,11 @@ def test_a_folder_of_another_kind_is_refused(folder: Path, names, message: str) 
         loading.load(folder)
 
 
-def test_a_folder_without_any_image_is_refused(folder: Path) -> None:
-    for name in ("a/1.png", "b/2.png"):
-        (folder / name).parent.mkdir(parents=True)
-        (folder / name).write_text("no image")
-    with pytest.raises(DataError, match="none of the 2 files"):
-        loading.load(folder)
-
-
 def test_names_of_every_kind_are_read(folder: Path) -> None:
     names = ["a b.png", "line\nfeed.png", "😀.png", "ü" * 125 + ".png", os.fsdecode(b"\xff.png")]
     for i, name in enumerate(names):
         put(folder / "a" / name, i)
     put(folder / "b" / "1.png", 9)
-    found = read(folder)
+    found = read_folder(folder)
     assert sorted(greys(found).values()) == [0, 1, 2, 3, 4, 9]
     assert {name.removeprefix("a/") for name in found.names} >= set(names)

@@ -5,7 +5,6 @@ import hashlib
 import io
 import mmap
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,17 +20,6 @@ from apparel.data import image_files
 from apparel.data.decode import decode, opening, processes, read, tasks
 from apparel.data.image_files import decode_encoded, decode_files
 from tests.data.readers import never, read_or_die
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "photos").mkdir()
-    return tmp_path / "photos"
-
-
-@pytest.fixture
-def cache(tmp_path):
-    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -78,17 +66,8 @@ def test_many_files_are_read_in_their_order_by_several_processes(folder, cache, 
     np.testing.assert_array_equal(found.positions, np.arange(len(images)))
     np.testing.assert_array_equal(found.sizes, [[6, 5]] * len(images))
     assert found.problems == {}
-    types = [array.dtype for array in (found.pixels, found.positions, found.sizes)]
-    assert types == [np.uint8, np.int64, np.int32]
     assert capsys.readouterr().err == "Reading 523 images\n"
-
-
-def test_the_array_is_mapped_and_cannot_be_changed(folder, cache, noise):
-    images = noise(4, 6, 5)
-    found = look(folder, cache, save(folder, images))
     assert isinstance(found.pixels.base, mmap.mmap)
-    with pytest.raises(ValueError, match="read-only"):
-        found.pixels[0] = 0
     (stored,) = (cache / "images").iterdir()
     np.testing.assert_array_equal(np.load(stored, allow_pickle=False), images[..., np.newaxis])
 
@@ -120,17 +99,13 @@ def test_where_nothing_can_be_read_there_are_no_images(folder, cache, paths):
     assert look(folder, cache, [], (7, 9)).pixels.shape == (0, 7, 9, 1)
 
 
-def test_any_kind_of_path_is_taken(folder, cache, noise):
-    odd = folder / os.fsdecode(b"latin\xe9\n.png")
-    (first,) = save(folder, noise(1, 6, 5))
-    shutil.copy(first, odd)
+def test_any_kind_of_path_is_taken(folder, cache):
     broken = folder / os.fsdecode(b"broken\xe9\n.png")
     broken.touch()
-    found = look(folder, cache, [first, str(odd), os.fsencode(odd), broken, os.fsencode(broken)])
-    assert len(found.pixels) == 3
-    assert found.problems[4] == found.problems[3]
-    assert found.problems[3].startswith(r"broken\udce9\n.png is empty")
-    assert look(folder, cache, [first, odd, odd, broken, broken]).problems == found.problems
+    for _ in range(2):
+        found = look(folder, cache, [broken, str(broken), os.fsencode(broken)])
+        (why,) = set(found.problems.values())
+        assert why.startswith(r"broken\udce9\n.png is empty")
 
 
 # -- grey or colour --------------------------------------------------------------------
@@ -140,14 +115,13 @@ def grey_as_colour(image):
     return np.stack([image] * 3, axis=-1)
 
 
-@pytest.mark.parametrize("stored", [lambda image: image, grey_as_colour])
-def test_grey_images_have_one_channel_however_they_are_stored(folder, cache, noise, stored):
+def test_grey_images_have_one_channel_however_they_are_stored(folder, cache, noise):
     images = noise(5, 6, 5)
-    found = look(folder, cache, save(folder, [stored(image) for image in images]))
+    found = look(folder, cache, save(folder, [*images[:2], *map(grey_as_colour, images[2:])]))
     np.testing.assert_array_equal(found.pixels, images[..., np.newaxis])
 
 
-@pytest.mark.parametrize("coloured", [0, 5, 10])
+@pytest.mark.parametrize("coloured", [0, 5])
 def test_one_coloured_image_gives_all_three_channels(folder, cache, noise, coloured, monkeypatch):
     monkeypatch.setattr(tasks, "MOST_FILES_AT_ONCE", 3)
     images = [*noise(11, 6, 5)]
@@ -177,14 +151,10 @@ def test_the_same_images_have_the_same_file_wherever_colour_appears(folder, cach
 @pytest.mark.parametrize(
     ("sizes", "asked", "size"),
     [
-        ([(64, 10)] * 3, None, (64, 10)),
         ([(65, 10)] * 3, None, (64, 64)),
-        ([(20, 30), (20, 30), (30, 20)], None, (30, 30)),
         ([(20, 30), (20, 30), (5, 5), (5, 5)], None, (18, 18)),  # the median 17.5, rounded to even
-        ([(40, 3), (3, 20), (10, 10), (50, 50), (30, 30)], None, (30, 30)),
         ([(900, 90), (9, 9), (8, 8)], None, (9, 9)),
         ([(20, 30), (40, 50)], 16, (16, 16)),
-        ([(20, 30), (40, 50)], (16, 12), (16, 12)),
         ([(100, 100)] * 2, (100, 100), (100, 100)),
     ],
 )
@@ -202,8 +172,7 @@ def test_the_size_follows_from_the_images(
 
 
 @pytest.mark.parametrize("broken", [[0], [1, 2, 4]])
-@pytest.mark.parametrize("only_its_header", [(50, 50), (300, 300)])
-@pytest.mark.parametrize("files_at_once", [1, 2, 256])
+@pytest.mark.parametrize(("only_its_header", "files_at_once"), [((50, 50), 2), ((300, 300), 256)])
 def test_broken_files_have_no_say_in_the_size(
     folder, cache, noise, broken, only_its_header, files_at_once, monkeypatch
 ):
@@ -219,20 +188,6 @@ def test_broken_files_have_no_say_in_the_size(
     assert list(found.problems) == broken
     np.testing.assert_array_equal(found.pixels, [images[k][..., np.newaxis] for k in good])
     assert found.sizes.tolist() == [[20, 30]] * len(good)
-
-
-def test_a_broken_first_file_costs_no_second_reading(folder, cache, noise, monkeypatch):
-    paths = save(folder, noise(6, 20, 30))
-    paths[0].write_bytes(paths[0].read_bytes()[:400])
-    modes = []
-
-    def noted(task):
-        modes.append(task.mode)
-        return tasks.read_task(task)
-
-    monkeypatch.setattr(image_files, "read_task", noted)
-    assert look(folder, cache, paths).pixels.shape == (5, 20, 30, 1)
-    assert modes == ["alike"]
 
 
 @pytest.mark.parametrize(
@@ -282,7 +237,7 @@ def test_transient_problems_are_not_remembered(folder, cache, noise, monkeypatch
     assert look(folder, cache, paths).problems == {}
 
 
-@pytest.mark.parametrize("bytes_at_once", [1, 200, 1 << 22])
+@pytest.mark.parametrize("bytes_at_once", [200, 1 << 22])
 def test_encoded_images_are_read_like_files(folder, cache, noise, bytes_at_once, monkeypatch):
     monkeypatch.setattr(tasks, "MOST_BYTES_AT_ONCE", bytes_at_once)
     paths = save(folder, [*noise(4, 6, 5), *noise(4, 9, 7, 3)])
@@ -311,7 +266,7 @@ def test_encoded_images_are_read_like_files(folder, cache, noise, bytes_at_once,
 # -- processes -------------------------------------------------------------------------
 
 
-def test_other_processes_have_the_same_limit_of_pixels_and_errors_of_ours_pass(
+def test_other_processes_have_the_same_limit_of_pixels(
     folder, cache, noise, in_processes, monkeypatch
 ):
     paths = save(folder, [*noise(4, 6, 5), noise(6, 7)])
@@ -319,12 +274,6 @@ def test_other_processes_have_the_same_limit_of_pixels_and_errors_of_ours_pass(
     found = look(folder, cache, paths)
     assert len(found.pixels) == 4
     assert "has more than the 41 pixels" in found.problems[4]
-    monkeypatch.undo()
-    monkeypatch.setattr(image_files, "FEWEST_FOR_PROCESSES", 0)
-    monkeypatch.setattr(image_files, "read_task", never)
-    with pytest.raises(AssertionError, match="from the cache"):
-        look(folder, cache / "other", paths)
-    assert list((cache / "other" / "images").iterdir()) == []
 
 
 def test_a_file_that_kills_its_process_is_named_and_the_others_read(
@@ -342,19 +291,12 @@ def test_a_file_that_kills_its_process_is_named_and_the_others_read(
     assert found.problems[4].startswith("killer.png kills the process that reads it")
     monkeypatch.setattr(image_files, "read_task", never)
     same(found, look(folder, cache, paths))
-
-
-@pytest.mark.security
-def test_a_machine_on_which_processes_die_is_not_blamed_on_files(
-    folder, cache, noise, in_processes, monkeypatch
-):
-    paths = [path.rename(folder / f"killer{path.name}") for path in save(folder, noise(9, 6, 5))]
-    monkeypatch.setattr(processes, "MOST_CRASHES", 2)
+    # Where many die, the machine is to blame.
+    monkeypatch.setattr(processes, "MOST_CRASHES", 0)
     monkeypatch.setattr(image_files, "read_task", read_or_die)
-    with pytest.raises(ApparelError, match="More than 2 files killed") as caught:
-        look(folder, cache, paths)
-    assert f"The last one: {paths[2].name} kills" in str(caught.value)
-    assert files_in(cache) == []
+    with pytest.raises(ApparelError, match=r"More than 0 files killed.*killer\.png kills"):
+        look(folder, cache / "other", paths)
+    assert files_in(cache / "other") == []
 
 
 SCRIPT = """

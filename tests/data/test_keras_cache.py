@@ -4,11 +4,9 @@ import errno
 import gzip
 import hashlib
 import logging
-import multiprocessing
 import os
 import socket
 import sys
-import tracemalloc
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,10 +60,7 @@ def failing(error):
 UNTOUCHED = failing(AssertionError("this mirror should not have been opened"))
 FAULTS = {
     "cut": (gzip.compress(CONTENT["one.gz"])[:-12], "is cut short"),
-    "cut in the header": (gzip.compress(CONTENT["one.gz"])[:5], "is cut short"),
-    "empty": (b"", "holds 0 bytes, expected 3000"),
     "no gzip": (b"<html>404</html>", "is no intact gzip file"),
-    "flipped bits": (gzip.compress(CONTENT["one.gz"])[:20] + b"\xff" * 30, "is no intact gzip|cut"),
     "other content": (gzip.compress(b"second" * 500), "holds the wrong content"),
     "too short": (gzip.compress(b"first "), "holds 6 bytes, expected 3000"),
     "bomb": (gzip.compress(bytes(5_000_000)), "holds more than the expected 3000 bytes"),
@@ -102,9 +97,6 @@ def test_a_wrong_file_is_named_and_never_used(tmp_path, caplog, compressed, mess
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("apparel", logging.WARNING)
     assert str(home / "one.gz") in record.getMessage()
-    with pytest.raises(DataUnavailableError, match=message):
-        fill(put(tmp_path / "again", one=compressed))
-    assert held(tmp_path / "again") == {"two.gz": CONTENT["two.gz"]}
     caplog.clear()
     wrong = put(tmp_path / "wrong", one=compressed)
     with pytest.raises(DataUnavailableError, match=message):
@@ -112,17 +104,6 @@ def test_a_wrong_file_is_named_and_never_used(tmp_path, caplog, compressed, mess
     assert held(tmp_path / "new") == {"two.gz": CONTENT["two.gz"]}
     assert (wrong / "one.gz").read_bytes() == compressed
     assert [str(wrong / "one.gz") in record.getMessage() for record in caplog.records] == [True]
-
-
-def test_a_bomb_does_not_fill_the_memory(tmp_path):
-    folder = put(tmp_path / "a", one=gzip.compress(bytes(60_000_000), compresslevel=1))
-    tracemalloc.start()
-    try:
-        with pytest.raises(DataUnavailableError, match="holds more than the expected"):
-            fill(tmp_path / "cache", named(folder), files=[KnownFile("one.gz", 1_000_000, "0")])
-        assert tracemalloc.get_traced_memory()[1] < 20_000_000
-    finally:
-        tracemalloc.stop()
 
 
 def test_a_folder_or_pipe_in_place_of_a_file(tmp_path):
@@ -194,9 +175,8 @@ def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch, code, message):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
-    with pytest.raises(ApparelError, match=message) as caught:
+    with pytest.raises(ApparelError, match=message):
         fill(tmp_path / "cache", named(folder), UNTOUCHED)
-    assert caught.value.exit_code == 1
     assert list((tmp_path / "cache").iterdir()) == []
 
 
@@ -213,27 +193,6 @@ def test_a_right_file_put_there_meanwhile_stays(tmp_path, monkeypatch):
 
     monkeypatch.setattr(keras_cache, "read_known", slow)
     fill(home)
-    assert held(home) == CONTENT
-
-
-def _fill_often(home, folder):
-    for _ in range(30):
-        fill(Path(home), named(Path(folder)))
-        if missing := set(CONTENT) - {path.name for path in Path(home).iterdir()}:
-            raise AssertionError(f"missing: {missing}")
-
-
-@pytest.mark.slow
-def test_several_processes_at_once(tmp_path):
-    home = put(tmp_path / "cache", one=b"wrong", two=None)
-    arguments = str(home), str(put(tmp_path / "a"))
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_fill_often, args=arguments) for _ in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0, 0, 0]
     assert held(home) == CONTENT
 
 
@@ -262,9 +221,7 @@ def test_the_keras_download(tmp_path, monkeypatch, capsys):
     assert held(tmp_path / "cache") == CONTENT
     assert keras.timeout == 30
     assert socket.getdefaulttimeout() is None
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "Downloading https://host.invalid/one.gz\n" in err
+    assert "Downloading https://host.invalid/one.gz\n" in capsys.readouterr().err
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     fill(tmp_path / "second", DOWNLOAD)
     out, err = capsys.readouterr()
@@ -276,9 +233,7 @@ def test_the_keras_download(tmp_path, monkeypatch, capsys):
     ("error", "is_ours"),
     [
         (Exception("URL fetch failure"), False),
-        (TimeoutError("timed out"), False),
         (ZeroDivisionError("x"), True),
-        (KeyboardInterrupt("x"), True),
     ],
 )
 def test_a_failed_download_is_named_and_bugs_and_interrupts_pass(
@@ -342,20 +297,13 @@ NO_LISTS = "[ -e {folder}/updated ] || {{ echo 'E: Unable to locate package'; ex
 PACKAGE = mirrors.apt_mirror("some-data", "usr/data")
 
 
-def test_a_package_is_unpacked(tmp_path, fake_apt, capfd):
-    log = fake_apt()
-    fill(tmp_path / "cache", PACKAGE, UNTOUCHED)
-    assert held(tmp_path / "cache") == CONTENT
-    assert len(log.read_text().splitlines()) == 1
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert "Downloading the package some-data" in err
-
-
-def test_without_package_lists_fresh_ones_are_fetched_that_need_no_root(tmp_path, fake_apt):
+def test_without_package_lists_fresh_ones_are_fetched_that_need_no_root(tmp_path, fake_apt, capfd):
     log = fake_apt(NO_LISTS)
     fill(tmp_path / "cache", PACKAGE, UNTOUCHED)
     assert held(tmp_path / "cache") == CONTENT
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "Downloading the package some-data" in err
     first, update, second = log.read_text().splitlines()
     assert first.endswith("download some-data")
     assert f"Dir::State::lists={tmp_path / 'tmp'}" in update
@@ -380,6 +328,9 @@ def test_a_package_that_cannot_be_had(
     monkeypatch.setattr(mirrors, "DOWNLOAD_SECONDS", seconds)
     with pytest.raises(DataUnavailableError, match=message):
         fill(tmp_path / "cache", PACKAGE)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DataUnavailableError, match="apt-get is not on this machine"):
+        fill(tmp_path / "cache", PACKAGE)
 
 
 def test_an_interrupt_ends_apt(tmp_path, fake_apt, monkeypatch):
@@ -394,9 +345,3 @@ def test_an_interrupt_ends_apt(tmp_path, fake_apt, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         fill(tmp_path / "cache", PACKAGE)
     assert started[0].returncode == -9
-
-
-def test_a_machine_without_apt(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DataUnavailableError, match="apt-get is not on this machine"):
-        fill(tmp_path / "cache", PACKAGE)

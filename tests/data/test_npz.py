@@ -42,21 +42,12 @@ def test_every_image_keeps_its_label_and_split(tmp_path: Path) -> None:
         )
 
 
-def test_compressed_files_and_text_labels_are_read(tmp_path: Path) -> None:
-    path = tmp_path / "set.npz"
-    words = {name: np.array(["ü", "b", "a"])[GOOD[name]] for name in ("y_train", "y_test")}
-    np.savez_compressed(path, **GOOD | words)
-    assert loading.load(path).class_names == ("a", "b", "ü")
-
-
-def test_floating_point_pixels_are_rounded(tmp_path: Path) -> None:
-    whole = loading.load(saved(tmp_path))
-    floats = {name: GOOD[name] / 255 for name in ("x_train", "x_test")}
-    assert loading.load(saved(tmp_path, **floats)).sha256 == whole.sha256
-
-
-def test_labels_in_a_column_are_read(tmp_path: Path) -> None:
+def test_text_labels_floats_and_labels_in_a_column_are_read(tmp_path: Path) -> None:
     plain = loading.load(saved(tmp_path))
+    words = {name: np.array(["ü", "b", "a"])[GOOD[name]] for name in ("y_train", "y_test")}
+    assert loading.load(saved(tmp_path, **words)).class_names == ("a", "b", "ü")
+    floats = {name: GOOD[name] / 255 for name in ("x_train", "x_test")}
+    assert loading.load(saved(tmp_path, **floats)).sha256 == plain.sha256
     column = loading.load(saved(tmp_path, y_train=GOOD["y_train"][:, None]))
     assert column.sha256 == plain.sha256
 
@@ -64,21 +55,15 @@ def test_labels_in_a_column_are_read(tmp_path: Path) -> None:
 NAN = np.full((12, 5, 4), np.nan)
 BAD = {
     "missing": ({"y_test": None}, "there is no array y_test in it"),
-    "objects": ({"y_train": np.array([{}] * 12)}, "holds pickled objects"),
     "flat": ({"x_train": GOOD["x_train"].reshape(12, 20)}, r"has shape \(12, 20\)"),
-    "no channel": ({"x_train": np.zeros((12, 5, 4, 0), np.uint8)}, r"\(12, 5, 4, 0\)"),
     "four channels": ({"x_train": np.zeros((12, 5, 4, 4), np.uint8)}, "with 1 or 3 channels"),
     "nan": ({"x_train": NAN}, "from nan to nan, but pixels must lie in 0 to 1"),
-    "bright": ({"x_train": GOOD["x_train"] * 1.0}, "pixels must lie in 0 to 1"),
     "sixteen bits": ({"x_train": GOOD["x_train"].astype(np.uint16) * 257}, "0 to 255"),
     "words": ({"x_train": np.full((12, 5, 4), "a")}, "must hold numbers"),
-    "few labels": ({"y_train": np.arange(11) % 3}, r"shape \(12,\), but has shape \(11,\)"),
     "float labels": ({"y_train": np.arange(12) / 2}, "must hold whole numbers or text"),
     "one-hot": ({"y_train": np.eye(12)}, "one label an image"),
     "other size": ({"x_test": np.zeros((6, 5, 5), np.uint8)}, "images of different shapes"),
     "empty": ({"x_test": np.zeros((0, 5, 4), np.uint8)}, r"has shape \(0, 5, 4\)"),
-    "class missing": ({"y_test": np.arange(6) % 2}, "no test images of '2'"),
-    "one class": ({"y_train": np.zeros(12, int), "y_test": np.zeros(6, int)}, "of 1 class"),
 }
 
 
@@ -155,12 +140,6 @@ def test_a_file_that_claims_to_unpack_to_far_more_is_refused(tmp_path: Path) -> 
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("how", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_compression_that_numpy_does_not_use_is_refused(tmp_path: Path, how: int) -> None:
-    with pytest.raises(DataError, match="packed in a way that NumPy does not use"):
-        read_npz(npz(tmp_path / "set.npz", MEMBERS, how))
-
-
 def header(text: str, *, size: int | None = None) -> bytes:
     encoded = text.encode("latin-1")
     return b"\x93NUMPY\x01\0" + struct.pack("<H", size or len(encoded)) + encoded
@@ -168,17 +147,13 @@ def header(text: str, *, size: int | None = None) -> bytes:
 
 HEADERS = {
     "nested": header("(" * 5000 + ")" * 5000),
-    "a dictionary in a key": header("{{}: 1}"),
     "cut": header("{'descr': '|u1', 'fortran_order': False, 'shape': (1,", size=90),
     "odd escape": header("{'descr': '\\d', 'fortran_order': False, 'shape': (1,)}"),
     "calls": header("__import__('os').system('touch canary')"),
     "structure": header("{'descr': [('a', '|u1')], 'fortran_order': False, 'shape': (1,)}"),
-    "signs": header("{'descr': '|u1', 'fortran_order': False, 'shape': (" + "-" * 9000 + "1,)}"),
     "minus": header("{'descr': '|u1', 'fortran_order': False, 'shape': (-12, -5, 4)}") + bytes(240),
     "one number": header("{'descr': '|u1', 'fortran_order': False, 'shape': ()}"),
-    "no type": header("{'descr': '|q9', 'fortran_order': False, 'shape': (1,)}"),
     "long": header("{}", size=60_000) + b" " * 60_000,
-    "no magic": b"\x94NUMPY\x01\0" + b"\0" * 200,
     "version": b"\x93NUMPY\x03\0" + b"\0" * 200,
     "nothing": b"",
 }
@@ -196,22 +171,16 @@ def test_an_array_with_an_odd_header_is_refused_in_silence(tmp_path: Path) -> No
         assert "which no images" in str(refused.value) or name != "minus"
 
 
-@pytest.mark.parametrize(
-    ("pattern", "replacement"),
-    [
-        (b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00"),  # encrypted
-        (b"PK\x01\x02\x14\x03\x14\x00", b"PK\x01\x02\x14\x03\xff\x00"),  # of a later version
-        (b"PK\x01\x02\x14\x03\x14\x00\x00\x00\x08", b"PK\x01\x02\x14\x03\x14\x00\x00\x00\x63"),
-    ],
-)
-def test_a_zip_file_of_another_kind_is_refused(
-    tmp_path: Path, pattern: bytes, replacement: bytes
-) -> None:
+def test_a_zip_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = npz(tmp_path / "set.npz", MEMBERS)
+    member = b"PK\x01\x02\x14\x03\x14\x00\x00\x00"
     content = path.read_bytes()
-    assert pattern in content
-    path.write_bytes(content.replace(pattern, replacement))
-    with pytest.raises(DataError, match=r"cannot be used|packed in a way"):
+    assert member in content
+    path.write_bytes(content.replace(member, member[:-2] + b"\x01\x00"))  # encrypted
+    with pytest.raises(DataError, match="cannot be used"):
+        read_npz(path)
+    npz(path, MEMBERS, zipfile.ZIP_BZIP2)
+    with pytest.raises(DataError, match="packed in a way that NumPy does not use"):
         read_npz(path)
 
 

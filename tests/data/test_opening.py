@@ -6,19 +6,15 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
 from apparel.data.decode import BadImageError, cost, decode, image_size, opening, read
-from tests.data.made_images import FILES, NOISE, RANDOM, SMALL, encoded, exif, loaded_sizes, why
-
-LIMIT = Image.MAX_IMAGE_PIXELS
+from tests.data.made_images import FILES, NOISE, RANDOM, SMALL, encoded, loaded_sizes, why
 
 
 def few(*names, of):
@@ -108,34 +104,28 @@ def bombs(width, height):
     }
 
 
-@pytest.mark.parametrize(("width", "height"), [(10_000, 9_000), (60_000, 50_000)])
-def test_too_many_pixels_are_refused_before_they_are_decoded(width, height, monkeypatch):
-    assert width * height > LIMIT
+def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch):
     canvas = b"VP8X" + struct.pack("<I", 10) + bytes(4)
     webp = b"RIFF" + struct.pack("<I", 22) + b"WEBP" + canvas + b"\xff\xff\0" * 2
     sizes = loaded_sizes(monkeypatch)
-    for content in bombs(width, height).values():
+    for content in bombs(10_000, 9_000).values():
         assert "too large to open safely: it has more than the 89,478,485 pixels" in why(content)
         with pytest.raises(BadImageError, match="too large"):
             image_size(content)
     assert "too large to open safely" in why(webp)
     assert sizes == []
-
-
-def test_an_image_at_the_limit_is_read_and_one_above_is_not(monkeypatch):
     content = encoded(NOISE, "PNG")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 120)
     np.testing.assert_array_equal(read(content, SMALL), NOISE)
-    for limit in (119, 60, 59, 1):
+    for limit in (119, 59):
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         assert f"more than the {limit} pixels" in why(content)
 
 
 def test_a_side_of_0_is_refused():
-    for width, height in ((0, 5), (5, 0), (0, 0)):
-        for name, content in bombs(width, height).items():
-            if name != "gif":  # grows as its frame needs
-                assert why(content, name=name).startswith(name)
+    for name, content in bombs(0, 5).items():
+        if name != "gif":  # grows as its frame needs
+            assert why(content, name=name).startswith(name)
 
 
 @pytest.mark.parametrize(
@@ -143,12 +133,7 @@ def test_a_side_of_0_is_refused():
     [
         b"this is no image\n",
         b"\x89PNG\r\n\x1a\n",
-        bytes(500),
-        b"\xff\xd8\xff",
-        b"BM",
-        b"<svg></svg>",
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",  # Pillow would run a program
-        b"P5 1 1 255\n\0",
     ],
 )
 def test_a_file_that_is_no_image_is_refused_with_its_beginning(tmp_path, content):
@@ -159,37 +144,27 @@ def test_a_file_that_is_no_image_is_refused_with_its_beginning(tmp_path, content
     assert f"but it begins with {content[:12]!r}" in message
 
 
-def test_an_empty_file_is_refused(tmp_path):
+def test_an_empty_or_huge_file_is_refused(tmp_path):
     path = tmp_path / "image.png"
     path.touch()
     assert why(path) == f"{path} is empty: 0 bytes. Copy it again, or leave it out."
     assert why(b"") == "the image is empty: 0 bytes. Copy it again, or leave it out."
-
-
-def test_a_file_of_more_bytes_than_an_image_needs_is_refused(tmp_path):
-    path = tmp_path / "image.webp"
     with path.open("wb") as file:
         file.write(FILES["webp"])
         file.truncate(opening.MAX_FILE_BYTES + 1)  # a hole, which takes no space
     assert "is too large to open safely: it has 1,073,741,825 bytes" in why(path)
 
 
-@pytest.mark.parametrize(
-    "error", [KeyError("x"), MemoryError(), RecursionError("a\nb"), struct.error()]
-)
-def test_every_error_of_pillow_is_explained(monkeypatch, error):
+def test_every_error_of_pillow_is_explained_and_an_interruption_is_none(monkeypatch):
+    errors = [KeyboardInterrupt(), RecursionError("a\nb"), MemoryError(), KeyError("x")]
+
     def fail(self):
-        raise error
+        raise errors[-1]
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
-    assert "is damaged or cut off" in why(FILES["png"])
-
-
-def test_an_interruption_is_no_broken_file(monkeypatch):
-    def interrupt(self):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(ImageFile.ImageFile, "load", interrupt)
+    while len(errors) > 1:
+        assert "is damaged or cut off" in why(FILES["png"])
+        errors.pop()
     with pytest.raises(KeyboardInterrupt):
         read(FILES["png"], SMALL)
 
@@ -229,21 +204,13 @@ def with_extensions(content, times):
 
 
 FLOODS = {
-    "text in png": with_chunks(b"tEXt", b"a\0b", 30_000),
-    "nothing in png": with_chunks(b"prVt", b"", 30_000),
     "no pixels in png": with_chunks(b"IDAT", b"", 30_000),
     "markers in jpg": with_markers(b"\xff\xe5\0\2", 100_000),
-    "comments in jpg": with_markers(b"\xff\xfe\0\2", 100_000),
-    "filling in jpg": with_markers(b"\xff", 400_000),
-    "comments in gif": with_extensions(b"!\xfe\1a\0", 80_000),
     "a comment in gif": with_extensions(b"!\xfe" + b"\1a" * 200_000 + b"\0", 1),
-    "junk in gif": with_extensions(b"\0", 400_000),
 }
 
 
-@pytest.mark.parametrize(
-    "name", few("no pixels in png", "markers in jpg", "a comment in gif", of=FLOODS)
-)
+@pytest.mark.parametrize("name", FLOODS)
 def test_a_file_of_countless_parts_is_refused(name, tmp_path):
     assert "more parts than any image" in why(FLOODS[name])
     path = tmp_path / "flood"
@@ -251,20 +218,9 @@ def test_a_file_of_countless_parts_is_refused(name, tmp_path):
     assert "more parts than any image" in why(path)
 
 
-def costly(form, mode, size, **options):
-    """An image whose file is small, and its pixels many."""
-    image = Image.new(mode, size)
-    if mode == "P":
-        image.putpalette([1, 2, 3] * 256)
-    return encoded(image, form, **options)
-
-
 COSTLY = {
     "colour": ("PNG", "RGB", (33_010, 1001), {}),
-    "turned": ("PNG", "RGB", (16_636, 1001), {"exif": exif(6)}),
     "transparent": ("PNG", "RGBA", (16_636, 1001), {}),
-    "a palette": ("GIF", "P", (26_491, 1001), {}),
-    "lossy": ("WEBP", "RGB", (8_351, 1001), {"method": 0}),
     "lossless": ("WEBP", "RGBA", (6_686, 1001), {"lossless": True, "method": 0}),
     "rows": ("PNG", "L", (1, 2_064_888), {}),
     "scans": ("JPEG", "RGB", (22_108, 1001), {"progressive": True, "subsampling": 0}),
@@ -274,32 +230,30 @@ COSTLY = {
 @pytest.mark.parametrize("name", few("lossless", "rows", of=COSTLY))
 def test_the_memory_is_known_before_an_image_is_decoded(name, monkeypatch):
     form, mode, (width, height), options = COSTLY[name]
-    content = costly(form, mode, (width, height), **options)
+    content = encoded(Image.new(mode, (width, height)), form, **options)
     sizes = loaded_sizes(monkeypatch)
     message = why(content)
     assert f"pixels would take {134:,}" in message
     assert "bytes of memory, and at most 134,217,728 are spent on an image" in message
     assert sizes == []
-    smaller = costly(form, mode, (width, height - 1), **options)
+    smaller = encoded(Image.new(mode, (width, height - 1)), form, **options)
     assert read(smaller, SMALL).shape == SMALL
 
 
 @pytest.mark.security
-def test_so_much_memory_is_taken(tmp_path):
+def test_so_much_memory_is_taken():
     """Each kind of image near its limit, in a process of its own."""
-    for name, (form, mode, (width, height), options) in COSTLY.items():
-        (tmp_path / name).write_bytes(costly(form, mode, (width, height - 1), **options))
     code = (
         "import re, sys\nfrom pathlib import Path\nfrom apparel.data.decode import decode\n"
+        "content = sys.stdin.buffer.read()\n"
         "def peak(): return int(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status')"
         ".read_text())[1])\n"
-        "decode(sys.argv[1], (28, 28))\nbefore = peak()\n"
-        "decode(sys.argv[2], (28, 28))\nprint(peak() - before)\n"
+        "before = peak()\ndecode(content, (28, 28))\nprint(peak() - before)\n"
     )
-    (tmp_path / "small").write_bytes(FILES["png"])
-    for name in COSTLY:
-        run = [sys.executable, "-c", code, tmp_path / "small", tmp_path / name]
-        done = subprocess.run(run, capture_output=True, text=True, check=True)
+    for name, (form, mode, (width, height), options) in COSTLY.items():
+        content = encoded(Image.new(mode, (width, height - 1)), form, **options)
+        run = [sys.executable, "-c", code]
+        done = subprocess.run(run, input=content, capture_output=True, check=True)
         assert int(done.stdout) * 1024 < 150e6, name
 
 
@@ -360,21 +314,14 @@ def test_a_large_bmp_of_runs_is_refused():
     assert "its 1,100,000 pixels are stored as runs, and at most 1,048,576 are read" in message
 
 
-ROOMY = {
-    "text in png": with_chunks(b"tEXt", b"a\0" + b"b" * 1000, 1500),
-    "markers in jpg": with_markers(b"\xff\xe5\xff\xff" + b"x" * 65533, 30),
-    "a comment in gif": with_extensions(b"!\xfe" + (b"\xff" + b"a" * 255) * 4000 + b"\0", 1),
-}
-
-
-@pytest.mark.parametrize("name", ROOMY)
-def test_an_image_with_much_beside_its_pixels_is_read(name):
-    kind = name.rpartition(" ")[2]
-    np.testing.assert_array_equal(read(ROOMY[name], SMALL), read(FILES[kind], SMALL))
-
-
-def test_an_image_of_many_short_runs_is_read():
-    """BMP's runs are read one by one, and are no parts."""
+def test_an_image_with_much_beside_its_pixels_is_read():
+    for kind, content in {
+        "png": with_chunks(b"tEXt", b"a\0" + b"b" * 1000, 1500),
+        "jpg": with_markers(b"\xff\xe5\xff\xff" + b"x" * 65533, 30),
+        "gif": with_extensions(b"!\xfe" + (b"\xff" + b"a" * 255) * 4000 + b"\0", 1),
+    }.items():
+        np.testing.assert_array_equal(read(content, SMALL), read(FILES[kind], SMALL))
+    # BMP's runs are read one by one, and are no parts.
     plain = bytearray(encoded(Image.new("L", (100, 100)), "BMP"))
     begins = int.from_bytes(plain[10:14], "little")
     runs = b"".join(bytes((1, value)) for value in range(100)) + b"\0\0"
@@ -386,45 +333,32 @@ def test_an_image_of_many_short_runs_is_read():
 # -- odd files and names ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["pipe", "folder", "socket", "device"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "socket"])
 def test_a_file_that_is_not_regular_is_refused_without_opening_it(tmp_path, kind):
     path, said = tmp_path / "image.png", {"pipe": "a pipe", "folder": "a folder"}
     if kind == "pipe":
         os.mkfifo(path)
     elif kind == "folder":
         path.mkdir()
-    elif kind == "device":
-        path = Path("/dev/zero")
     with socket.socket(socket.AF_UNIX) as server:
         if kind == "socket":
             server.bind(str(path))
-        assert why(path).startswith(
-            f"{path} is {said.get(kind, 'a device or socket')}, but expected"
-        )
+        message = why(path)
+    assert message.startswith(f"{path} is {said.get(kind, 'a device or socket')}, but expected")
 
 
 def test_a_missing_file_is_named(tmp_path):
-    assert (
-        why(tmp_path / "missing.png") == f"there is no file {tmp_path}/missing.png. Check its path."
-    )
-    assert "missing.png" in why(tmp_path / "link" / "missing.png")
-    (tmp_path / "dead.png").symlink_to("nowhere")
-    assert why(tmp_path / "dead.png").startswith("there is no file")
-
-
-@pytest.mark.parametrize("name", ["a" * 300, "a\0b"])
-def test_a_name_that_no_file_can_have_is_refused(tmp_path, name):
-    assert "cannot be read" in why(f"{tmp_path}/{name}")
+    missing = f"{tmp_path}/missing.png"
+    assert why(missing) == f"there is no file {missing}. Check its path."
+    for name in ("a" * 300, "a\0b"):
+        assert "cannot be read" in why(f"{tmp_path}/{name}")
 
 
 ODD_NAMES = {
-    "with space.png": "with space.png",
     "two\nlines.png": r"two\nlines.png",
     "👗 dress.png": "👗 dress.png",
     "bell\x07\u202e.png": r"bell\x07\u202e.png",
     os.fsdecode(b"latin \xe9.png"): r"latin \udce9.png",
-    "n" * 251 + ".png": "n" * 251 + ".png",
-    "-": "-",
 }
 
 
@@ -436,33 +370,9 @@ def test_odd_names_are_read_and_shown_in_one_line(tmp_path, name):
     path.write_bytes(b"no image")
     message = why(path)
     assert message.startswith(f"{tmp_path}/{ODD_NAMES[name]} is no image")
-    assert message.count(ODD_NAMES[name]) == 1 or len(ODD_NAMES[name]) == 1
     message.encode()  # can be printed
-
-
-def test_bytes_are_called_by_the_name_that_is_given():
     assert why(b"no image", name="table.parquet#7").startswith("table.parquet#7 is no image")
     assert why(b"no image").startswith("the image is no image")
-
-
-def test_a_file_that_may_not_be_read_is_refused(tmp_path):
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        path = Path(folder, "image.png")
-        path.write_bytes(FILES["png"])
-        code = (  # root may read anything, so the process gives root up after its imports
-            "import os, sys\nfrom apparel.data.decode import *\n"
-            "read(sys.argv[1], (3, 3, 3))\n"
-            "os.chmod(sys.argv[1], 0o644)\n"
-            "if os.geteuid() == 0: os.setuid(65534)\n"
-            "read(sys.argv[1], (3, 3, 3))\nprint('read')\n"
-        )
-        run = [sys.executable, "-c", code, path]
-        assert subprocess.run(run, capture_output=True, text=True, check=True).stdout == "read\n"
-        run[2] = code.replace("0o644", "0")
-        done = subprocess.run(run, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert f"BadImageError: {path} cannot be read (Permission denied). Allow" in done.stderr
 
 
 def test_several_threads_that_decode_tiff_leave_standard_error_as_it_was():

@@ -23,10 +23,6 @@ from apparel.data.parquet.table import EncodedImages, read_parquet
 from tests.data.made_parquet import GREYS, encoded, rows, written
 
 
-def read(path):
-    return read_parquet(path)
-
-
 def shard_of(path, n_images, groups=(0, 1)):
     return RowShard(
         place=str(path), digest="", groups=groups, skipped=0, first_row=0, n_images=n_images
@@ -62,26 +58,23 @@ def here(monkeypatch):
 
 def test_rows_are_read_in_order_by_the_names_of_their_labels(tmp_path, images):
     path = tmp_path / "set.parquet"
-    found = read(written(path, {"image": images, "label": [0, 1, 2] * 4}, ["x", "é", "z"]))
+    found = read_parquet(written(path, {"image": images, "label": [0, 1, 2] * 4}, ["x", "é", "z"]))
     assert found.images[:, 0, 0, 0].tolist() == GREYS
     assert found.images.shape == (12, 4, 5, 1)
     assert found.labels == ["x", "é", "z"] * 4
     assert found.names[7] == "set.parquet#7"
     assert found.sizes == {(4, 5): 12}
     assert multiprocessing.active_children() == []
-
-
-@pytest.mark.parametrize("labels", [["a", "b"] * 6, [7, 8] * 6], ids=["text", "numbers"])
-def test_bytes_without_a_structure_and_plain_labels_are_read(tmp_path, here, labels):
-    columns = {"label": labels, "img": [encoded(grey) for grey in GREYS]}
-    found = read(written(tmp_path / "set.parquet", columns))
+    # Bytes without a structure, and labels without names.
+    columns = {"label": ["7", "a"] * 6, "img": [encoded(grey) for grey in GREYS]}
+    found = read_parquet(written(tmp_path / "other.parquet", columns))
     assert found.images[:, 0, 0, 0].tolist() == GREYS
-    assert found.labels == [str(label) for label in labels]
+    assert found.labels == ["7", "a"] * 6
 
 
 def test_a_broken_image_is_named(tmp_path, here, images):
     images[3]["bytes"], images[8]["bytes"] = b"no image", None
-    found = read(written(tmp_path / "set.parquet", {"image": images, "label": [0, 1] * 6}))
+    found = read_parquet(written(tmp_path / "set.parquet", {"image": images, "label": [0, 1] * 6}))
     assert list(found.unreadable) == ["set.parquet#3", "set.parquet#8"]
     assert found.labels == ["0", "1", "0", "0", "1", "0", "1", "1", "0", "1"]
 
@@ -97,20 +90,18 @@ BAD = {
     "no image": ({"picture": [b""], "label": [1]}, None, "column image, but has: picture, label"),
     "no label": ({"image": [b""], "class": [1]}, None, "column label, but has: image, class"),
     "missing label": ({"image": [b"", b""], "label": [1, None]}, None, "None in row 1"),
-    "float label": ({"image": [b""], "label": [0.5]}, None, "0.5 in row 0"),
     "boolean": ({"image": [b""], "label": [True]}, None, "True in row 0"),
     "no name": ({"image": [b""], "label": [2]}, ["a", "b"], "label 2 in row 0, but names for 0 to"),
-    "text": ({"image": [b""], "label": ["a"]}, ["a", "b"], "label 'a' in row 0, but names"),
 }
 
 
 @pytest.mark.parametrize(("columns", "names", "message"), BAD.values(), ids=BAD)
 def test_a_table_of_another_kind_is_refused(tmp_path, here, columns, names, message):
     with pytest.raises(DataError, match=message):
-        read(written(tmp_path / "set.parquet", columns, names))
+        read_parquet(written(tmp_path / "set.parquet", columns, names))
 
 
-@pytest.mark.parametrize("share", range(10))
+@pytest.mark.parametrize("share", [0, 5, 9])
 def test_a_cut_file_is_refused(table, here, share):
     whole = table.read_bytes()
     table.write_bytes(whole[: len(whole) * share // 10])
@@ -123,19 +114,7 @@ def test_a_table_of_many_rows_in_few_bytes_is_refused(tmp_path, here):
     path = written(tmp_path / "set.parquet", columns, row_group_size=80_000)
     assert path.stat().st_size < 100_000
     with pytest.raises(DataError, match="to unpack to 20,480,000"):
-        read(path)
-
-
-def test_a_page_with_a_checksum_is_compared_with_it(tmp_path, here, images):
-    path = written(
-        tmp_path / "set.parquet", {"image": images, "label": [0, 1] * 6},
-        write_page_checksum=True, compression="none", use_dictionary=False,
-    )  # fmt: skip
-    whole = bytearray(path.read_bytes())
-    whole[whole.index(images[3]["bytes"]) + 20] ^= 1
-    path.write_bytes(whole)
-    with pytest.raises(DataError, match="no Parquet file that can be read"):
-        read(path)
+        read_parquet(path)
 
 
 # -- files, read in this process ---------------------------------------------------------
@@ -147,23 +126,6 @@ def test_a_row_without_an_image_is_empty(tmp_path):
     assert list(ParquetReader().images(shard_of(path, 3))) == [[b"", b"x", b""]]
     pq.write_table(pa.table({"image": ["text", None]}), path)
     assert list(ParquetReader().images(shard_of(path, 2))) == [[b"", b""]]
-
-
-def test_a_footer_says_more_about_a_file_than_its_rows(tmp_path):
-    rows(tmp_path / "a.parquet", 3, 2)
-    rows(tmp_path / "b.parquet", 3, 2, of="xyz")
-    a, b = (ParquetReader().footer(str(tmp_path / f"{name}.parquet")) for name in "ab")
-    assert a.group_rows == b.group_rows == [2, 1]
-    assert a.digest != b.digest
-
-
-def test_another_kind_of_file_is_refused(tmp_path):
-    (tmp_path / "t.parquet").write_bytes(b"t")
-    rows(tmp_path / "u.parquet", 2, 2, column="picture")
-    with pytest.raises(DataError, match=r"t\.parquet is no Parquet file that can be read"):
-        ParquetReader().footer(str(tmp_path / "t.parquet"))
-    with pytest.raises(DataError, match=r"u\.parquet should have a column image.*label, picture"):
-        ParquetReader().footer(str(tmp_path / "u.parquet"))
 
 
 def test_without_pyarrow_the_command_to_install_it_is_named(table, monkeypatch):
@@ -236,13 +198,6 @@ def test_a_file_that_kills_the_process_is_named_and_the_next_one_read(table):
     assert multiprocessing.active_children() == []
 
 
-def test_a_file_that_takes_too_long_is_named(table, monkeypatch):
-    monkeypatch.setattr(process, "SECONDS", 0.0)
-    with ParquetProcess() as parquet, pytest.raises(DataError, match="longer than 0 seconds"):
-        parquet.footer(str(table))
-    assert multiprocessing.active_children() == []
-
-
 # Other processes import these.
 
 
@@ -283,7 +238,7 @@ def test_a_file_that_harms_the_process_is_refused(table, monkeypatch, capfd, har
         monkeypatch.setattr(process, "SECONDS", 1.0)
     monkeypatch.setattr(process, "serve", partial(serve_harmful, harm=harm))
     with pytest.raises(DataError, match=said):
-        read(table)
+        read_parquet(table)
     assert capfd.readouterr() == ("", "")
     assert multiprocessing.active_children() == []
 

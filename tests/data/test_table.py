@@ -30,13 +30,9 @@ def pixel_rows(images: np.ndarray, labels):
         yield [label, *row]
 
 
-def read(path: Path):
-    return read_table(path)
-
-
 @pytest.mark.parametrize("images", [GREY, COLOUR], ids=["grey", "colour"])
 def test_pixels_are_read_row_by_row(tmp_path: Path, images: np.ndarray) -> None:
-    found = read(written(tmp_path / "set.csv", pixel_rows(images, ["a, b", "c"] * 6)))
+    found = read_table(written(tmp_path / "set.csv", pixel_rows(images, ["a, b", "c"] * 6)))
     np.testing.assert_array_equal(found.images, images.reshape(12, 4, 4, -1))
     assert found.labels == ["a, b", "c"] * 6
     assert found.names[3] == "set.csv#3"
@@ -46,7 +42,7 @@ def test_pixels_are_read_row_by_row(tmp_path: Path, images: np.ndarray) -> None:
 def test_a_byte_order_mark_and_kaggles_other_names_are_read(tmp_path: Path) -> None:
     path = tmp_path / "set.csv"
     path.write_bytes(b"\xef\xbb\xbflabel,1x1,1x2,2x1,2x2\r\n7,0,1,2,255\r\n")
-    found = read(path)
+    found = read_table(path)
     assert found.images[..., 0].tolist() == [[[0, 1], [2, 255]]]
     assert found.labels == ["7"]
 
@@ -54,20 +50,14 @@ def test_a_byte_order_mark_and_kaggles_other_names_are_read(tmp_path: Path) -> N
 BAD = {
     "empty": ("", "but has: none"),
     "columns": ("file,class\na,b\n", r"but has: file, class\. Name them"),
-    "label last": ("p1,p2,p3,p4,label\n1,2,3,4,5\n", "label and then a column for each pixel"),
     "no rows": ("label,p1,p2,p3,p4\n", "holds no image"),
     "not square": ("label,p1,p2\n1,2,3\n", "2 columns of pixels, which make no square"),
     "too bright": ("label,p1,p2,p3,p4\n1,2,3,4,256\n", "could not convert string '256'"),
-    "negative": ("label,p1,p2,p3,p4\n1,2,3,4,-1\n", "could not convert string '-1'"),
-    "nan": ("label,p1,p2,p3,p4\n1,2,3,4,nan\n", "could not convert string 'nan'"),
     "short row": ("label,p1,p2,p3,p4\n1,2,3,4\n", "requires 5 columns but 4 were found"),
     "latin-1": (b"label,p\xe9\n1,2\n", "cannot be read as a table in UTF-8"),
-    "zeros": (b"\0" * 100, "but has"),
     "no paths": ("path,label\n", "lists no image"),
     "no path": ("path,label\n,a\n", "line 2 of .* lacks a path or a label"),
-    "no label": ("path,label\na.png,\n", "line 2 of .* lacks a path or a label"),
     "short": ("path,label\na.png\n", "line 2 of .* lacks a path or a label"),
-    "split": ("path,label,split\na,b,training\n", "has 'training' in its column split"),
     "some splits": ("path,label,split\na,b,train\na,b,\n", "has 'nothing' in its column split"),
 }
 
@@ -77,7 +67,7 @@ def test_a_bad_table_is_refused(tmp_path: Path, content: str | bytes, message: s
     path = tmp_path / "set.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DataError, match=message):
-        read(path)
+        read_table(path)
 
 
 @pytest.fixture
@@ -93,11 +83,13 @@ def test_files_are_found_beside_the_table(pictures: Path) -> None:
         ("path", "label", "note"),
         *((f"pictures/{i} ü.png", "ab"[i % 2], "x") for i in range(12)),
     ]
-    found = read(written(pictures / "set.csv", rows))
+    found = read_table(written(pictures / "set.csv", rows))
     np.testing.assert_array_equal(found.images[..., 0], GREY)
     assert found.labels == ["a", "b"] * 6
     assert found.names[1] == "pictures/1 ü.png"
     assert found.splits is None
+    (pictures / "pictures" / "0 ü.png").unlink()
+    assert list(read_table(pictures / "set.csv").unreadable) == ["pictures/0 ü.png"]
 
 
 def test_a_column_of_splits_is_kept(pictures: Path) -> None:
@@ -106,17 +98,10 @@ def test_a_column_of_splits_is_kept(pictures: Path) -> None:
         ("split", "label", "path"),
         *((splits[i], "ab"[i // 4 % 2], f"pictures/{i} ü.png") for i in range(12)),
     ]
-    found = read(written(pictures / "set.csv", rows))
+    found = read_table(written(pictures / "set.csv", rows))
     assert found.splits == ["train", "train", "validation", "test"] * 3
     made = loading.load(pictures / "set.csv")
     assert len(made.test_labels) == len(made.validation) == 3
-
-
-def test_a_file_that_is_missing_is_named(pictures: Path) -> None:
-    rows = [("path", "label"), ("pictures/0 ü.png", "a"), ("gone.png", "a")]
-    found = read(written(pictures / "set.csv", rows))
-    assert found.names == ["pictures/0 ü.png"]
-    assert list(found.unreadable) == ["gone.png"]
 
 
 def test_a_table_for_each_split_is_found_by_its_name(tmp_path: Path) -> None:
@@ -147,7 +132,7 @@ def test_a_table_of_one_endless_line_is_not_read_to_its_end(tmp_path: Path) -> N
             file.truncate(1 << 29)  # a hole, which takes no space
         tracemalloc.start()
         with pytest.raises(DataError, match=r"more than 4,194,304 letters"):
-            read(path)
+            read_table(path)
         assert tracemalloc.get_traced_memory()[1] < 60e6
         tracemalloc.stop()
 
@@ -156,7 +141,7 @@ def test_a_label_is_kept_as_it_is(tmp_path: Path) -> None:
     """Neither cut after a hundred letters, nor taken for a comment."""
     labels = ["#1", "C# ", "a" * 150 + "b", "a" * 150 + "c"]
     images = np.arange(16, dtype=np.uint8).reshape(4, 2, 2)
-    assert read(written(tmp_path / "set.csv", pixel_rows(images, labels))).labels == labels
+    assert read_table(written(tmp_path / "set.csv", pixel_rows(images, labels))).labels == labels
 
 
 @pytest.fixture
@@ -178,15 +163,9 @@ def test_a_table_names_files_wherever_they_are(outside: Path) -> None:
         "pictures/1.png", "./pictures/2.png", "pictures/../pictures/3.png", "inside.png",
         str(outside / "pictures" / "4.png"), "away/set/pictures/1.png", "../private.png",
     ]  # fmt: skip
-    rows = [("path", "label"), *((name, "a") for name in names)]
-    found = read(written(outside / "set.csv", rows))
+    rows = [("path", "label"), *((name, "a") for name in (*names, "a\0b/c.png", "x" * 300))]
+    found = read_table(written(outside / "set.csv", rows))
     assert found.names == names
-    assert found.unreadable == {}
-
-
-def test_a_name_that_no_file_can_have_is_named(outside: Path) -> None:
-    rows = [("path", "label"), ("pictures/1.png", "a"), ("a\0b/c.png", "b"), ("x" * 300, "b")]
-    found = read(written(outside / "set.csv", rows))
     assert list(found.unreadable) == ["a\0b/c.png", "x" * 300]
 
 
@@ -194,8 +173,6 @@ def test_a_name_that_no_file_can_have_is_named(outside: Path) -> None:
     "content",
     [
         b"a\x1b[2J,b\nc,d\n",
-        b"a\r\n\x07,b\n",
-        "a\u202eb,c\n".encode(),
         b"path,label,split\na,b,\x1b[2Jtrain\n",
         b"x" * 100_000 + b",y\n",
         b"label,p1\na,\x1b[2J\n",

@@ -1,7 +1,6 @@
 """`apparel export`: write the model of a run in another format."""
 
 from argparse import Namespace
-from dataclasses import asdict
 from pathlib import Path
 
 from apparel.cli.loading import load_model
@@ -60,10 +59,7 @@ def export_run(
             f"the format {kind} needs a file that ends in {SUFFIXES[kind]}, not {output}."
         )
     exporting.check_precision(kind, int8=int8)
-    record, accuracy = directory.settings(), None
-    if (directory.path / files.METRICS_FILE).exists():
-        n_images, overall, _ = files.read_accuracies(directory.path)
-        accuracy = {**asdict(overall), "n": n_images}
+    record = directory.settings()
     model = load_model(directory)
     splits = inputs.load_splits(directory, data_dir=data_dir)
     images, labels = keras_inference.comparison_images(splits)
@@ -78,7 +74,7 @@ def export_run(
             settings=Settings(**record["settings"]),
             recipe=Recipe(**record["recipe"]),
             threshold=directory.calibration().threshold,
-            accuracy=accuracy,
+            accuracy=files.read_accuracy(directory.path),
         ),
         novelty=files.read_novelty(directory.path) if kind == "onnx" else None,
         calibration=keras_inference.calibration_images(splits) if int8 else None,

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from apparel.core.messages import count
 from apparel.core.records import (
     Difference,
     GroupComparison,
@@ -86,9 +85,9 @@ def _positions(positions: "NDArray[np.int64]") -> str:
     """The number of test images, and the first positions."""
     if not len(positions):
         return "no image"
+    count = f"{len(positions):,} image{'' if len(positions) == 1 else 's'}"
     shown = ", ".join(map(str, positions[:MOST_POSITIONS]))
-    more = ", …" if len(positions) > MOST_POSITIONS else ""
-    return f"{count(len(positions), 'image')}: {shown}{more}"
+    return f"{count}: {shown}{', …' if len(positions) > MOST_POSITIONS else ''}"
 
 
 def seeds_lines(result: SeedsResult) -> str:
