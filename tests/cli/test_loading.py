@@ -49,6 +49,11 @@ def set_record(run, **values):
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
+def widen(run, width):
+    recipe = json.loads((run / "settings.json").read_text())["recipe"]
+    set_record(run, recipe={**recipe, "model_name": "fast", "width": width})
+
+
 def scaled(weights):
     weights["00.conv2d.kernel"] = weights["00.conv2d.kernel"] * np.float32(1.001)
 
@@ -57,9 +62,7 @@ def scaled(weights):
     ("damage", "words"),
     [
         (lambda run: (run / files.WEIGHTS_FILE).unlink(), "has no weights.safetensors"),
-        (lambda run: (run / files.WEIGHTS_FILE).write_bytes(b""), "holds no weights"),
         (lambda run: (run / files.WEIGHTS_FILE).write_bytes(b"\xff" * 200), "holds no weights"),
-        (lambda run: os.truncate(run / files.WEIGHTS_FILE, 10_000), "holds no weights"),
         (lambda run: os.truncate(run / files.WEIGHTS_FILE, 3 << 30), "larger than 2 GiB"),
         (
             lambda run: change_weights(run, lambda w: w.pop("04.dense.bias")),
@@ -69,16 +72,10 @@ def scaled(weights):
             lambda run: change_weights(run, lambda w: w.update(x=np.zeros(2, np.uint8))),
             r"x is uint8 of shape \(2,\), expected missing",
         ),
-        (
-            lambda run: change_weights(
-                run, lambda w: w.update({"04.dense.bias": np.zeros(10, np.float64)})
-            ),
-            "is float64 of shape",
-        ),
         (lambda run: change_weights(run, scaled), "other weights than those that were trained"),
-        (lambda run: set_record(run, weights_sha256=None), "other weights than"),
         (lambda run: set_record(run, class_names=["a"] * 10**6), "do not fit the model cnn"),
-        (lambda run: set_record(run, img_shape=[30_000, 30_000, 3]), "do not fit the model cnn"),
+        # Refused before it is built: it is larger than all memory.
+        (lambda run: widen(run, 10**7), "do not fit the model fast"),
         (lambda run: set_record(run, img_shape=["a"]), "img_shape must be height"),
         (lambda run: set_record(run, recipe={"model_name": "cnn"}), "cannot be used"),
         (lambda run: set_record(run, calibration={"slope": "steep"}), "cannot be used"),
@@ -90,10 +87,3 @@ def test_damaged_and_foreign_weights_are_refused_in_a_line(run_copy, damage, wor
         load_model(RunDirectory.open(run_copy))
     assert "\n" not in str(caught.value)
     assert str(run_copy) in str(caught.value)
-
-
-def test_a_width_beyond_all_memory_is_refused_before_it_is_built(run_copy):
-    recipe = json.loads((run_copy / "settings.json").read_text())["recipe"]
-    set_record(run_copy, recipe={**recipe, "model_name": "fast", "width": 10**7})
-    with pytest.raises(ModelFileError, match="do not fit the model fast"):
-        load_model(RunDirectory.open(run_copy))

@@ -35,19 +35,16 @@ def test_images():
 
 
 @pytest.mark.slow
-def test_keras_home_is_found_without_keras(monkeypatch, tmp_path):
+@pytest.mark.parametrize("names", [("HOME",), ("HOME", "KERAS_HOME")])
+def test_keras_home_is_found_without_keras(names, monkeypatch, tmp_path):
+    environment = {name: str(tmp_path / name) for name in names}
     code = "import keras; print(keras.src.backend.config.keras_home())"
     call = [sys.executable, "-c", code]
-    for home in (None, tmp_path / "home"):
-        environment = {"HOME": str(tmp_path), "PATH": ""}
-        if home:
-            environment["KERAS_HOME"] = str(home)
-        done = subprocess.run(call, env=environment, capture_output=True, text=True, check=True)
-        for name in ("HOME", "KERAS_HOME"):
-            monkeypatch.delenv(name, raising=False)
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        assert str(fashion_mnist.keras_home()) == done.stdout.strip()
+    done = subprocess.run(call, env=environment, capture_output=True, text=True, check=True)
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert str(fashion_mnist.keras_home()) == done.stdout.strip()
 
 
 def test_files_and_parts_are_answered_in_order(made, test_images, tmp_path, capsys):

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from unittest import mock
 
+import keras
 import numpy as np
 import pytest
 from benchmarks.torture.kills import result
@@ -17,14 +18,16 @@ from benchmarks.torture.kills import result
 from apparel.classifier import ApparelClassifier
 from apparel.cli.arguments import parser
 from apparel.core.errors import DataError, ModelFileError, UsageError
-from apparel.models import architectures
+from apparel.data import loading
 from apparel.runs import checkpoints
 from apparel.runs.run_directory import RunDirectory
 from tests.conftest import run_command
 
 PAGE = (Path(__file__).parents[2] / "docs" / "resume.md").read_text(encoding="utf-8")
-OPTIONS = ["--limit", "600", "--epochs", "4", "--seed", "3", "--batch-size", "32",
-           "--checkpoint-every", "0.1s"]  # fmt: skip
+# Each with a file that tells that training is well under way: of a run, in its second epoch.
+RUN = ("run --limit 600 --epochs 4 --seed 3 --batch-size 32 --checkpoint-every 0.1s",
+       "checkpoints/0000000[2-9]*.safetensors")  # fmt: skip
+TUNE = ("tune --limit 300 --budget 200s", "trials/000/history.csv")
 
 
 # -- in this process ------------------------------------------------------------------------
@@ -92,14 +95,6 @@ def test_resume_takes_the_steps_that_are_left(begun, tmp_path, untrained, monkey
     assert again.stderr == "apparel: the run run is complete. Nothing is left to do.\n"
 
 
-def test_running_again_says_how_to_resume(begun, tmp_path):
-    refused = run_command("run", "--run-dir", "run", cwd=tmp_path)
-    assert refused.returncode == 2
-    assert "run holds a run not yet complete. Resume with: apparel resume run." in refused.stderr
-    looked = run_command("report", "run", cwd=tmp_path)
-    assert (looked.returncode, len(looked.stderr.splitlines())) == (4, 1)
-
-
 def test_a_run_that_ended_before_it_trained_begins(digits_file, begun, tmp_path, untrained):
     record = json.loads((begun / "settings.json").read_text())
     first = {name: record[name] for name in ("settings", "source", "data_dir", "save")}
@@ -141,12 +136,6 @@ def test_a_run_that_another_process_has_completed_meanwhile_is_left_alone(begun)
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_the_class_remembers_its_folder_of_data(digits_file, tmp_path):
-    classifier = ApparelClassifier(run_dir=tmp_path / "run", data_dir=tmp_path / "files")
-    classifier.import_data(digits_file)
-    assert RunDirectory.resume(tmp_path / "run").request["data_dir"] == str(tmp_path / "files")
-
-
 def test_a_search_or_a_set_of_seeds_is_resumed_as_such(tmp_path, monkeypatch):
     resumed = []
     for name, file in (("tune", "tune.json"), ("seeds", "seeds.json"), ("run", "settings.json")):
@@ -165,47 +154,53 @@ def test_a_search_or_a_set_of_seeds_is_resumed_as_such(tmp_path, monkeypatch):
     ]
 
 
-# -- killed -----------------------------------------------------------------------------------
+# -- in processes of their own, killed or told to end -------------------------------------------
 
 
-def begin(folder: Path) -> subprocess.Popen[str]:
-    """Start a run, and wait until it has trained for some steps of its second epoch."""
+def begin(folder: Path, options: str, sign: str) -> subprocess.Popen[str]:
+    """Start a command, and wait for a file that it makes."""
+    # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
+    code = (
+        "import signal, sys; from apparel.cli.main import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "apparel", "run", *OPTIONS, "--run-dir", str(folder)],
+        [sys.executable, "-c", code, *options.split(), "--run-dir", str(folder)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
     deadline = time.monotonic() + 600
-    while max((step(path) for path in (folder / "checkpoints").glob("*.safe*")), default=0) < 20:
+    while not any(folder.glob(sign)):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.01)
     return process
 
 
-def step(path: Path) -> int:
-    return int(path.name[:9])
-
-
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory):
-    """What the run says if nobody kills it."""
+    """The same run without an interruption."""
     folder = tmp_path_factory.mktemp("whole")
-    done = run_command("run", *OPTIONS, "--run-dir", "run", cwd=folder)
+    done = run_command(*RUN[0].split(), "--run-dir", "run", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert not (folder / "run" / "checkpoints").exists()
-    return folder / "run", done
+    return folder / "run"
 
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
-    """A run that was killed within an epoch."""
+    """A run that was killed within an epoch, after another process had tried to resume it."""
     folder = tmp_path_factory.mktemp("killed") / "run"
-    process = begin(folder)
+    process = begin(folder, *RUN)
+    second = run_command("resume", "run", cwd=folder.parent)
     process.kill()
-    process.wait()
-    process.stderr.close()
+    process.communicate()
+    assert second.returncode == 1
+    assert second.stderr.endswith(
+        "apparel: another process is at work in run. Wait until it ends, or end it.\n"
+    )
     return folder
 
 
@@ -221,62 +216,44 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(expected, broken_off, tmp_
     done = run_command("resume", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Resuming after " in done.stdout
-    assert result(broken_off) == result(expected[0])
+    assert result(broken_off) == result(expected)
     files = {str(p.relative_to(broken_off)) for p in broken_off.rglob("*") if p.is_file()}
-    assert files == {str(p.relative_to(expected[0])) for p in expected[0].rglob("*") if p.is_file()}
-    digest = json.loads((broken_off / "settings.json").read_text())["weights_sha256"]
-    assert f"SHA-256 of the weights  {digest}" in done.stdout
-    again = run_command("resume", "run", cwd=tmp_path)
-    assert again.returncode == 2
-    assert again.stderr == "apparel: the run run is complete. Nothing is left to do.\n"
+    assert files == {str(p.relative_to(expected)) for p in expected.rglob("*") if p.is_file()}
+    assert f"SHA-256 of the weights  {digest(broken_off)}" in done.stdout
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("command", [RUN, TUNE], ids=["run", "tune"])
 @pytest.mark.parametrize(
     ("number", "code", "word"),
     [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")],
 )
-def test_a_run_that_is_told_to_end_says_so_and_how_to_go_on(tmp_path, expected, number, code, word):
+def test_a_command_that_is_told_to_end_says_so_and_how_to_go_on(
+    tmp_path, request, command, number, code, word
+):
     folder = tmp_path / "run"
-    process = begin(folder)
+    process = begin(folder, *command)
     process.send_signal(number)
     stderr = process.communicate(timeout=600)[1]
-    assert process.returncode == code
-    assert stderr.splitlines()[-2:] == [
-        f"Resume with: apparel resume {folder}",
-        f"apparel: {word}",
-    ]
+    assert process.returncode == code, stderr
+    last = [f"Resume with: apparel resume {folder}", f"apparel: {word}"]
+    assert stderr.splitlines()[-2:] == last
+    if command is TUNE:
+        trial = json.loads((folder / "trials" / "000" / "settings.json").read_text())
+        assert trial["status"] in {"interrupted", "complete"}
+        return
     assert json.loads((folder / "settings.json").read_text())["status"] == "interrupted"
-    done = run_command("resume", "run", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert result(folder) == result(expected[0])
+    assert not (folder / "metrics.json").exists()
+    if number == signal.SIGINT:  # what was trained is kept
+        model, dataset = keras.models.load_model(folder / "model.keras"), loading.load(limit=600)
+        predicted = model.predict(dataset.test_images / np.float32(255), verbose=0).argmax(axis=1)
+        assert (predicted == dataset.test_labels).mean() > 0.3  # far above chance, a tenth
+    assert run_command("resume", "run", cwd=tmp_path).returncode == 0
+    assert result(folder) == result(request.getfixturevalue("expected"))
 
 
 @pytest.mark.slow
-def test_two_processes_never_work_on_one_run(tmp_path):
-    process = begin(tmp_path / "run")
-    second = run_command("resume", "run", cwd=tmp_path)
-    process.kill()
-    process.communicate()
-    assert second.returncode == 1
-    assert second.stderr.endswith(
-        "apparel: another process is at work in run. Wait until it ends, or end it.\n"
-    )
-
-
-@pytest.mark.slow
-def test_the_class_goes_on_as_well(expected, broken_off, capsys):
-    classifier = ApparelClassifier.resume(broken_off)
-    record = json.loads((expected[0] / "settings.json").read_text())
-    assert architectures.weights_sha256(classifier.model) == record["weights_sha256"]
-    assert classifier.training_logs.epochs == 4
-    classifier.test_model()
-    metrics = (broken_off / "metrics.json").read_text()
-    assert metrics == (expected[0] / "metrics.json").read_text()
-
-
-@pytest.mark.slow
-def test_the_examples_of_the_page(killed, tmp_path):
+def test_the_examples_of_the_page(expected, killed, tmp_path):
     shell, python = (
         re.search(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)[1] for kind in ("sh", "python")
     )
@@ -292,6 +269,9 @@ def test_the_examples_of_the_page(killed, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "Accuracy" in done.stdout
+    copy = tmp_path / "runs" / "coats"
+    assert digest(copy) == digest(expected)
+    assert (copy / "metrics.json").read_text() == (expected / "metrics.json").read_text()
 
 
 @pytest.mark.slow

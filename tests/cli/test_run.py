@@ -4,10 +4,8 @@ import csv
 import json
 import re
 import runpy
-import signal
 import subprocess
 import sys
-import traceback
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,6 @@ import pytest
 from PIL import Image
 from sklearn.metrics import classification_report, log_loss
 
-import apparel
 from apparel.core.recipes import recipe_of
 from apparel.core.settings import Plan, Settings
 from apparel.core.signals import Terminated
@@ -28,7 +25,6 @@ from apparel.data import loading
 from apparel.models import keras_inference
 from tests.conftest import Command, run_command
 
-SOURCE = str(Path(apparel.__file__).parent)
 Run = tuple[Path, subprocess.CompletedProcess[str]]
 
 LABELS = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -59,7 +55,9 @@ def test_images() -> np.ndarray:
     return loading.load(limit=1000).test_images
 
 
-def test_the_run_directory_holds_exactly_the_promised_files(finished_run: Run) -> None:
+def test_the_run_directory_holds_exactly_the_promised_files(
+    finished_run: Run, metrics: dict
+) -> None:
     folder, _ = finished_run
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert found == {
@@ -69,33 +67,31 @@ def test_the_run_directory_holds_exactly_the_promised_files(finished_run: Run) -
         "weights.safetensors", "model.keras", "model.onnx", "novelty.npz", "export.json",
         "report.html", "README.md",
     }  # fmt: skip
-
-
-def test_settings_say_everything_that_decided_the_run(finished_run: Run) -> None:
-    settings = json.loads((finished_run[0] / "settings.json").read_text(encoding="utf-8"))
-    assert settings["status"] == "complete"
+    settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
     asked = Settings(
         epochs=1, batch_size=100, seed=3, dtype="float32", weight_averaging=0.5, limit=1000
     )
+    assert settings["status"] == "complete"
     assert settings["settings"] == asdict(asked)
     assert settings["recipe"] == asdict(recipe_of(asked))
-    assert settings["plan"] is None
     assert settings["dataset"]["sha256"] == loading.load(limit=1000).sha256
     counts = settings["dataset"]["images_per_class"]
     assert counts["test"] == [100] * 10
     assert np.add(counts["training"], counts["validation"]).tolist() == [100] * 10
-    assert settings["class_names"] == LABELS
-    assert {"python", "apparel", "keras", "numpy"} <= settings["versions"].keys()
-    assert settings["processor"]
-
-
-def test_history_has_a_row_an_epoch(finished_run: Run) -> None:
-    with (finished_run[0] / "history.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
     measures = {"loss", "accuracy", "precision", "recall"}
-    assert rows[0].keys() == {"epoch", "seconds", *measures, *(f"val_{m}" for m in measures)}
-    assert [row["epoch"] for row in rows] == ["1"]
-    assert all(0 < float(value) < 100 for value in rows[0].values())
+    assert row.keys() == {"epoch", "seconds", *measures, *(f"val_{m}" for m in measures)}
+    for path in (folder / "plots").iterdir():
+        with Image.open(path) as image:
+            image.load()
+            assert image.width >= 1000
+            assert image.height >= 400
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count('class="grad-cam"') == 24
+    assert f"{metrics['accuracy']['value']:.4f}" in page
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"| Accuracy | {metrics['accuracy']['value']:.4f} |" in card
 
 
 def test_metrics_equal_scikit_learn_on_the_predictions(
@@ -140,34 +136,15 @@ def test_every_file_of_the_model_reproduces_the_predictions(
     np.testing.assert_array_equal(probabilities.argmax(axis=1), table["predicted"])
 
 
-def test_pictures_are_pngs_of_a_readable_size(finished_run: Run) -> None:
-    for name in ("history", "confusion_matrix", "predictions"):
-        with Image.open(finished_run[0] / "plots" / f"{name}.png") as image:
-            image.load()
-            assert image.width >= 1000
-            assert image.height >= 400
-
-
-def test_the_report_stands_alone_and_names_the_result(finished_run: Run, metrics: dict) -> None:
-    page = (finished_run[0] / "report.html").read_text(encoding="utf-8")
-    assert page.count('class="grad-cam"') == 24
-    assert not re.search(r'(src|href)="(?!data:|#)', page)
-    assert f"{metrics['accuracy']['value']:.4f}" in page
-    card = (finished_run[0] / "README.md").read_text(encoding="utf-8")
-    assert f"| Accuracy | {metrics['accuracy']['value']:.4f} |" in card
-
-
 def test_results_go_to_stdout_and_progress_to_stderr(finished_run: Run, metrics: dict) -> None:
     _, result = finished_run
-    assert "Total params: 1,207,498" in result.stdout
-    assert "Number format of training: " in result.stdout
     assert metrics["report"] in result.stdout
-    assert "What these results say" in result.stdout
     order = [
         result.stdout.index(text)
         for text in (
-            "Model: ", "Test result on 1,000 images", "What the metrics mean",
-            "What these results say", *(f"test image {k}: predicted " for k in (0, 12, 42, 100)),
+            "Model: ", "Number format of training: ", "Test result on 1,000 images",
+            "What the metrics mean", "What these results say",
+            *(f"test image {k}: predicted " for k in (0, 12, 42, 100)),
             "Model saved to run/model.onnx", "Model saved to copy.keras", "Run directory: run",
         )
     ]  # fmt: skip
@@ -198,52 +175,13 @@ def test_predict_reproduces_the_predictions_from_image_files(
     (tmp_path / "images").mkdir()
     for index in range(20):
         Image.fromarray(test_images[index, :, :, 0]).save(tmp_path / "images" / f"{index:02}.png")
-    arguments = ("predict", finished_run[0], "images", "--exact")
-    result = command(*arguments, "--output", "out.csv")
+    result = command("predict", finished_run[0], "images", "--exact", "--output", "out.csv")
     assert (result.returncode, result.stderr) == (0, "")
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["label"] for row in rows] == [LABELS[k] for k in table["predicted"][:20]]
     probabilities = [[float(row[label]) for label in LABELS] for row in rows]
     np.testing.assert_allclose(probabilities, table["probabilities"][:20], atol=1e-5)
-    first = command(*arguments).stdout.splitlines()[0]
-    assert first.removesuffix("  not sure").split() == [
-        "images/00.png",
-        *LABELS[table["predicted"][0]].split(),
-        f"{table['confidence'][0]:.1%}",
-    ]
-
-
-@pytest.mark.slow
-def test_ctrl_c_keeps_what_was_trained(tmp_path: Path) -> None:
-    # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
-    code = (
-        "import signal, sys; from apparel.cli import main\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "sys.exit(main.main(sys.argv[1:]))"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, "run", "--limit", "2000", "--epochs", "500",
-         "--run-dir", "run"],
-        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        try:
-            assert process.stderr is not None
-            assert process.stderr.readline().startswith("epoch 1/500")
-            process.send_signal(signal.SIGINT)
-            _, rest = process.communicate(timeout=600)
-        finally:
-            process.kill()
-    assert process.returncode == 130
-    assert rest.splitlines()[-1] == "apparel: interrupted"
-    run = tmp_path / "run"
-    assert json.loads((run / "settings.json").read_text())["status"] == "interrupted"
-    assert (run / "history.csv").read_text().splitlines()[1].startswith("1,")
-    model = keras.models.load_model(run / "model.keras")
-    dataset = loading.load(limit=1000)
-    predicted = model.predict(dataset.test_images / np.float32(255), verbose=0).argmax(axis=1)
-    assert (predicted == dataset.test_labels).mean() > 0.4  # far above the tenth of a fresh model
-    assert not (run / "metrics.json").exists()
 
 
 def test_python_m_apparel_is_the_run_with_all_defaults(
@@ -317,44 +255,15 @@ def test_a_fast_model_opens_without_apparel_and_gives_the_same_probabilities(
         "model = keras.models.load_model(sys.argv[1], safe_mode=True)\n"
         "images = np.load('images.npy') / np.float32(255)\n"
         "np.save('found.npy', model.predict(images, verbose=0))\n"
-        "assert {type(layer).__module__.split('.')[0] for layer in model.layers} == {'keras'}\n"
     )
-    with (fast_run[0] / "predictions.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    expected = np.array([[float(row[f"p_{k}"]) for k in range(10)] for row in rows])
-    images = loading.load(limit=600).test_images
-    np.save(tmp_path / "images.npy", images)
-    done = subprocess.run(
-        [sys.executable, "-c", code, fast_run[0] / "model.keras"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    written = np.genfromtxt(fast_run[0] / "predictions.csv", delimiter=",", skip_header=1)
+    expected = written[:, 4:]
+    np.save(tmp_path / "images.npy", loading.load(limit=600).test_images)
+    call = [sys.executable, "-c", code, fast_run[0] / "model.keras"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, atol=1e-5)
-
-
-# -- the way to training ----------------------------------------------------------------
-
-
-def test_four_files_and_seven_calls_lead_to_keras(
-    digits_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found: list[str] = []
-
-    def stop(*_: object, **__: object) -> None:
-        frames = [frame.filename for frame in traceback.extract_stack()]
-        found.extend(name for name in frames if f"{SOURCE}/" in name)
-        raise RuntimeError("reached")
-
-    monkeypatch.setattr(keras.Model, "fit", stop)
-    monkeypatch.setattr(keras.Sequential, "fit", stop)
-    done = run_command("run", "--data", digits_file, "--run-dir", "run", cwd=tmp_path)
-    assert "reached" in done.stderr
-    assert len(found) <= 7
-    assert len(set(found)) <= 4
 
 
 def test_the_test_images_are_scored_once_a_run(

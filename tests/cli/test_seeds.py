@@ -1,7 +1,6 @@
 """`apparel run --seeds`, without a cluster."""
 
 import json
-import re
 import shutil
 import statistics
 from dataclasses import asdict
@@ -68,15 +67,6 @@ def test_each_seed_is_run_once_and_the_means_are_those_of_the_runs(runs, tmp_pat
     assert "seed-7" not in again.stdout.partition("Accuracy of each")[0]
 
 
-def test_two_sets_of_seeds_in_one_second_get_two_folders_named_as_runs_are(runs, tmp_path):
-    for _ in range(2):
-        assert run_command("run", "--seeds", 2, cwd=tmp_path).returncode == 0
-    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
-    assert len(names) == 2
-    for name in names:
-        assert re.fullmatch(r"\d{4}-\d\d-\d\d-\d{6}-cnn-seeds(-2)?", name)
-
-
 def test_a_run_that_fails_says_how_to_resume_all(monkeypatch, tmp_path):
     monkeypatch.setattr("apparel.cli.run.complete", mock.Mock(side_effect=KeyboardInterrupt))
     done = run_command("run", "--seeds", 2, "--run-dir", "runs", cwd=tmp_path)
@@ -92,14 +82,11 @@ def test_each_run_is_the_plain_run_with_that_seed(digits_file, tmp_path):
     small = ("run", "--data", digits_file, "--epochs", 1, "--dtype", "float32", "--model", "fast")
     done = run_command(*small, "--seeds", 2, "--seed", 7, "--run-dir", "runs", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for seed in (7, 8):
-        assert run_command(*small, "--seed", seed, "--run-dir", seed, cwd=tmp_path).returncode == 0
-        each = [tmp_path / f"{seed}", tmp_path / "runs" / f"seed-{seed}"]
-        first, second = [read(path / "settings.json")["weights_sha256"] for path in each]
-        assert first == second
-        assert read(each[0] / "metrics.json") == read(each[1] / "metrics.json")
-    compared = run_command("compare", "runs", cwd=tmp_path)
-    assert compared.returncode == 0, compared.stderr
+    assert run_command(*small, "--seed", 8, "--run-dir", "8", cwd=tmp_path).returncode == 0
+    for name in ("metrics.json", "weights.safetensors"):
+        plain, one = (tmp_path / path / name for path in ("8", "runs/seed-8"))
+        assert plain.read_bytes() == one.read_bytes()
+    assert run_command("compare", "runs", cwd=tmp_path).returncode == 0
 
 
 def test_intervals_of_a_mean_are_students():

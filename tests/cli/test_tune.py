@@ -3,10 +3,8 @@
 import csv
 import json
 import shlex
-import signal
-import subprocess
 import sys
-import time
+from unittest import mock
 
 import pytest
 
@@ -34,105 +32,73 @@ def asked(**changes):
     return Asked(**given | changes)
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    """Trials may be so short that measuring the machine must take no time."""
-    monkeypatch.setattr(search_folder, "LEAST_TRIAL_SECONDS", 0.1)
-    monkeypatch.setattr(budget, "MEASURING_SECONDS", 0.0)
-    monkeypatch.setattr(budget, "VALIDATION_START_SECONDS", 0.3)
-
-
 # -- what is refused ----------------------------------------------------------------------
 
 
+def test_wrong_use_is_one_line(tmp_path):
+    SearchFolder.create(tmp_path / "begun", asked()).update(networks={}, status="interrupted")
+    for options, said in (
+        ("--budget 1m", "a budget of 60 s leaves"),
+        ("--trials 0", "--trials must be"),
+        ("--run-dir begun", "not yet complete. Resume with: apparel resume begun"),
+    ):
+        done = run_command("tune", *options.split(), cwd=tmp_path)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+        assert said in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["begun"]
+
+
 @pytest.mark.parametrize(
-    ("options", "code", "said"),
+    ("package", "options", "said"),
     [
-        (["--budget", "1m"], 2, "a budget of 60 s leaves"),
-        (["--trials", "0"], 2, "--trials must be"),
-        (["--data", "nowhere"], 2, "nowhere"),
-        (["--run-dir", "/proc/x"], 2, "/proc/x cannot be written"),
-        (["--run-dir", "full"], 2, "the folder full is not empty"),
-        (["--run-dir", "full/file"], 2, "full/file is a file"),
-        (["--run-dir", "done"], 2, "the folder done is not empty. Name another"),
-        (["--run-dir", "begun"], 2, "not yet complete. Resume with: apparel resume begun"),
+        ("optuna", (), "apparel tune needs the package optuna, which is not installed"),
+        ("ray", ("--ray",), "--ray needs the package ray"),
     ],
 )
-def test_wrong_use_is_one_line(options, code, said, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "file").write_text("mine")
-    for name, status in (("done", "complete"), ("begun", "interrupted")):
-        SearchFolder.create(tmp_path / name, asked()).update(networks={}, status=status)
-    assert main.main(["tune", *options]) == code
-    (line,) = capsys.readouterr().err.splitlines()
-    assert said in line
-    assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
-
-
-def test_without_optuna_one_line_says_so(monkeypatch, capsys, tmp_path):
-    monkeypatch.setitem(sys.modules, "optuna", None)
-    monkeypatch.chdir(tmp_path)
-    assert main.main(["tune"]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "apparel tune needs the package optuna, which is not installed" in line
-    assert not (tmp_path / "runs").exists()
-
-
-def test_without_ray_one_line_says_so(monkeypatch, capsys, tmp_path):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.chdir(tmp_path)
-    assert main.main(["tune", "--ray"]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "--ray needs the package ray" in line
+def test_a_missing_package_is_named_in_one_line(package, options, said, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    done = run_command("tune", *options, cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert said in done.stderr
     assert not (tmp_path / "runs").exists()
 
 
 # -- the whole ----------------------------------------------------------------------------
 
 
-@pytest.fixture
-def broken_off(tmp_path, monkeypatch, quick, capsys):
-    """A search that was interrupted in its second trial, and terminated in a full training."""
-    monkeypatch.chdir(tmp_path)
-    run = Trials.run
+@pytest.mark.slow
+def test_an_interrupted_search_is_finished_and_compares(tmp_path, monkeypatch):
+    # Trials may be so short that measuring the machine must take no time.
+    monkeypatch.setattr(search_folder, "LEAST_TRIAL_SECONDS", 0.1)
+    monkeypatch.setattr(budget, "MEASURING_SECONDS", 0.0)
+    monkeypatch.setattr(budget, "VALIDATION_START_SECONDS", 0.3)
+    run_trial = Trials.run
 
     def interrupted(trials, number, parameters, report):
         if number == 1:
             raise KeyboardInterrupt
-        return run(trials, number, parameters, report)
+        return run_trial(trials, number, parameters, report)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Trials, "run", interrupted)
-        assert main.main(["tune", *OPTIONS, "--run-dir", "s"]) == 130
-    error = capsys.readouterr().err
-    assert error.splitlines()[-2:] == ["Resume with: apparel resume s", "apparel: interrupted"]
-    return tmp_path / "s"
-
-
-@pytest.mark.slow
-def test_an_interrupted_search_is_finished_and_compares(broken_off, monkeypatch, capsys):
-    assert json.loads((broken_off / "tune.json").read_text())["status"] == "interrupted"
-    first = (broken_off / "trials" / "000" / "history.csv").read_bytes()
-    train_steps = run._after_training
-
-    def terminated(*arguments):
-        raise Terminated
-
-    with monkeypatch.context() as patch:
-        patch.setattr(run, "_after_training", terminated)
-        assert main.main(["resume", "s"]) == 143
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[-2:] == ["Resume with: apparel resume s", "apparel: terminated"]
-    assert sum("Resume with" in line for line in lines) == 1
-    assert run._after_training is train_steps
-    assert main.main(["resume", "s"]) == 0
-    printed = capsys.readouterr()
-    assert "epoch 1 " not in printed.err.split("trial 1")[0]
-    assert (broken_off / "trials" / "000" / "history.csv").read_bytes() == first
-    check_result(broken_off, printed.out)
-    assert main.main(["resume", "s"]) == 2
-    assert "s is complete. Nothing is left to do" in capsys.readouterr().err
+    kept, history = set(), tmp_path / "s" / "trials" / "000" / "history.csv"
+    # In its second trial; then in a full training.
+    for command, place, ends, code, said in (
+        (["tune", *OPTIONS, "--run-dir", "s"], (Trials, "run"), interrupted, 130, "interrupted"),
+        (["resume", "s"], (run, "_after_training"), mock.Mock(side_effect=Terminated), 143,
+         "terminated"),
+    ):  # fmt: skip
+        with monkeypatch.context() as patch:
+            patch.setattr(*place, ends)
+            done = run_command(*command, cwd=tmp_path)
+        assert done.returncode == code
+        lines = done.stderr.splitlines()
+        assert lines[-2:] == ["Resume with: apparel resume s", f"apparel: {said}"]
+        assert sum("Resume with" in line for line in lines) == 1
+        kept.add(history.read_bytes())
+    done = run_command("resume", "s", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {history.read_bytes()} == kept
+    check_result(tmp_path / "s", done.stdout)
+    assert run_command("resume", "s", cwd=tmp_path).returncode == 2
 
 
 def check_result(folder, printed):
@@ -218,36 +184,6 @@ def test_where_no_trial_came_to_its_end_it_is_said(tmp_path):
     folder.update(networks={})
     with pytest.raises(ModelFileError, match="was trained to its end"):
         tune._train_in_full(folder, asked(), (trial(0, (0.9,), "stopped"),))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_command_as_it_does_others(number, code, tmp_path):
-    # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
-    script = (
-        "import signal, sys; from apparel.cli import main\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "sys.exit(main.main(sys.argv[1:]))"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, "tune", "--limit", "300", "--budget", "200s",
-         "--run-dir", "s"],
-        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        try:
-            deadline = time.monotonic() + 600
-            while not (tmp_path / "s" / "trials" / "000" / "history.csv").exists():
-                assert process.poll() is None, process.stderr.read()
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            process.send_signal(number)
-            _, error = process.communicate(timeout=600)
-        finally:
-            process.kill()
-    assert process.returncode == code, error
-    assert "Resume with: apparel resume s" in error
-    state = json.loads((tmp_path / "s" / "trials" / "000" / "settings.json").read_text())["status"]
-    assert state in {"interrupted", "complete"}
 
 
 def test_a_search_folder_is_no_run(tmp_path):

@@ -8,7 +8,6 @@ import random
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -39,10 +38,14 @@ def cpu(tmp_path, monkeypatch):
 # -- number format ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("flags", ["fpu amx_bf16", "avx512_bf16 sse"])
-@pytest.mark.parametrize(("speedup", "policy"), [(1.94, "mixed_bfloat16"), (0.56, "float32")])
-def test_a_processor_with_bfloat16_is_measured(cpu, monkeypatch, flags, speedup, policy):
-    cpu(flags)
+@pytest.mark.parametrize(
+    ("flag", "speedup", "policy"),
+    [("amx_bf16", 1.94, "mixed_bfloat16"), ("avx512_bf16", 0.56, "float32")],
+)
+def test_a_processor_with_bfloat16_is_measured(cpu, monkeypatch, flag, speedup, policy):
+    cpu(f"fpu {flag}")
+    assert backend.processor_flags() == {"fpu", flag}
+    assert backend.processor_name() == "Made-up CPU @ 2.0: GHz"
     monkeypatch.setattr(backend, "bfloat16_speedup", lambda: speedup)
     chosen = backend.choose_number_format("auto")
     assert chosen.policy == policy
@@ -85,12 +88,7 @@ def test_the_measured_speedup_is_of_the_fastest_convolution(monkeypatch, slow):
 
 @pytest.mark.parametrize(
     ("gpus", "policy"),
-    [
-        ([(8, 0)], "mixed_bfloat16"),
-        ([(9, 0), (8, 6)], "mixed_bfloat16"),
-        ([(7, 5)], "float32"),
-        ([(8, 0), (7, 5)], "float32"),
-    ],
+    [([(9, 0), (8, 0)], "mixed_bfloat16"), ([(8, 0), (7, 5)], "float32")],
 )
 def test_a_gpu_decides_instead_of_the_processor(cpu, monkeypatch, gpus, policy):
     cpu("fpu" if policy == "mixed_bfloat16" else "amx_bf16")
@@ -100,17 +98,10 @@ def test_a_gpu_decides_instead_of_the_processor(cpu, monkeypatch, gpus, policy):
     assert "GPU" in chosen.reason
 
 
-@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
-@pytest.mark.parametrize("flags", ["fpu", "amx_bf16"])
-def test_a_number_format_that_was_asked_for_is_used_anywhere(cpu, dtype, flags):
-    cpu(flags)
-    assert backend.choose_number_format(dtype) == backend.NumberFormat(dtype, "asked for")
-
-
-def test_the_first_processor_is_described(cpu):
-    cpu("fpu amx_bf16")
-    assert backend.processor_flags() == {"fpu", "amx_bf16"}
-    assert backend.processor_name() == "Made-up CPU @ 2.0: GHz"
+def test_a_number_format_that_was_asked_for_is_used_anywhere(cpu):
+    for flags, dtype in (("fpu", "mixed_bfloat16"), ("amx_bf16", "float32")):
+        cpu(flags)
+        assert backend.choose_number_format(dtype) == backend.NumberFormat(dtype, "asked for")
 
 
 @ON_TENSORFLOW
@@ -120,9 +111,6 @@ def test_the_compute_capability_of_each_gpu_is_asked_for(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(details))
     monkeypatch.setattr(tf.config.experimental, "get_device_details", details.get)
     assert backend._compute_capabilities() == [(9, 0), (0, 0)]
-
-
-def test_another_backend_reports_no_gpu(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     assert backend._compute_capabilities() == []
 
@@ -152,12 +140,6 @@ def test_seeding_makes_tensorflow_deterministic():
 # -- a quiet import --------------------------------------------------------------------
 
 
-def hold_and_fail(error):
-    with backend.native_stderr_held():
-        os.write(2, b"native chatter\n")
-        raise error
-
-
 def test_native_chatter_is_dropped_when_the_block_succeeds(capfd):
     with backend.native_stderr_held():
         os.write(2, b"native chatter\n")
@@ -168,20 +150,15 @@ def test_native_chatter_is_dropped_when_the_block_succeeds(capfd):
 
 @pytest.mark.parametrize("error", [ImportError("x"), KeyboardInterrupt()])
 def test_native_chatter_is_shown_when_the_block_fails(capfd, error):
+    def chatter_and_fail():
+        with backend.native_stderr_held():
+            os.write(2, b"native chatter\n")
+            raise error
+
     with pytest.raises(type(error)):
-        hold_and_fail(error)
+        chatter_and_fail()
     os.write(2, b"after\n")
     assert capfd.readouterr() == ("", "native chatter\nafter\n")
-
-
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files by Linux's list")
-def test_holding_back_leaves_no_file_open():
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # a count, not paths
-    with backend.native_stderr_held():
-        pass
-    with pytest.raises(ValueError, match="x"):
-        hold_and_fail(ValueError("x"))
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208  # as above
 
 
 @pytest.mark.slow
@@ -212,7 +189,6 @@ def test_onednns_kernels_are_used_on_any_x86_unless_the_user_says_otherwise(
     ("backend_name", "error"),
     [
         (None, ModuleNotFoundError("No module named 'tensorflow'")),
-        ("torch", ModuleNotFoundError("No module named 'torch'")),
         ("nonsense", ValueError("Unable to import backend : nonsense")),
     ],
 )
@@ -229,10 +205,6 @@ def test_a_missing_backend_is_named_with_what_helps(monkeypatch, backend_name, e
     expected = f"with the backend {backend_name or 'tensorflow'}: {error}. Training needs"
     with pytest.raises(ApparelError, match=re.escape(expected)):
         backend.load_keras()
-
-
-def test_keras_that_is_loaded_is_given_back():
-    assert backend.load_keras() is keras
 
 
 @pytest.mark.slow

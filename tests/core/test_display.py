@@ -56,23 +56,6 @@ def test_without_a_screen_nothing_is_shown(monkeypatch, shows, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("backend", "on_screen"),
-    [
-        ("tkagg", True),
-        ("QtAgg", True),
-        ("agg", False),
-        ("pdf", False),
-        ("module://matplotlib_inline.backend_inline", False),
-    ],
-)
-def test_a_screen_is_there_if_matplotlib_chose_a_backend_with_windows(
-    monkeypatch, backend, on_screen
-):
-    monkeypatch.setattr(mpl, "get_backend", lambda: backend)
-    assert display._on_screen() is on_screen
-
-
 # -- in windows ------------------------------------------------------------------------
 
 
@@ -85,21 +68,24 @@ def test_on_a_screen_a_window_opens_and_nothing_blocks(monkeypatch, shows):
 
 
 @pytest.mark.parametrize(
-    ("terminal", "screen", "windows", "waits"),
+    ("terminal", "backend", "windows", "notebook", "waits"),
     [
-        (True, True, 1, True),
-        (True, True, 0, False),
-        (False, True, 1, False),
-        (True, False, 1, False),
+        (True, "tkagg", 1, False, True),
+        (True, "QtAgg", 0, False, False),
+        (False, "QtAgg", 1, False, False),
+        (True, "pdf", 1, False, False),
+        (True, "module://matplotlib_inline.backend_inline", 1, False, False),
+        (True, "tkagg", 1, True, False),
     ],
 )
 def test_only_a_person_with_open_windows_is_waited_for(
-    monkeypatch, shows, capsys, terminal, screen, windows, waits
+    monkeypatch, shows, capsys, terminal, backend, windows, notebook, waits
 ):
     stdin = io.StringIO()
     stdin.isatty = lambda: terminal
     monkeypatch.setattr(sys, "stdin", stdin)
-    monkeypatch.setattr(display, "_on_screen", lambda: screen)
+    monkeypatch.setattr(mpl, "get_backend", lambda: backend)
+    monkeypatch.setattr(display, "in_notebook", lambda: notebook)
     for _ in range(windows):
         plt.figure()
     display.wait_for_windows()
@@ -108,38 +94,18 @@ def test_only_a_person_with_open_windows_is_waited_for(
     assert capsys.readouterr() == ("", said)
 
 
-def test_a_notebook_is_not_waited_for(monkeypatch, shows, kernel):
-    stdin = io.StringIO()
-    stdin.isatty = lambda: True
-    monkeypatch.setattr(sys, "stdin", stdin)
-    monkeypatch.setattr(display, "_on_screen", lambda: True)
-    plt.figure()
-    display.wait_for_windows()
-    assert shows == []
-
-
 # -- in a notebook ---------------------------------------------------------------------
 
 
-def test_a_loaded_kernel_tells_a_notebook(monkeypatch):
-    assert not display.in_notebook()
-    monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", types.ModuleType("zmqshell"))
+def test_a_notebook_shows_the_figure_inline_once_and_opens_no_window(kernel, shows):
     assert display.in_notebook()
-
-
-def test_a_notebook_shows_the_figure_inline_and_opens_no_window(kernel, shows):
     figure = Figure()
     display.show(figure)
     assert kernel.shown == [figure]
     assert kernel.enabled == ["inline"]
-    assert shows == []
-
-
-def test_a_figure_that_ends_its_cell_is_not_shown_twice(kernel):
-    figure = Figure()
-    display.show(figure)
     figure._ipython_display_()  # what IPython does with a cell's last value
     assert kernel.shown == [figure]
+    assert shows == []
 
 
 def test_a_figure_of_an_earlier_cell_is_shown_again_when_named(kernel):

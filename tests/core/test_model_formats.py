@@ -16,13 +16,9 @@ def test_the_suffix_names_the_format(path, kind):
     assert format_of(path) == kind
 
 
-@pytest.mark.parametrize("path", ["m.h5", "m", "m.keras.zip", ".onnx", "keras", "m.KERAS"])
+@pytest.mark.parametrize("path", ["m.h5", "m.keras.zip", ".onnx", "m.KERAS", "model"])
 def test_another_suffix_is_refused_with_the_known_ones(path):
     with pytest.raises(UsageError, match=r"End it in one of: \.keras, \.onnx") as caught:
         format_of(path)
     assert str(caught.value).startswith(f"{path} ends in ")
-
-
-def test_a_name_without_suffix_is_told_so():
-    with pytest.raises(UsageError, match="ends in no suffix"):
-        format_of("model")
+    assert ("ends in no suffix" in str(caught.value)) == (path in {"model", ".onnx"})

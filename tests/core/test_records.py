@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from apparel.core.errors import DataError
-from apparel.core.records import Dataset, History, Prediction
+from apparel.core.records import Dataset, History
 from apparel.evaluation.metrics import evaluate
 
 
@@ -36,12 +36,9 @@ def test_a_dataset_knows_its_classes_and_image_shape():
     ("changes", "message"),
     [
         ({"train_images": np.zeros((4, 5, 6, 1))}, "train images must be uint8 .* float64"),
-        ({"test_images": np.zeros((2, 5, 6), np.uint8)}, r"test images .* shape \(2, 5, 6\)"),
         ({"train_labels": np.array([0, 1, 2])}, r"train has 4 images, but labels of shape \(3,\)"),
-        ({"test_labels": np.eye(2, dtype=int)}, r"test has 2 images, but labels of shape \(2, 2\)"),
         ({"train_labels": np.array([0, 1, 3, 0])}, "train labels must lie in 0 to 2, .* 0 to 3"),
         ({"test_labels": np.array([-1, 1])}, "test labels must lie in 0 to 2, .* -1 to 1"),
-        ({"class_names": ("a", "b")}, "train labels must lie in 0 to 1"),
         (
             {"test_images": np.zeros((0, 5, 6, 1), np.uint8), "test_labels": np.zeros(0, int)},
             "test has no images",
@@ -55,7 +52,7 @@ def test_a_dataset_whose_parts_do_not_fit_is_refused(changes, message):
 
 @pytest.mark.parametrize(
     ("losses", "best"),
-    [((0.5, 0.3, 0.4, 0.3), 2), ((0.2,), 1), ((float("nan"), 0.4, float("nan")), 2)],
+    [((0.5, 0.3, 0.4, 0.3), 2), ((float("nan"), 0.4, float("nan")), 2), ((), None)],
 )
 def test_the_best_epoch_is_the_first_with_the_lowest_validation_loss(losses, best):
     history = History(
@@ -64,21 +61,6 @@ def test_the_best_epoch_is_the_first_with_the_lowest_validation_loss(losses, bes
         dtype="float32",
     )
     assert history.best_epoch == best
-    assert history.epochs == len(losses)
-    assert not history.interrupted
-
-
-@pytest.mark.parametrize("measures", [{}, {"loss": (1.0,)}, {"val_loss": ()}])
-def test_without_validation_there_is_no_best_epoch(measures):
-    assert History(history=measures, seconds=(), dtype="float32").best_epoch is None
-
-
-def test_a_prediction_names_its_most_probable_class():
-    prediction = Prediction(
-        name="7", probabilities=np.array([0.125, 0.75, 0.125], np.float32), class_names=tuple("abc")
-    )
-    assert (prediction.predicted, prediction.label, prediction.confidence) == (1, "b", 0.75)
-    assert type(prediction.confidence) is float
 
 
 def test_the_worst_mistakes_are_those_of_the_most_confidence():

@@ -12,9 +12,9 @@ from apparel.core.settings import Settings, flag, options
 from apparel.serve.limits import Limits
 
 _SHOWN = "(default: %(default)s)"
-# Settings that `apparel check` and `apparel tune` offer as well.
-_OF_CHECK = ("split_seed", "limit", "test_split", "image_size")
-_OF_TUNE = ("seed", "limit")
+# Settings that `apparel check` offers as well.
+OF_CHECK = ("split_seed", "limit", "test_split", "image_size")
+_SOURCE = "fashion-mnist, or the path of a folder or file with labelled images"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -42,8 +42,7 @@ class _Parser(argparse.ArgumentParser):
 
     def data(self, default: str | None, shown: str) -> None:
         """Add the source of labelled images."""
-        text = f"fashion-mnist, or the path of a folder or file with labelled images{shown}"
-        self.option("--data", str, "SOURCE", text, default=default)
+        self.option("--data", str, "SOURCE", _SOURCE + shown, default=default)
         self.data_dir()
 
     def data_dir(self) -> None:
@@ -157,7 +156,7 @@ def _add_tune(command: _Parser) -> None:
         "try N settings at most; each gets an N-th of the search (default: as many as fit, each a "
         "twelfth)",
     )
-    command.settings(_OF_TUNE)
+    command.settings(("seed", "limit"))
     command.option(
         "--run-dir", Path, "DIR", "where the search goes (default: runs/<date>-<time>-tune)"
     )
@@ -175,10 +174,9 @@ def _add_compare(command: _Parser) -> None:
 
 
 def _add_check(command: _Parser) -> None:
-    text = "fashion-mnist, or the path of a folder or file with labelled images"
-    command.option("source", str, "SOURCE", text)
+    command.option("source", str, "SOURCE", _SOURCE)
     command.data_dir()
-    command.settings(_OF_CHECK)
+    command.settings(OF_CHECK)
     command.option(
         "--output", Path, "FILE", "file that lists all findings by name", default=Path("check.json")
     )

@@ -5,6 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from apparel.cli.arguments import OF_CHECK
 from apparel.core.atomic_files import check_writable, write_text
 from apparel.core.errors import UsageError
 from apparel.core.records import DataCheck
@@ -22,10 +23,7 @@ def main(parsed: Namespace) -> int:
         output=parsed.output,
         fix=parsed.fix,
         data_dir=parsed.data_dir,
-        split_seed=parsed.split_seed,
-        limit=parsed.limit,
-        test_split=parsed.test_split,
-        image_size=parsed.image_size,
+        **{name: getattr(parsed, name) for name in OF_CHECK},
     )
     print(text.check_lines(found))
     for path in (parsed.output, parsed.fix):

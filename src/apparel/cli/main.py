@@ -28,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser().parse_args(arguments)
     code = 0
     try:
+        if parsed.command in {"run", "tune"} and parsed.ray is None:
+            # Before Keras is imported, which takes seconds.
+            importlib.import_module("apparel.data.loading").check_source(parsed.data)
         # Only now, as --help must not wait for what trains. Several seeds have their own module.
         name = "seeds" if getattr(parsed, "seeds", None) is not None else parsed.command
         code = importlib.import_module(f"apparel.cli.{name}").main(parsed) or 0

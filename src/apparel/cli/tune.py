@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from contextlib import redirect_stdout, suppress
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +36,7 @@ BEST, DEFAULT = "best", "default"
 
 def main(parsed: Namespace) -> None:
     """Search, and print trials, trainings and the verdict."""
-    asked = _asked(
-        parsed.data,
-        budget=parsed.budget,
-        trials=parsed.trials,
-        seed=parsed.seed,
-        limit=parsed.limit,
-        ray=parsed.ray,
-        data_dir=parsed.data_dir,
-    )
-    _to_the_end(SearchFolder.create(parsed.run_dir, asked), asked)
+    _tune(**{name: getattr(parsed, name) for name in signature(tune).parameters})
 
 
 def tune(
@@ -79,11 +71,9 @@ def tune(
     Example:
         >>> apparel.tune(budget="10m").settings
     """
-    asked = _asked(
-        data, budget=budget, trials=trials, seed=seed, limit=limit, ray=ray, data_dir=data_dir
-    )
+    folders: dict[str, Any] = {"run_dir": run_dir, "data_dir": data_dir}
     with redirect_stdout(io.StringIO()):
-        return _to_the_end(SearchFolder.create(Path(run_dir) if run_dir else None, asked), asked)
+        return _tune(data, budget=budget, trials=trials, seed=seed, limit=limit, ray=ray, **folders)
 
 
 def resume(
@@ -106,14 +96,15 @@ def resume(
     _to_the_end(folder, asked)
 
 
-def _asked(
+def _tune(
     data: str,
     *,
     budget: float | str,
+    run_dir: str | os.PathLike[str] | None,
     data_dir: str | os.PathLike[str] | None,
     **more: Any,
-) -> Asked:
-    """Check what is asked for, and that what searches is installed."""
+) -> TuningResult:
+    """Search from the beginning; arguments are those of `tune`."""
     asked = Asked(
         source=data,
         data_dir=os.fspath(data_dir) if data_dir else None,
@@ -121,7 +112,7 @@ def _asked(
         **more,
     )
     _check_packages(asked)
-    return asked
+    return _to_the_end(SearchFolder.create(Path(run_dir) if run_dir else None, asked), asked)
 
 
 def _check_packages(asked: Asked) -> None:

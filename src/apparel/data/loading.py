@@ -114,6 +114,16 @@ def _from_pairs(source: tuple[Any, Any], *, test_split: float, split_seed: int) 
     )
 
 
+def check_source(source: str) -> None:
+    """Check that there is such a source, before anything slow is imported or done.
+
+    Raises:
+        UsageError: there is not.
+    """
+    if source not in LOADERS:
+        _existing(source)
+
+
 def _existing(source: str | os.PathLike[str]) -> Path:
     """Give the path that a source names, or raise UsageError if it does not exist."""
     path = Path(source).expanduser()
