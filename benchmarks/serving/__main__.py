@@ -14,12 +14,11 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from apparel.data.sources.fashion_mnist import load_images
-from benchmarks.record import FOLDER, measure
+from benchmarks.record import keep
 from benchmarks.serving import hostile, load
 from benchmarks.serving.client import post
 from benchmarks.serving.server import Server, png, serving
@@ -158,11 +157,11 @@ def main() -> int:
             name,
         )
     broken = broken_promises(found)
-    found = {"machine": measure("machine"), "exact": asked.exact, **found, "broken": broken}
-    print(json.dumps(found, indent=2))
-    if not asked.short:
-        path = FOLDER / "results" / f"serving-{datetime.now(UTC):%Y-%m-%d}.json"
-        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    found = {"exact": asked.exact, **found, "broken": broken}
+    if asked.short:
+        print(json.dumps(found))
+    else:
+        keep("serving", found)
     for promise in broken:
         print(f"does not hold: {promise}", file=sys.stderr)
     return 1 if broken else 0

@@ -9,12 +9,13 @@ than a refusal, a hang, or more than two seconds or 150 MB for a file ends the f
 written to the working directory, and the exit code is not 0. The same seed gives the same mutants.
 """
 
+import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -27,14 +28,16 @@ MOST_BYTES, MOST_SECONDS, MOST_MEGABYTES = 1 << 13, 2.0, 150
 HANG_SECONDS = 60
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Fuzz one kind of file in this process, or each in one of its own.
-
-    Args:
-        arguments: a kind and options of libFuzzer, or nothing.
-    """
-    if arguments:
-        fuzz(*arguments)
+def main() -> int:
+    """Fuzz one kind of file in this process, or each in one of its own."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kind", nargs="?", choices=KINDS, help="kind of file; default: all")
+    parser.add_argument("OPTION", nargs="*", help="option of libFuzzer, or a file to try again")
+    asked, options = parser.parse_known_args()
+    if asked.kind:
+        fuzz(asked.kind, *asked.OPTION, *options)
     codes = {}
     for kind in KINDS:
         command = [sys.executable, "-m", __spec__.name, kind, f"-runs={N_MUTANTS // len(KINDS)}"]
@@ -158,4 +161,4 @@ def _other(value: Any, random: Random) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Foreign text in messages is printable, on one line and of bounded length."""
+"""Foreign text in messages is printable, on one line and of bounded length; durations."""
 
 import pytest
 
@@ -41,3 +41,11 @@ def test_names_are_listed_up_to_six():
     assert messages.listed([]) == "none"
     assert messages.listed("abcdef") == "a, b, c, d, e, f"
     assert messages.listed("abcdefg") == "a, b, c, d, e, f, ..."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(59.4, "59 s"), (59.6, "1 min 0 s"), (3599.7, "1 h 0 min"), (90_000, "25 h 0 min")],
+)
+def test_a_duration_has_one_or_two_units(seconds, said):
+    assert messages.duration(seconds) == said

@@ -74,12 +74,9 @@ def test_a_pair_names_the_images_and_the_classes():
     assert {name: d.share.value for name, d in found.per_class.items()} == {
         "ant": 0, "bee": -1, "cat": 1,
     }  # fmt: skip
-
-
-def test_a_class_without_images_is_left_out():
     true = np.array([0, 2, 0])
-    found = compare_pair(run([1, 1, 0], true=true), run([1, 1, 1], true=true))
-    assert list(found.per_class) == ["ant", "cat"]
+    no_bees = compare_pair(run([1, 1, 0], true=true), run([1, 1, 1], true=true))
+    assert list(no_bees.per_class) == ["ant", "cat"]
 
 
 # -- groups ----------------------------------------------------------------------------
@@ -118,31 +115,25 @@ def test_groups_without_any_spread_are_compared_too(other, evident):
 # -- which with which ------------------------------------------------------------------
 
 
-def test_each_setting_is_compared_with_the_first():
-    found = compare([*seeds([0.9], "a"), *seeds([0.8], "b"), *seeds([0.7], "c")])
+@pytest.mark.parametrize(
+    ("runs", "others"),
+    [
+        ([*seeds([0.9], "a"), *seeds([0.8], "b"), *seeds([0.7], "c")], ["b0", "c0"]),
+        (seeds([0.9, 0.8, 0.7], "a"), ["a1", "a2"]),
+    ],
+)
+def test_each_setting_or_run_is_compared_with_the_first(runs, others):
+    found = compare(runs)
     assert all(isinstance(c, PairComparison) for c in found)
-    assert [(c.first.name, c.second.name) for c in found] == [("a0", "b0"), ("a0", "c0")]
-
-
-def test_runs_of_one_setting_are_compared_image_by_image():
-    found = compare(seeds([0.9, 0.8, 0.7], "a"))
-    assert [(c.first.name, c.second.name) for c in found] == [("a0", "a1"), ("a0", "a2")]
+    assert [(c.first.name, c.second.name) for c in found] == [("a0", name) for name in others]
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_one_seed_is_not_compared_with_several(order):
-    runs = [*seeds([0.9], "a"), *seeds([0.8, 0.7], "b")][::order]
+def test_what_cannot_be_compared_is_refused(order):
+    one, *several = runs = [*seeds([0.9], "a"), *seeds([0.8, 0.7], "b")]
     with pytest.raises(UsageError, match=r"a0 is the only run .*, but b\d is one of 2"):
-        compare(runs)
-
-
-@pytest.mark.parametrize("count", [0, 1])
-def test_one_run_alone_is_refused(count):
-    with pytest.raises(UsageError, match=f"there is {count} run to compare. Give at least two"):
-        compare(seeds([0.9], "a")[:count])
-
-
-def test_other_test_images_are_refused():
-    first, second = seeds([0.9, 0.8], "a")
-    with pytest.raises(DataError, match=r"a0 and a1 were tested on different images \(1,000 with"):
-        compare([first, replace(second, test_sha256="def")])
+        compare(runs[::order])
+    with pytest.raises(UsageError, match="there is 1 run to compare"):
+        compare([one])
+    with pytest.raises(DataError, match=r"a0 and b0 were tested on different images \(1,000 with"):
+        compare([one, replace(several[0], test_sha256="def")])

@@ -4,22 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from apparel.evaluation.intervals import (
-    mean_interval,
-    percentile_interval,
-    share_interval,
-    wilson_interval,
-)
-
-
-@pytest.mark.parametrize(
-    ("successes", "trials", "low", "high"),
-    [(8, 10, 0.4902, 0.9433), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (5, 10, 0.2366, 0.7634)],
-)
-def test_wilson_intervals_are_the_published_ones(successes, trials, low, high):
-    interval = wilson_interval(successes, trials)
-    assert interval.value == successes / trials
-    assert (interval.low, interval.high) == pytest.approx((low, high), abs=5e-5)
+from apparel.evaluation.intervals import mean_interval, percentile_interval, wilson_interval
 
 
 @given(st.integers(1, 20_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -28,15 +13,12 @@ def test_wilson_intervals_equal_scipys_and_hold_the_share(counts):
     expected = stats.binomtest(*counts).proportion_ci(method="wilson")
     assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
     assert 0 <= interval.low <= interval.value <= interval.high <= 1
+    assert interval.value == counts[0] / counts[1]
 
 
 def test_where_nothing_was_tried_anything_is_possible():
     interval = wilson_interval(0, 0)
     assert (interval.value, interval.low, interval.high) == (0, 0, 1)
-
-
-def test_a_share_counts_what_is_true():
-    assert share_interval(np.array([True, False, True, True])) == wilson_interval(3, 4)
 
 
 def test_a_mean_carries_scipys_normal_interval():
@@ -45,9 +27,6 @@ def test_a_mean_carries_scipys_normal_interval():
     expected = stats.norm.interval(0.95, values.mean(), values.std() / 20)
     assert (interval.low, interval.high) == pytest.approx(expected, rel=1e-9)
     assert interval.value == pytest.approx(values.mean())
-
-
-def test_the_mean_of_a_few_values_of_at_least_zero_is_not_below_zero():
     assert mean_interval([0.0, 0.0, 1.0]).low == 0
 
 

@@ -105,32 +105,9 @@ def test_metrics_equal_scikit_learns(n, n_classes, seed, skill):
     assert_intervals_hold_their_values(result)
 
 
-def test_balanced_accuracy_leaves_out_classes_without_images():
-    result = evaluate(certain([0, 1, 2, 2]), np.array([0, 1, 2, 0]), NAMES)
-    assert result.metrics["balanced_accuracy"].value == pytest.approx((0.5 + 1 + 1) / 3)
-
-
 def test_of_equal_probabilities_the_first_class_counts():
     metrics = evaluate(np.full((2, 4), 0.25, np.float32), np.array([1, 2]), NAMES).metrics
     assert (metrics["accuracy"].value, metrics["top_2_accuracy"].value) == (0, 0.5)
-
-
-def test_a_class_never_predicted_or_never_seen_counts_as_zero():
-    unseen = evaluate(certain([0, 1, 2]), np.array([0, 1, 2]), NAMES)
-    assert bounds(unseen.per_class[3].recall) == (0, 0, 1)
-    assert unseen.metrics["recall"].value == 0.75
-    uncalled = evaluate(certain([0, 0, 1, 2]), np.array([0, 3, 1, 2]), NAMES).per_class[3]
-    assert bounds(uncalled.precision) == (0, 0, 1)
-    assert (uncalled.recall.value, uncalled.f1.value, uncalled.support) == (0, 0, 1)
-
-
-def test_a_perfect_result_is_one_everywhere():
-    labels = np.repeat(range(4), 25)
-    metrics = evaluate(certain(labels), labels, NAMES).metrics
-    for name in ("precision", "recall", "f1"):
-        assert bounds(metrics[name]) == (1, 1, 1)
-    assert bounds(metrics["accuracy"]) == pytest.approx((1, 0.9630, 1), abs=1e-4)
-    assert metrics["log_loss"].value == 0
 
 
 def test_the_error_before_calibration_is_that_of_the_uncalibrated_probabilities():
@@ -175,11 +152,9 @@ def test_the_accuracy_without_leaks_is_that_of_the_other_images():
     right = probabilities.argmax(axis=1) == labels
     assert metrics["accuracy_without_leaks"] == wilson_interval(int(right[~leaked].sum()), 320)
     assert metrics["accuracy"].value == right.mean()
-
-
-@pytest.mark.parametrize("leaked", [None, np.zeros(400, bool), np.ones(400, bool)])
-def test_without_leaks_or_with_nothing_else_there_is_one_accuracy(leaked):
-    assert "accuracy_without_leaks" not in evaluate(*made_up(), NAMES, leaked=leaked).metrics
+    for all_alike in (np.zeros(400, bool), np.ones(400, bool)):
+        metrics = evaluate(probabilities, labels, NAMES, leaked=all_alike).metrics
+        assert "accuracy_without_leaks" not in metrics
 
 
 # -- intervals -------------------------------------------------------------------------
@@ -246,12 +221,6 @@ def test_bootstrap_intervals_equal_those_from_drawing_images():
 # -- confusion matrix -------------------------------------------------------------------
 
 
-def test_confusions_are_counted_by_true_row_and_predicted_column():
-    counts = count_confusions([0, 0, 0, 2, 1], [0, 2, 2, 1, 1], 3)
-    assert counts.tolist() == [[1, 0, 2], [0, 1, 0], [0, 1, 0]]
-    assert counts.dtype == np.int64
-
-
 @pytest.mark.parametrize(
     ("true", "predicted"),
     [
@@ -260,9 +229,7 @@ def test_confusions_are_counted_by_true_row_and_predicted_column():
         ([0, 3], [0, 1]),
         ([0, 1], [-1, 1]),
         ([0.0, 1.0], [0, 1]),
-        (["0", "1"], [0, 1]),
         ([[0, 1]], [[0, 1]]),
-        (1, 1),
     ],
 )
 def test_labels_that_are_no_classes_are_refused(true, predicted):

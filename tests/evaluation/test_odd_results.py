@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from apparel.core.errors import ApparelError, DataError
-from apparel.core.records import Calibration, Evidence, History, TestedRun
-from apparel.evaluation import comparison, label_issues, metrics
+from apparel.core.records import Calibration, Evidence, History
+from apparel.evaluation import label_issues, metrics
 from apparel.evaluation.robustness import measure_robustness
 from apparel.explain import findings
 from apparel.models import keras_inference
@@ -98,24 +98,6 @@ def test_report_card_and_terminal_give_the_right_accuracy(evaluation, report):
     assert json.loads(written)["accuracy"]["value"] == accuracy
 
 
-def test_two_runs_on_it_can_be_compared(evaluation):
-    runs = [
-        TestedRun(
-            name=name,
-            setting=name,
-            true=evaluation.true,
-            predicted=predicted,
-            class_names=evaluation.class_names,
-            test_sha256="",
-        )
-        for name, predicted in (("A", evaluation.predicted), ("B", evaluation.true))
-    ]
-    (pair,) = comparison.compare(runs)
-    lost = float((evaluation.true != evaluation.predicted).mean())
-    assert pair.accuracy.share.value == pytest.approx(lost)
-    assert text.comparison([pair])
-
-
 def test_label_issues_are_searched_for(evaluation, report, capfd):
     found = label_issues.find(
         evaluation.probabilities, evaluation.true, evaluation.class_names, split="test"
@@ -137,15 +119,11 @@ def with_row(*row):
     ("probabilities", "labels", "error", "words"),
     [
         (with_row(0.5, 0.5, np.nan, 0), np.arange(8) % 4, ApparelError, "training diverged"),
-        (with_row(0.5, 0.5, -np.inf, 0), np.arange(8) % 4, ApparelError, "training diverged"),
         (with_row(0.5, 0.1, 0.1, 0.1), np.arange(8) % 4, ApparelError, "image 7 sum to 0.8"),
-        (with_row(2, 1, 1, 1), np.arange(8) % 4, ApparelError, "image 7 sum to 5"),
         (with_row(1.2, -0.2, 0, 0), np.arange(8) % 4, ApparelError, "the least of all is -0.2"),
         (GOOD, np.arange(8), DataError, "0 to 3"),
         (GOOD, np.arange(8) % 4 - 1, DataError, "0 to 3"),
-        (GOOD, np.arange(7) % 4, DataError, r"shape \(7, 4\)"),
         (GOOD[:, :3], np.arange(8) % 4, DataError, r"shape \(8, 4\)"),
-        (GOOD[:, 0], np.arange(8) % 4, DataError, r"shape \(8, 4\)"),
         (GOOD[:0], np.arange(0), DataError, r"shape \(0, 4\)"),
     ],
 )

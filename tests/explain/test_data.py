@@ -40,9 +40,7 @@ def test_rare_classes_that_are_missed_more_often(confusion, images, text, classe
         (UNEVEN, [199, 600, 900], True),  # just below a third
         (UNEVEN, [200, 600, 900], False),  # a third
         (UNEVEN, None, False),
-        (UNEVEN, [0, 0, 900], False),
-        ([[10, 0, 0], [5, 95, 0], [0, 0, 100]], [30, 600, 900], False),  # recognised more often
-        ([[10, 0, 0], [0, 100, 0], [0, 0, 100]], [30, 600, 900], False),  # as often
+        ([[10, 0, 0], [0, 100, 0], [0, 0, 100]], [30, 600, 900], False),  # recognised as often
         ([[0, 0, 0], [5, 95, 0], [0, 0, 100]], [30, 600, 900], False),  # never tested
         ([[4, 6, 0], [0, 0, 0], [0, 0, 0]], [30, 600, 900], False),  # the others were not
     ],
@@ -72,9 +70,6 @@ def test_a_class_must_be_rare_and_recognised_less_often(confusion, images, fires
 def test_classes_without_test_images(confusion, text, advice, weight):
     found = untested_classes(evidence(confusion))
     assert (found.text, found.advice, found.weight) == (text, advice, weight)
-
-
-def test_every_class_is_tested():
     assert untested_classes(evidence(TYPICAL)) is None
 
 

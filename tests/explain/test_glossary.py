@@ -8,17 +8,6 @@ from apparel.explain.glossary import METRICS_EXPLAINED
 TEXTS = dict(METRICS_EXPLAINED)
 
 
-def test_every_term_is_explained_in_the_order_of_the_figures():
-    assert list(TEXTS) == [
-        "accuracy", "balanced accuracy", "precision", "recall", "F1", "top-2 accuracy", "log loss",
-        "Brier score", "calibration error", "confidence interval", "abstaining",
-        "confusion matrix", "precision and recall during training",
-    ]  # fmt: skip
-    keras = TEXTS["precision and recall during training"]
-    assert "50 %" in keras
-    assert "macro average" in keras
-
-
 def percent(share, digits=0):
     return f"{100 * share:.{digits}f} %"
 

@@ -92,8 +92,6 @@ def test_each_problem_of_training_and_its_advice(trained, topic, text, advice, w
     [
         (replace(UNSTABLE, interrupted=True), "unstable_training"),
         (history([0.5, 0.4], [0.5, float("inf")], interrupted=True), "broken_training"),
-        (history([0.5, 0.4], [0.5, 0.9]), "short_training"),
-        (history([0.5], [0.5], interrupted=True), "interrupted_training"),
         (history([], interrupted=True), "interrupted_training"),
         (replace(LEVEL, interrupted=True), "interrupted_training"),
     ],
@@ -113,7 +111,7 @@ def test_only_instability_matters_where_every_image_is_classified_correctly():
     assert of(UNSTABLE, PERFECT).weight == 1.0
 
 
-@pytest.mark.parametrize(("last", "rose"), [(0.929, True), (0.918, False), (0.9, False)])
+@pytest.mark.parametrize(("last", "rose"), [(0.929, True), (0.918, False)])
 def test_overfitting_that_costs_no_accuracy_is_no_reason_to_stop_early(last, rose):
     accuracies = (0.85, 0.9, 0.918, 0.92, 0.925, last)
     trained = replace(OVERFITS, history={**OVERFITS.history, "val_accuracy": accuracies})
@@ -180,12 +178,9 @@ def test_a_gap_between_training_and_validation():
     )
     assert found.advice == AUGMENT
     assert found.weight == pytest.approx(0.051)
-
-
-def test_with_harder_training_images_the_gap_is_at_least_that():
-    found = gap_of(apart(0.95, 0.9, harder=True))
-    assert found.text.endswith(": at least that much of it does not generalise to new images.")
-    assert found.advice == "Train on more images."
+    harder = gap_of(apart(0.95, 0.9, harder=True))
+    assert harder.text.endswith(": at least that much of it does not generalise to new images.")
+    assert harder.advice == "Train on more images."
 
 
 @pytest.mark.parametrize(
@@ -193,10 +188,8 @@ def test_with_harder_training_images_the_gap_is_at_least_that():
     [
         (0.9301, 0.9, 6000, True),
         (0.9299, 0.9, 6000, False),
-        (0.75, 0.83, 6000, False),  # dropout, and a mean over an epoch of learning
         (0.95, float("nan"), 6000, False),
         # Wilson's interval of 90 % ends at 93.4 % with 200 images and at 92.6 % with 400.
-        (0.9302, 0.9, 0, False),
         (0.9302, 0.9, 200, False),
         (0.9302, 0.9, 400, True),
     ],
@@ -218,6 +211,5 @@ def test_the_gap_is_that_of_the_epoch_whose_weights_were_kept(restored, start):
     assert gap_of(trained).text.startswith(start)
 
 
-@pytest.mark.parametrize("trained", [None, history(falling(3)), history([], interrupted=True)])
-def test_no_gap_is_known_without_validation(trained):
-    assert gap_of(trained) is None
+def test_no_gap_is_known_without_validation():
+    assert gap_of(None) is gap_of(history(falling(3))) is None

@@ -4,8 +4,10 @@ import base64
 import hashlib
 import io
 import json
+import re
 import sys
 import zipfile
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -20,7 +22,7 @@ from apparel.core.model_formats import SUFFIXES
 from apparel.core.records import Splits
 from apparel.export import exporting, metadata
 from apparel.export.onnx_format import OnnxFormat
-from apparel.models import keras_inference, novelty
+from apparel.models import novelty
 
 # Names as folders may have them: quotes, angle brackets, other scripts, bytes that are no UTF-8.
 NAMES = ('a "quoted" & <b>', "bëe — 蜂", "c\\n\\")
@@ -218,25 +220,11 @@ def test_an_export_tells_what_was_written(exported, kind):
     assert told.comparison.largest_difference < 1e-5
 
 
-def serialised_objects(config):
-    """Every dictionary in a Keras config that names a class to make."""
-    if isinstance(config, dict):
-        if "class_name" in config:
-            yield config
-        for value in config.values():
-            yield from serialised_objects(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from serialised_objects(value)
-
-
 def test_the_keras_file_holds_classes_of_keras_only(exported):
     with zipfile.ZipFile(exported("keras").path) as archive:
         text = archive.read("config.json").decode()
-    found = list(serialised_objects(json.loads(text)))
-    assert len(found) > 8
-    assert {thing["module"].split(".")[0] for thing in found} == {"keras"}
-    assert {thing.get("registered_name") for thing in found} == {None}
+    assert set(re.findall(r'"module": "(\w+)', text)) == {"keras"}
+    assert set(re.findall(r'"registered_name": ([^,}]+)', text)) == {"null"}
     assert "apparel" not in text
 
 
@@ -300,7 +288,7 @@ def test_a_file_states_facts_about_itself(trained, exported, kind):
 
 
 def test_examples_are_classified_correctly_and_confidently():
-    images = np.arange(6 * 4 * 5, dtype=np.uint8).reshape(6, 4, 5, 1)
+    images = np.random.default_rng(0).integers(0, 256, (6, 4, 5, 3), dtype=np.uint8)
     labels = np.array([0, 0, 0, 1, 1, 2])
     probabilities = np.array(
         [[0.1, 0.9, 0], [0.6, 0.4, 0], [0.9, 0.1, 0], [0.2, 0.8, 0], [0, 1, 0], [0.9, 0, 0.1]]
@@ -313,15 +301,7 @@ def test_examples_are_classified_correctly_and_confidently():
         }
         assert set(decoded) == set(expected)
         for label, index in expected.items():
-            np.testing.assert_array_equal(decoded[label], images[index, :, :, 0])
-
-
-def test_examples_keep_their_colours():
-    images = np.random.default_rng(0).integers(0, 256, (1, 4, 5, 3), dtype=np.uint8)
-    (shown,) = metadata.examples(images, np.array([0]), np.ones((1, 1)), ["a"], None)
-    np.testing.assert_array_equal(
-        np.asarray(Image.open(io.BytesIO(base64.b64decode(shown["png"])))), images[0]
-    )
+            np.testing.assert_array_equal(decoded[label], images[index])
 
 
 # -- packages that are missing ----------------------------------------------------------
@@ -392,8 +372,7 @@ def test_images_put_in_by_hand_are_not_shown():
         manifest=classifier._loaded.manifest,
     )
     assert classifier._is_fashion_mnist(splits)
-    assert len(keras_inference.comparison_images(splits)[0]) == 10
     other = {**classifier._loaded.manifest, "sha256": "other"}
     copied = np.array(classifier.train_images)
     for changes in ({"manifest": other}, {"train_images": copied}):
-        assert not classifier._is_fashion_mnist(Splits(**{**vars(splits), **changes}))
+        assert not classifier._is_fashion_mnist(replace(splits, **changes))

@@ -46,6 +46,13 @@ def test_the_onnx_file_takes_bytes_named_images_and_gives_named_probabilities(wr
 
     assert described(taken) == ("images", onnx.TensorProto.UINT8, ["batch", *IMG_SHAPE])
     assert described(given) == ("probabilities", onnx.TensorProto.FLOAT, ["batch", 3])
+    facts = {entry.key: json.loads(entry.value) for entry in proto.metadata_props}
+    (opset,) = (entry.version for entry in proto.opset_import if not entry.domain)
+    assert facts["needs"] == {
+        "onnx_opset": opset,
+        "ir_version": proto.ir_version,
+        "onnxruntime": onnx_format.oldest_release(opset, proto.ir_version),
+    }
 
 
 def fitted(shape, *, n_validation=100):
@@ -96,7 +103,7 @@ def test_a_novelty_score_without_a_threshold_is_left_out(model, pixels, written,
     assert [n.op_type for n in with_it.graph.node] == [n.op_type for n in without.graph.node]
 
 
-@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 8, 3), (30, 35, 3)])
+@pytest.mark.parametrize("shape", [(8, 8, 1), (30, 35, 3)])
 def test_the_graph_gives_the_scores_of_images_of_any_shape(tmp_path, shape):
     found = fitted(shape)
     helper, types = onnx.helper, onnx.TensorProto
@@ -115,25 +122,7 @@ def test_the_graph_gives_the_scores_of_images_of_any_shape(tmp_path, shape):
 
 @pytest.mark.parametrize(
     ("opset", "ir_version", "release"),
-    [
-        (13, 7, "1.6"),
-        (13, 8, "1.9"),
-        (17, 8, "1.12"),
-        (21, 10, "1.18"),
-        (22, 10, None),
-        (21, 11, None),
-    ],
+    [(13, 7, "1.6"), (13, 8, "1.9"), (21, 10, "1.18"), (22, 10, None), (21, 11, None)],
 )
 def test_the_oldest_runtime_that_reads_a_file_is_known(opset, ir_version, release):
     assert onnx_format.oldest_release(opset, ir_version) == release
-
-
-def test_the_file_says_what_reads_it(written):
-    proto = onnx.load(written)
-    facts = {entry.key: json.loads(entry.value) for entry in proto.metadata_props}
-    (opset,) = (entry.version for entry in proto.opset_import if not entry.domain)
-    assert facts["needs"] == {
-        "onnx_opset": opset,
-        "ir_version": proto.ir_version,
-        "onnxruntime": onnx_format.oldest_release(opset, proto.ir_version),
-    }

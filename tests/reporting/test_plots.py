@@ -9,7 +9,6 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.container import ErrorbarContainer
-from matplotlib.figure import Figure
 
 from apparel.core.records import (
     Attack,
@@ -46,6 +45,10 @@ def legend(ax):
     return ax.get_legend_handles_labels()[1]
 
 
+def said(figure):
+    return [text.get_text() for text in figure.texts]
+
+
 def tick_labels(axis):
     return [label.get_text() for label in axis.get_ticklabels()]
 
@@ -66,34 +69,9 @@ def history(epochs, *, validation=True, interrupted=False):
     )
 
 
-def test_history_shows_both_metrics_of_both_sets_by_epoch():
-    record = history(15)
-    figure = plots.history_figure(record)
-    assert [ax.get_ylabel() for ax in figure.axes] == ["accuracy", "loss"]
-    for ax, metric in zip(figure.axes, ("accuracy", "loss"), strict=True):
-        drawn = lines(ax)
-        assert list(drawn) == legend(ax) == ["training", "validation", "best epoch: 3"]
-        training, validation = drawn["training"], drawn["validation"]
-        assert training.get_xdata().tolist() == list(range(1, 16))
-        assert tuple(training.get_ydata()) == record.history[metric]
-        assert tuple(validation.get_ydata()) == record.history[f"val_{metric}"]
-        assert list(drawn["best epoch: 3"].get_xdata()) == [3, 3]
-        assert all(tick == int(tick) for tick in ax.get_xticks())
-        # They differ in more than colour.
-        assert (training.get_color(), validation.get_color()) == (BLUE, VERMILLION)
-        assert training.get_linestyle() != validation.get_linestyle()
-        assert training.get_marker() != validation.get_marker()
-    assert_renders(figure)
-
-
 @pytest.mark.parametrize(
     ("record", "title", "drawn"),
     [
-        (
-            history(15),
-            "Training, 15 epochs; best by validation loss: epoch 3",
-            ["training", "validation", "best epoch: 3"],
-        ),
         (history(1, validation=False), "Training, 1 epoch", ["training"]),
         (
             history(1, interrupted=True),
@@ -124,9 +102,21 @@ def test_history_shows_what_there_is(record, title, drawn):
     assert_renders(figure)
 
 
-def test_markers_thin_out_over_many_epochs():
-    line = lines(plots.draw_curves(history(200), "loss"))["training"]
-    assert (line.get_marker(), line.get_markevery()) == ("o", 10)
+def test_history_shows_both_metrics_of_both_sets_by_epoch():
+    record = history(15)
+    figure = plots.history_figure(record)
+    assert figure.get_suptitle() == "Training, 15 epochs; best by validation loss: epoch 3"
+    assert [ax.get_ylabel() for ax in figure.axes] == ["accuracy", "loss"]
+    for ax, metric in zip(figure.axes, ("accuracy", "loss"), strict=True):
+        drawn = lines(ax)
+        assert list(drawn) == legend(ax) == ["training", "validation", "best epoch: 3"]
+        training, validation = drawn["training"], drawn["validation"]
+        assert training.get_xdata().tolist() == list(range(1, 16))
+        assert tuple(training.get_ydata()) == record.history[metric]
+        assert tuple(validation.get_ydata()) == record.history[f"val_{metric}"]
+        assert list(drawn["best epoch: 3"].get_xdata()) == [3, 3]
+        assert all(tick == int(tick) for tick in ax.get_xticks())
+        assert training.get_linestyle() != validation.get_linestyle()  # not by colour alone
 
 
 # -- confusion matrix --------------------------------------------------------------------
@@ -148,21 +138,14 @@ def test_a_confusion_matrix_shows_counts_and_row_shares_under_its_names():
     assert ax.get_ylim() == (3, 0)  # row 0 is at the top, where its name is
     assert ax.get_title() == "Confusion matrix of 5,000 images"
     assert bar.get_ylabel() == "share of the true class"
-
-
-def test_a_confusion_matrix_is_coloured_by_row_share_with_readable_text():
-    ax = plots.confusion_matrix_figure(np.array([[95, 5], [0, 20]]), NAMES[:2]).axes[0]
     heatmap = ax.collections[0]
-    assert np.ravel(heatmap.get_array()).tolist() == [0.95, 0.05, 0, 1]
+    assert np.ravel(heatmap.get_array())[:3].tolist() == [0.75, 0.25, 0]
     assert (heatmap.norm.vmin, heatmap.norm.vmax) == (0, 1)
-    dark, light, zero, _ = (to_hex(text.get_color()) for text in ax.texts)
-    assert (dark, light, zero) == ("#ffffff", "#262626", FAINT.lower())
 
 
-@pytest.mark.parametrize("classes", [1, 10, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("classes", [1, 10])
 def test_the_text_of_a_confusion_matrix_fits_its_cell(classes):
-    names = FASHION * (classes // 10) or FASHION[:classes]
-    figure = plots.confusion_matrix_figure(np.full((classes, classes), 9999), names)
+    figure = plots.confusion_matrix_figure(np.full((classes, classes), 9999), FASHION[:classes])
     FigureCanvasAgg(figure).draw()
     ax = figure.axes[0]
     cell = ax.get_window_extent()
@@ -174,27 +157,16 @@ def test_the_text_of_a_confusion_matrix_fits_its_cell(classes):
         assert min(box.x0, box.y0) >= 0
 
 
-def many(n_classes, n=3000):
-    random = np.random.default_rng(0)
-    probabilities = random.dirichlet(np.ones(n_classes), n).astype(np.float32)
-    names = tuple(f"class {k}" for k in range(n_classes))
-    return evaluate(probabilities, random.integers(0, n_classes, n), names)
-
-
 @pytest.mark.parametrize(
     ("n_classes", "step"), [(41, 2), pytest.param(1000, 25, marks=pytest.mark.slow)]
 )
 def test_a_matrix_of_many_classes_has_colours_and_some_names(n_classes, step):
-    result = many(n_classes)
-    figure = plots.confusion_matrix_figure(result.confusion, result.class_names)
+    names = [f"class {k}" for k in range(n_classes)]
+    figure = plots.confusion_matrix_figure(np.ones((n_classes, n_classes), np.int64), names)
     ax = figure.axes[0]
     assert list(ax.texts) == []
-    assert tick_labels(ax.xaxis) == [f"class {k}" for k in range(0, n_classes, step)]
+    assert tick_labels(ax.xaxis) == names[::step]
     np.testing.assert_allclose(ax.get_xticks(), np.arange(0, n_classes, step) + 0.5)
-    totals = np.maximum(result.confusion.sum(axis=1, keepdims=True), 1)
-    np.testing.assert_allclose(
-        ax.collections[0].get_array().reshape(n_classes, n_classes), result.confusion / totals
-    )
     assert max(figure.get_size_inches()) < 20
     assert_renders(figure)
 
@@ -216,7 +188,7 @@ def evaluated(temperature=1.0, threshold=0.6):
 
 
 def test_reliability_shows_accuracy_and_images_by_confidence():
-    ax = plots.draw_reliability(evaluated())
+    ax = plots.calibration_figure(evaluated()).axes[0]
     np.testing.assert_allclose(
         [bar.get_height() for bar in ax.containers[0]], [1 / 6, 1 / 6, 2 / 6, 1 / 6, 1 / 6]
     )
@@ -233,21 +205,22 @@ def test_reliability_shows_accuracy_and_images_by_confidence():
 
 
 def test_abstaining_shows_the_curve_and_the_accuracy_at_the_threshold():
-    ax = plots.draw_abstention(evaluated())
+    ax = plots.calibration_figure(evaluated()).axes[1]
     curve = ax.get_lines()[0]
     np.testing.assert_allclose(curve.get_xdata(), np.arange(1, 7) / 6)
     np.testing.assert_allclose(curve.get_ydata(), [1, 1, 2 / 3, 3 / 4, 3 / 5, 4 / 6])
     assert legend(ax) == [
         "accuracy of answers", "asked for: 90.0 %", "answers 83.3 %, 60.0 % correctly",
     ]  # fmt: skip
-    assert legend(plots.draw_abstention(evaluated(threshold=None))) == ["accuracy of answers"]
+    without = plots.calibration_figure(evaluated(threshold=None)).axes[1]
+    assert legend(without) == ["accuracy of answers"]
 
 
 # -- robustness --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("names", [("noise",), ("noise", "blur", "shift", "fog", "$rain$")])
-def test_each_corruption_has_a_curve(names):
+def test_each_corruption_has_a_curve():
+    names = ("noise", "blur", "shift", "fog", "$rain$")
     accuracies = (Interval(0.9, 0.85, 0.93), Interval(0.4, 0.35, 0.46))
     found = Robustness(
         n_images=300,
@@ -293,19 +266,6 @@ def bars_of(prediction):
     return plots.predictions_figure([prediction]).axes[-1]
 
 
-@pytest.mark.parametrize("count", [1, 3, pytest.param(50, marks=pytest.mark.slow)])
-def test_any_number_of_predictions_is_drawn(count):
-    figure = plots.predictions_figure([prediction() for _ in range(count)])
-    assert len([part for part in figure.subfigs if part.get_suptitle()]) == count
-    assert len(figure.axes) == 2 * count
-    assert_renders(figure)
-
-
-def test_no_predictions_is_an_error():
-    with pytest.raises(ValueError, match="at least one prediction"):
-        plots.predictions_figure([])
-
-
 @pytest.mark.parametrize(
     ("true", "title", "colour"),
     [
@@ -334,20 +294,17 @@ def test_bars_show_the_confidence_in_every_class():
     bold = [label.get_fontweight() == "bold" for label in ax.get_yticklabels()]
     assert bold == [name == "Shirt" for name in FASHION]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first class is on top
+    long = bars_of(prediction(true=0, names=("a" * 30 + "b" * 30, "c")))
+    assert tick_labels(long.yaxis)[0] == "a" * 12 + "…" + "b" * 11
 
 
-@pytest.mark.parametrize("true", [0, 999, None])
-def test_of_a_thousand_classes_the_most_probable_and_the_true_one_have_bars(true):
-    probabilities = np.linspace(0, 1, 1000, dtype=np.float32)
+@pytest.mark.parametrize(("true", "last"), [(0, "class 0"), (None, "class 980")])
+def test_of_many_classes_the_most_probable_and_the_true_one_have_bars(true, last):
     names = tuple(f"class {k}" for k in range(1000))
-    asked = Prediction(
-        name="x", probabilities=probabilities / probabilities.sum(), class_names=names, true=true
-    )
-    expected = [f"class {k}" for k in range(999, 979, -1)]
-    if true == 0:
-        expected[-1] = "class 0"
-    assert tick_labels(bars_of(asked).yaxis) == expected
-    assert max(plots.predictions_figure([asked] * 4).get_size_inches()) < 20
+    rising = np.linspace(0, 1, 1000, dtype=np.float32)
+    asked = Prediction(name="x", probabilities=rising, class_names=names, true=true)
+    expected = [f"class {k}" for k in range(999, 980, -1)]
+    assert tick_labels(bars_of(asked).yaxis) == [*expected, last]
 
 
 def test_a_prediction_without_image_has_bars_only():
@@ -355,10 +312,13 @@ def test_a_prediction_without_image_has_bars_only():
     assert [len(part.axes) for part in figure.subfigs] == [1, 2]
     assert figure.subfigs[0].axes[0].get_xlabel() == "test image 12"
     assert_renders(figure)
+    with pytest.raises(ValueError, match="at least one prediction"):
+        plots.predictions_figure([])
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
-@pytest.mark.parametrize(("dtype", "full"), [(np.uint8, 255), (np.float32, 1)])
+@pytest.mark.parametrize(
+    ("channels", "dtype", "full"), [(1, np.uint8, 255), (1, np.float32, 1), (3, np.uint8, 255)]
+)
 def test_images_are_grey_or_in_colour(channels, dtype, full):
     ax = plots.predictions_figure([prediction(channels=channels, dtype=dtype)]).axes[0]
     (image,) = ax.get_images()
@@ -368,18 +328,11 @@ def test_images_are_grey_or_in_colour(channels, dtype, full):
     assert ax.get_xlabel() == "test image 12"
 
 
-@pytest.mark.parametrize(
-    "name", [r"$\no_such_command$", "$unbalanced", "a very long name " * 20, "Ü"]
-)
+@pytest.mark.parametrize("name", [r"$\no_such_command$", "a very long name " * 20])
 def test_odd_class_names_neither_break_nor_squeeze_a_figure(name):
     names = (name, *NAMES[1:])
     assert_renders(plots.predictions_figure([prediction(true=0, names=names)]))
     assert_renders(plots.confusion_matrix_figure(CONFUSION, names))
-
-
-def test_long_names_are_shortened_in_the_middle():
-    ax = bars_of(prediction(true=0, names=("a" * 30 + "b" * 30, "c")))
-    assert tick_labels(ax.yaxis)[0] == "a" * 12 + "…" + "b" * 11
 
 
 # -- mistakes and label issues -----------------------------------------------------------
@@ -414,6 +367,8 @@ def test_each_mistake_is_shown_with_its_two_maps(n, channels):
         np.testing.assert_array_equal(grad_cam[1].get_array(), saliency.grad_cam[k])
         np.testing.assert_array_equal(occlusion[1].get_array(), saliency.occlusion[k])
     assert_renders(figure)
+    nothing = Saliency(grad_cam=values[:0], occlusion=values[:0])
+    assert said(plots.mistakes_figure([], nothing)) == ["The model made no mistake."]
 
 
 def label_issues(m):
@@ -428,7 +383,7 @@ def label_issues(m):
     )
 
 
-@pytest.mark.parametrize(("m", "rest"), [(1, ""), (7, ""), (40, "; the first 25")])
+@pytest.mark.parametrize(("m", "rest"), [(7, ""), (40, "; the first 25")])
 def test_the_first_25_label_issues_are_shown(m, rest):
     images = np.arange(100, dtype=np.uint8)[:, None, None, None] * np.ones((1, 3, 5, 1), np.uint8)
     found = label_issues(m)
@@ -439,27 +394,13 @@ def test_the_first_25_label_issues_are_shown(m, rest):
         assert ax.get_title() == f"{NAMES[k % 3]}\n→ {NAMES[(k + 1) % 3]}?"
         assert ax.get_xlabel() == str(found.indices[k])
         assert (ax.images[0].get_array() == found.indices[k]).all()
-
-
-def test_without_mistakes_or_issues_a_figure_says_so():
-    nothing = np.zeros((0, 3, 4), np.float32)
-    for figure, message in (
-        (plots.mistakes_figure([], Saliency(grad_cam=nothing, occlusion=nothing)),
-         "The model made no mistake."),
-        (plots.label_issues_figure(label_issues(0), nothing), "No label is suspicious."),
-    ):  # fmt: skip
-        assert [text.get_text() for text in figure.texts] == [message]
-        assert_renders(figure)
+    assert said(plots.label_issues_figure(label_issues(0), images)) == ["No label is suspicious."]
 
 
 def test_figures_leave_no_global_state():
     before = dict(mpl.rcParams)
-    for figure in (
-        plots.history_figure(history(2)),
-        plots.confusion_matrix_figure(CONFUSION, NAMES),
-        plots.predictions_figure([prediction()]),
-    ):
-        assert isinstance(figure, Figure)
+    plots.history_figure(history(2))
+    plots.confusion_matrix_figure(CONFUSION, NAMES)
 
     import matplotlib.pyplot as plt  # noqa: PLC0415  # only to ask for its open figures
 

@@ -49,15 +49,6 @@ def evaluation(n=1200):
 # -- evaluation --------------------------------------------------------------------------
 
 
-def test_every_metric_of_an_evaluation_has_a_name_for_people():
-    assert list(text.METRIC_NAMES) == [
-        "accuracy", "balanced_accuracy", "precision", "recall", "f1", "top_2_accuracy", "log_loss",
-        "brier_score", "expected_calibration_error", "accuracy_flip_averaged",
-        "accuracy_view_averaged", "accuracy_without_leaks",
-    ]  # fmt: skip
-    assert max(map(len, text.METRIC_NAMES.values())) <= 18  # the width of the column
-
-
 def test_the_summary_holds_every_result():
     assert text.test_summary(evaluation(), {"loss": 0.25, "recall": 0.90006}) == (
         "\nTest result on 1,200 images\n"
@@ -79,14 +70,10 @@ def test_only_a_repeated_test_is_mentioned():
     )
 
 
-@pytest.mark.parametrize(("accuracy", "n"), [(0.975, 1200), (0.9965, 999)])
-def test_a_credible_accuracy_is_not_warned_of(accuracy, n):
-    result = replace(evaluation(n), metrics={"accuracy": Interval(accuracy, 0.9, 1)})
-    assert text.too_good_line(result, 0.975) == ""
-
-
 def test_an_incredible_accuracy_is_warned_of_with_the_usual_causes():
     result = replace(evaluation(), metrics={"accuracy": Interval(0.9965, 0.9, 1)})
+    assert text.too_good_line(result, 0.9965) == ""
+    assert text.too_good_line(replace(result, true=result.true[:999]), 0.975) == ""
     warning = text.too_good_line(result, 0.975)
     assert warning.startswith("Warning: an accuracy of 99.7% is too good to be true")
     assert "MNIST's digits" in warning
@@ -126,25 +113,18 @@ def test_calibration_and_abstention_in_a_line_each():
     )
 
 
-FINDINGS = [
-    Finding(topic="gap", text="It overfits.", advice="Stop.", weight=0.2),
-    Finding(topic="imbalance", text="Bees are rare.", advice="Add bees.", weight=0.1),
-]
-
-
-@pytest.mark.parametrize(
-    ("findings", "lines"),
-    [
-        (FINDINGS, "1. It overfits.\n   Try: Stop.\n2. Bees are rare.\n   Try: Add bees."),
-        ([], "Nothing stands out."),
-    ],
-)
-def test_an_explanation_gives_the_metrics_before_the_results(findings, lines):
+def test_an_explanation_gives_the_metrics_before_the_results():
     metrics = [("Accuracy", "share that is right."), ("Recall", "share that is found.")]
+    findings = [
+        Finding(topic="gap", text="It overfits.", advice="Stop.", weight=0.2),
+        Finding(topic="imbalance", text="Bees are rare.", advice="Add bees.", weight=0.1),
+    ]
     assert text.explanation(metrics, "It is good.", findings) == (
         "\nWhat the metrics mean\n- Accuracy: share that is right.\n- Recall: share that is found."
-        f"\n\nWhat these results say\nIt is good.\n\n{lines}"
+        "\n\nWhat these results say\nIt is good.\n\n"
+        "1. It overfits.\n   Try: Stop.\n2. Bees are rare.\n   Try: Add bees."
     )
+    assert text.finding_lines([]) == "Nothing stands out."
 
 
 def test_robustness_stands_in_columns():
@@ -165,7 +145,7 @@ def test_robustness_stands_in_columns():
     ]
 
 
-@pytest.mark.parametrize(("m", "rows"), [(0, 0), (3, 3), (40, 10)])
+@pytest.mark.parametrize(("m", "rows"), [(0, 0), (40, 10)])
 def test_the_first_ten_label_issues_stand_in_a_table(m, rows):
     found = LabelIssues(
         split="test",
@@ -273,7 +253,6 @@ def test_images_unlike_the_training_images_are_warned_of():
     assert notes_on([likely]) == notes_on([SURE]) == ""
     warning = notes_on([likely, unlikely], [replace(unlikely, novelty=9.0)])
     assert warning.startswith("\nWarning: 2 of 3 images are unlike what the model was trained on.")
-    assert notes_on([likely, unlikely]).startswith("\nWarning: 1 of 2 images is unlike")
     assert notes_on([unlikely]).startswith("\nWarning: this image is unlike")
 
 
@@ -300,14 +279,11 @@ def test_notes_name_the_steps_taken_and_count_failures():
 
 def run_of(name, right, setting):
     true = np.zeros(len(right), np.int64)
+    predicted = np.where(right, 0, 1)
     return TestedRun(
-        name=name,
-        setting=setting,
-        true=true,
-        predicted=np.where(right, 0, 1),
-        class_names=("ant", "bee"),
+        name=name, setting=setting, true=true, predicted=predicted, class_names=("ant", "bee"),
         test_sha256="abc",
-    )
+    )  # fmt: skip
 
 
 def two_runs(only_first, only_second, n=1000):

@@ -145,17 +145,15 @@ def test_runs_of_a_version_without_the_hash_are_not_compared(tmp_path):
         files.read_tested_run(tmp_path, {**RECORD, "dataset": {"sha256": "abc"}})
 
 
-def test_accuracies_are_read_back_or_unknown(tmp_path, evaluation):
-    assert files.read_accuracy(tmp_path) is None
-    more = replace(evaluation.metrics["accuracy"], value=0.5)
+def test_accuracies_are_read_back(tmp_path, evaluation):
+    accuracy = evaluation.metrics["accuracy"]
+    more = replace(accuracy, value=0.5)
     evaluation = replace(evaluation, metrics={**evaluation.metrics, "accuracy_flip_averaged": more})
     files.write_evaluation(tmp_path, evaluation)
-    assert files.read_accuracy(tmp_path) == {**asdict(evaluation.metrics["accuracy"]), "n": 60}
-    assert files.read_further_accuracies(tmp_path) == {"accuracy_flip_averaged": more}
+    assert files.read_accuracies(tmp_path) == (60, accuracy, {"accuracy_flip_averaged": more})
     (tmp_path / "metrics.json").write_text('{"n": 3, "accuracy_x": 4}')
-    for read in (files.read_accuracy, files.read_further_accuracies):
-        with pytest.raises(ModelFileError, match="holds no metrics"):
-            read(tmp_path)
+    with pytest.raises(ModelFileError, match="holds no metrics"):
+        files.read_accuracies(tmp_path)
 
 
 def test_a_figure_becomes_a_png_among_the_plots(tmp_path):

@@ -17,7 +17,7 @@ from apparel.data.arrays import scale_pixels
 from apparel.training import fit, progress_bar
 from apparel.training.augmentation import TrainingBatches
 from apparel.training.progress import StepProgress
-from tests.conftest import ON_TENSORFLOW, without_dropout
+from tests.conftest import without_dropout
 from tests.training.conftest import N_CLASSES, SHAPE
 
 FLOAT32 = NumberFormat("float32", "asked for")
@@ -84,15 +84,10 @@ def test_the_seed_decides_every_bit_and_test_images_none(earlier, splits: Splits
     assert history.history == earlier("fast")[1].history
 
 
-@ON_TENSORFLOW
-@pytest.mark.parametrize("name", ["cnn", "fast"])
-def test_a_training_step_is_traced_once(earlier, name: str) -> None:
-    assert earlier(name)[2] == 1
-
-
 @pytest.mark.parametrize("name", ["cnn", "fast"])
 def test_training_learns_and_keeps_every_epoch(earlier, name: str) -> None:
-    model, history, _ = earlier(name)
+    model, history, traced = earlier(name)
+    assert traced == 1 or keras.backend.backend() != "tensorflow"
     metrics = ["loss", "accuracy", "precision", "recall"]
     assert list(history.history) == [*metrics, *(f"val_{name}" for name in metrics)]
     epochs = history.epochs

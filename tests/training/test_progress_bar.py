@@ -9,7 +9,7 @@ import pytest
 
 from apparel.training import progress_bar
 from apparel.training.progress import StepProgress
-from apparel.training.progress_bar import EpochLines, ProgressBar, epoch_line, progress_display
+from apparel.training.progress_bar import EpochLines, ProgressBar, progress_display
 
 METRICS = {"precision": 0.1, "val_accuracy": 0.5, "loss": 1.23456, "accuracy": 0.4, "val_loss": 2}
 
@@ -33,39 +33,14 @@ def plain(text):
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (0.4, "0 s"),
-        (8.4, "8 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 0 s"),
-        (80, "1 min 20 s"),
-        (3599, "59 min 59 s"),
-        (3599.7, "1 h 0 min"),
-        (7500, "2 h 5 min"),
-        (90_000, "25 h 0 min"),
-    ],
-)
-def test_a_duration_has_one_or_two_units(seconds, said):
-    assert progress_bar._duration(seconds) == said
-
-
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (
-            (1, 5, 30.2, 90.6, METRICS),
-            "epoch 2/5  loss 1.2346  accuracy 0.4000  val_loss 2.0000  val_accuracy 0.5000  "
-            "(30 s, about 1 min 31 s left)",
-        ),
-        ((4, 5, 61, 0, {"loss": 1}), "epoch 5/5  loss 1.0000  (1 min 1 s)"),
-        ((4, None, 61, 9, {"loss": 1}), "epoch 5  loss 1.0000  (1 min 1 s, about 9 s left)"),
-    ],
-    ids=["metrics and time left", "the last epoch", "time ends training"],
-)
-def test_an_epoch_has_a_line(arguments, line):
-    assert epoch_line(*arguments) == line
+@pytest.mark.parametrize(("epochs", "named"), [(5, "epoch 2/5"), (None, "epoch 2")])
+def test_an_epoch_has_a_line(epochs, named):
+    stream, log = io.StringIO(), SimpleNamespace(seconds=[1.0, 30.2], seconds_left=90.6)
+    EpochLines(StepProgress(9), log, epochs, stream).on_epoch_end(1, METRICS)
+    assert stream.getvalue() == (
+        f"{named}  loss 1.2346  accuracy 0.4000  val_loss 2.0000  val_accuracy 0.5000  "
+        "(30 s, about 1 min 31 s left)\n"
+    )
 
 
 def trained(kind, stream, epochs=2, steps=3):
@@ -82,28 +57,6 @@ def trained(kind, stream, epochs=2, steps=3):
         shown.on_epoch_end(epoch, {"loss": 0.5, "accuracy": 0.25})
     shown.close()
     return shown
-
-
-LINES = [
-    "epoch 1/2  loss 0.5000  accuracy 0.2500  (1 s, about 1 s left)",
-    "epoch 2/2  loss 0.5000  accuracy 0.2500  (1 s)",
-]
-
-
-def test_without_a_terminal_there_is_one_line_an_epoch_at_once():
-    raw = io.BytesIO()
-    stream = io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8")
-    trained(EpochLines, stream)
-    assert raw.getvalue().decode().splitlines() == LINES
-
-
-def test_on_a_terminal_the_epochs_lines_stay_and_the_bar_goes(terminal):
-    trained(ProgressBar, terminal)
-    shown = plain(terminal.getvalue())
-    for line in LINES:
-        assert line in shown
-    assert "━" in shown
-    assert terminal.getvalue().endswith("\x1b[1A\x1b[2K")  # up, and the bar's line is wiped
 
 
 def test_the_bar_shows_the_share_of_all_training_the_metrics_and_the_time_left(terminal):
@@ -123,6 +76,21 @@ def test_the_bar_shows_the_share_of_all_training_the_metrics_and_the_time_left(t
     assert "loss 0.1235  accuracy 0.7500" in shown
     assert "left" in shown
     assert "\x1b[?25h" in terminal.getvalue()  # shows it again
+
+
+def test_epochs_have_a_line_each_at_once_and_the_bar_goes(terminal):
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8")
+    trained(EpochLines, stream)
+    lines = raw.getvalue().decode().splitlines()
+    assert lines == [
+        "epoch 1/2  loss 0.5000  accuracy 0.2500  (1 s, about 1 s left)",
+        "epoch 2/2  loss 0.5000  accuracy 0.2500  (1 s)",
+    ]
+    trained(ProgressBar, terminal)
+    shown = plain(terminal.getvalue())
+    assert all(line in shown for line in [*lines, "━"])
+    assert terminal.getvalue().endswith("\x1b[1A\x1b[2K")  # up, and the bar's line is wiped
 
 
 @pytest.mark.parametrize(

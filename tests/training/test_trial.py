@@ -61,11 +61,14 @@ def rows(trials, name="000"):
         return list(csv.DictReader(file))
 
 
-def test_there_are_no_test_images_in_a_search(trials, dataset):
+def test_a_search_holds_images_out_to_validate_on_and_has_no_test_images(trials, dataset):
     splits = trials.images.splits
     assert len(splits.test_images) == len(splits.test_labels) == 0
     assert len(splits.training) + len(splits.validation) == len(dataset.train_labels) == 60
     assert splits.images_per_class["test"] == [0, 0, 0]
+    without = replace(dataset, validation=np.zeros(0, np.int64))
+    with pytest.raises(DataError, match="has 60 training images, too few to hold some out"):
+        trial_images(without, Settings(), source="x", data_dir=None)
 
 
 def test_a_trial_is_a_run_directory_that_says_how_it_was_trained(trials, monkeypatch):
@@ -113,6 +116,9 @@ def test_a_poor_trial_is_stopped_where_its_report_says_so(trials):
     with pytest.raises(UsageError, match="is stopped"):
         RunDirectory.resume(outcome.directory)
     assert "stopped early" in outcome.line(7)
+    other = trials.run(0, CNN | {"batch_size": 0.5}, lambda percent, accuracy: False)
+    assert other.directory.name == "001"  # its number is taken
+    assert [each.number for each in read_trials(trials.folder)] == [0, 0]
 
 
 @pytest.mark.slow
@@ -144,18 +150,3 @@ def test_only_the_first_trial_must_fit_into_its_time(trials, monkeypatch):
     assert read_trials(trials.folder) == ()
     with pytest.raises(UsageError, match="too short"):
         trials.run(0, CNN, lambda percent, accuracy: True)
-
-
-@pytest.mark.slow
-def test_a_trial_whose_number_is_taken_gets_the_next_name(trials):
-    trials.run(0, CNN, lambda percent, accuracy: False)
-    other = trials.run(0, CNN | {"batch_size": 0.5}, lambda percent, accuracy: False)
-    assert other.directory.name == "001"
-    assert record(trials, "000")["recipe"]["batch_size"] == 32
-    assert [each.number for each in read_trials(trials.folder)] == [0, 0]
-
-
-def test_images_that_leave_none_to_validate_on_are_refused(dataset):
-    without = replace(dataset, validation=np.zeros(0, np.int64))
-    with pytest.raises(DataError, match="has 60 training images, too few to hold some out"):
-        trial_images(without, Settings(), source="x", data_dir=None)

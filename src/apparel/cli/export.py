@@ -1,6 +1,7 @@
 """`apparel export`: write the model of a run in another format."""
 
 from argparse import Namespace
+from dataclasses import asdict
 from pathlib import Path
 
 from apparel.cli.loading import load_model
@@ -59,7 +60,10 @@ def export_run(
             f"the format {kind} needs a file that ends in {SUFFIXES[kind]}, not {output}."
         )
     exporting.check_precision(kind, int8=int8)
-    record = directory.settings()
+    record, accuracy = directory.settings(), None
+    if (directory.path / files.METRICS_FILE).exists():
+        n_images, overall, _ = files.read_accuracies(directory.path)
+        accuracy = {**asdict(overall), "n": n_images}
     model = load_model(directory)
     splits = inputs.load_splits(directory, data_dir=data_dir)
     images, labels = keras_inference.comparison_images(splits)
@@ -74,7 +78,7 @@ def export_run(
             settings=Settings(**record["settings"]),
             recipe=Recipe(**record["recipe"]),
             threshold=directory.calibration().threshold,
-            accuracy=files.read_accuracy(directory.path),
+            accuracy=accuracy,
         ),
         novelty=files.read_novelty(directory.path) if kind == "onnx" else None,
         calibration=keras_inference.calibration_images(splits) if int8 else None,

@@ -122,7 +122,7 @@ def _evaluation(directory: RunDirectory) -> Evaluation:
     except ApparelError as error:
         path = directory.path / files.PREDICTIONS_FILE
         raise ModelFileError(f"{path} holds no predictions: {error}") from error
-    further = files.read_further_accuracies(directory.path)
+    _, _, further = files.read_accuracies(directory.path)
     return replace(evaluation, metrics={**evaluation.metrics, **further})
 
 

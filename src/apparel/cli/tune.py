@@ -209,7 +209,8 @@ def _train_in_full(folder: SearchFolder, asked: Asked, trials: tuple[Trial, ...]
             "larger --budget."
         )
     networks: Networks = folder.record()["networks"]
-    wanted = space.full_settings(best.parameters, networks, asked.settings())
+    _, full = networks[best.parameters["network"]]
+    wanted = space.settings_for(best.parameters, full, asked.settings())
     train = {DEFAULT: asked.settings(), BEST: wanted}
     if best.number == 0:
         train.pop(BEST)

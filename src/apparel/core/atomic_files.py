@@ -34,17 +34,27 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
         OSError: the folder cannot be made or written to, or the disk is full.
     """
     target = _regular(target)
+    with folder_beside(target) as folder:
+        temporary = folder / target.name
+        yield temporary
+        _sync(temporary)
+        temporary.replace(target)
+        _sync(target.parent)
+
+
+@contextmanager
+def folder_beside(target: Path) -> Iterator[Path]:
+    """Make a temporary folder on the disk of `target`: two processes never meet in it.
+
+    Raises:
+        OSError: the folder cannot be made or written to, or the disk is full.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # A folder of our own: two processes never meet, and writers find a name that is free.
         with tempfile.TemporaryDirectory(
             prefix=f".{target.stem[:32]}-", suffix=PARTIAL, dir=target.parent
         ) as folder:
-            temporary = Path(folder, target.name)
-            yield temporary
-            _sync(temporary)
-            temporary.replace(target)
-            _sync(target.parent)
+            yield Path(folder)
     except OSError as error:
         if error.errno is not None:  # without a number, a name would replace the message
             # Users know the file by this name, and writers often give none.

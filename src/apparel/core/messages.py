@@ -1,4 +1,4 @@
-"""Foreign text in messages: printable, on one line and of bounded length.
+"""Text in messages: foreign text, printable, on one line and of bounded length; and durations.
 
 File names, values from files and messages of libraries may hold line breaks, commands to a
 terminal, or megabytes.
@@ -32,6 +32,11 @@ def printable(text: str, limit: int = MAX_NAME) -> str:
     return kept if len(kept) <= limit else f"{kept[: limit - 3]}..."
 
 
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Write a number of things: '1 image', '2,000 images'; `many` where the plural is no -s."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 def shown(value: object) -> str:
     """Give the representation of a value from a file, text in quotes, in at most 60 characters."""
     # Written out in full, a long list takes time.
@@ -54,3 +59,12 @@ def listed(names: Iterable[str]) -> str:
     found = [printable(name, MAX_VALUE) for name in names]
     more = ["..."] if len(found) > MOST_LISTED else []
     return ", ".join([*found[:MOST_LISTED], *more]) or "none"
+
+
+def duration(seconds: float) -> str:
+    """Give a duration in one or two units: 8 s, 1 min 20 s, 2 h 5 min."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes_of_hour = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes_of_hour} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -62,7 +62,9 @@ def grad_cam(
         the pixels that do so least.
     """
     keras = backend.load_keras()
-    to_features, to_logits = _split_model(model, logits_model, _convolution(model))
+    convolution = _convolution(model)
+    to_features = keras.Model(model.inputs[0], convolution.output)
+    to_logits = keras.Model(convolution.output, logits_model.output)
     wanted = keras.ops.one_hot(classes, logits_model.output_shape[-1])
     features = np.asarray(to_features.predict(images, batch_size=BATCH_SIZE, verbose=0))
 
@@ -81,19 +83,6 @@ def _convolution(model: Any) -> Any:
     least = LEAST_SIDE * min(model.input_shape[1:3])
     large = [layer for layer in convolutions if min(layer.output.shape[1:3]) >= least]
     return (large or convolutions)[-1]
-
-
-def _split_model(model: Any, logits_model: Any, convolution: Any) -> tuple[Any, Any]:
-    """The model up to a convolution, and from there to the logits."""
-    keras = backend.load_keras()
-    if not isinstance(model, keras.Sequential):
-        to_features = keras.Model(model.inputs[0], convolution.output)
-        return to_features, keras.Model(convolution.output, logits_model.output)
-    # A Sequential model read from a file does not own its layers' outputs.
-    end = model.layers.index(convolution) + 1
-    to_features = keras.Sequential([keras.Input(model.input_shape[1:]), *model.layers[:end]])
-    inputs = keras.Input(to_features.output_shape[1:])
-    return to_features, keras.Sequential([inputs, *logits_model.layers[end:]])
 
 
 def occlusion(

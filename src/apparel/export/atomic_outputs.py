@@ -2,12 +2,11 @@
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from apparel.core.atomic_files import PARTIAL, atomic_path
+from apparel.core.atomic_files import atomic_path, folder_beside
 from apparel.core.errors import UsageError
 from apparel.core.model_formats import OPENVINO_WEIGHTS
 
@@ -59,17 +58,11 @@ def _placed_folder(target: Path) -> Iterator[Path]:
     target = Path(os.path.realpath(target))
     if target.exists() and not (target / SAVED_MODEL_FILE).is_file():
         raise UsageError(f"{target} exists and is no SavedModel. Name a new folder.")
-    with _beside(target) as folder:
-        temporary, earlier = folder / target.name, folder / "earlier"
+    with folder_beside(target) as folder:
+        temporary = folder / target.name
         yield temporary
-        if target.exists():
-            target.replace(earlier)
-        try:
+        with _moved_away(target, folder / "earlier"):
             temporary.replace(target)
-        except BaseException:
-            if earlier.exists():
-                earlier.replace(target)
-            raise
 
 
 @contextmanager
@@ -81,31 +74,23 @@ def _placed_pair(target: Path) -> Iterator[Path]:
             f"{weights if weights.exists() else target} is in the way of an OpenVINO model, which "
             f"is {target.name} and {weights.name}. Name another file."
         )
-    with _beside(target) as folder:
-        temporary, earlier = folder / target.name, folder / "earlier"
+    with folder_beside(target) as folder:
+        temporary = folder / target.name
         yield temporary
         # An .xml file must never stand beside another's weights: it goes first and comes last.
-        if target.exists():
-            target.replace(earlier)
-        try:
+        with _moved_away(target, folder / "earlier"):
             temporary.with_suffix(OPENVINO_WEIGHTS).replace(weights)
-        except BaseException:
-            if earlier.exists():
-                earlier.replace(target)
-            raise
         temporary.replace(target)
 
 
 @contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """Make a folder of our own on the same disk, for as long as the block runs."""
+def _moved_away(target: Path, elsewhere: Path) -> Iterator[None]:
+    """Move an earlier model away, and back again if the block fails."""
+    if target.exists():
+        target.replace(elsewhere)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            prefix=f".{target.stem[:32]}-", suffix=PARTIAL, dir=target.parent
-        ) as folder:
-            yield Path(folder)
-    except OSError as error:
-        if error.errno is not None:  # without a number, a name would replace the message
-            error.filename = os.fspath(target)
+        yield
+    except BaseException:
+        if elsewhere.exists():
+            elsewhere.replace(target)
         raise

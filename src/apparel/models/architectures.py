@@ -11,7 +11,7 @@ The activation is ReLU: on a CPU in bfloat16, GELU costs as much as a convolutio
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from apparel.core import backend
 from apparel.core.errors import DataError, ModelFileError, UsageError
-from apparel.core.recipes import HEAD, STEM, check_name
+from apparel.core.recipes import HEAD, RECIPES, STEM, check_name
 from apparel.core.records import Calibration
 from apparel.core.validation import whole_number
 
@@ -61,7 +61,9 @@ def create(
             f"width of at least {SMALLEST_SIDE}. Give larger images, as height, width, channels."
         )
     backend.seed_everything(seed)
-    return _BUILDERS[name](n_classes, img_shape, width)
+    if name == "cnn":
+        return _cnn(n_classes, img_shape)
+    return _convnet(name, n_classes, img_shape, width or RECIPES[name].width or 0)
 
 
 def calibrated(model: Any, calibration: Calibration) -> Any:
@@ -124,12 +126,7 @@ def logits_model(model: Any) -> Any:
     if isinstance(last, keras.layers.Softmax):
         return _with_head(model, last.input)
     linear = keras.layers.Dense.from_config(last.get_config() | {"activation": "linear"})
-    if isinstance(model, keras.Sequential):
-        # One that was read from a file has no record of the outputs of its layers.
-        inputs = keras.Input(model.input_shape[1:])
-        shortened = keras.Sequential([inputs, *model.layers[:-1], linear], name=model.name)
-    else:
-        shortened = _with_head(model, linear(last.input))
+    shortened = _with_head(model, linear(last.input))
     linear.set_weights(last.get_weights())
     return shortened
 
@@ -254,7 +251,7 @@ def _checked_shape(img_shape: tuple[int, int, int]) -> tuple[int, int, int]:
     return height, width, channels
 
 
-def _cnn(n_classes: int, img_shape: tuple[int, int, int], width: int | None) -> Any:  # noqa: ARG001  # it has one size
+def _cnn(n_classes: int, img_shape: tuple[int, int, int]) -> Any:
     """Two convolutions and three dense layers: the small CNN that apparel started from."""
     keras = backend.load_keras()
     layers = keras.layers
@@ -276,14 +273,6 @@ def _cnn(n_classes: int, img_shape: tuple[int, int, int], width: int | None) -> 
         ],
         name="cnn",
     )
-
-
-def _fast(n_classes: int, img_shape: tuple[int, int, int], width: int | None) -> Any:
-    return _convnet("fast", n_classes, img_shape, width or 32)
-
-
-def _best(n_classes: int, img_shape: tuple[int, int, int], width: int | None) -> Any:
-    return _convnet("best", n_classes, img_shape, width or 96)
 
 
 def _convnet(name: str, n_classes: int, img_shape: tuple[int, int, int], width: int) -> Any:
@@ -328,10 +317,3 @@ def _convnet(name: str, n_classes: int, img_shape: tuple[int, int, int], width: 
     x = layers.Rescaling(0.1, **plain)(x)
     outputs = layers.Dense(n_classes, activation="softmax", use_bias=False, name=HEAD, **plain)(x)
     return keras.Model(inputs, outputs, name=name)
-
-
-_BUILDERS: dict[str, Callable[[int, tuple[int, int, int], int | None], Any]] = {
-    "cnn": _cnn,
-    "fast": _fast,
-    "best": _best,
-}

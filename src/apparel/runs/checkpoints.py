@@ -25,8 +25,6 @@ SUFFIX = ".safetensors"
 # Added to the name of a damaged file, so that it is not opened again and nothing is lost.
 DAMAGED = ".damaged"
 _NAME = re.compile(rf"(\d{{9}})-([0-9a-f]{{64}}){re.escape(SUFFIX)}")
-# The state of the largest model that trains here is a tenth of this.
-MAX_BYTES = 4 << 30
 
 # Arrays, and values that JSON knows, by name.
 State: TypeAlias = dict[str, Any]
@@ -123,8 +121,6 @@ class CheckpointFolder:
             ModelFileError: it is damaged, or of another training.
         """
         step, digest = int(path.name[:9]), path.name[10:74]
-        if path.stat().st_size > MAX_BYTES:
-            raise ModelFileError(f"it has more than {MAX_BYTES >> 30} GiB.")
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != digest:
             raise ModelFileError("its content is not what was written.")

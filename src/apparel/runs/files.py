@@ -384,10 +384,12 @@ def read_tested_run(folder: Path, settings: Mapping[str, Any]) -> TestedRun:
     )
 
 
-def read_further_accuracies(folder: Path) -> dict[str, Interval]:
-    """Read the accuracies in `metrics.json` that predictions alone do not give.
+def read_accuracies(folder: Path) -> tuple[int, Interval, dict[str, Interval]]:
+    """Read the accuracies on the test images from `metrics.json`.
 
-    They are of probabilities averaged over changed copies, and without leaked images.
+    Returns:
+        The number of test images, the accuracy, and those that predictions alone do not give: of
+        probabilities averaged over changed copies, and without leaked images.
 
     Raises:
         ModelFileError: there is no such file, or it is broken.
@@ -395,26 +397,8 @@ def read_further_accuracies(folder: Path) -> dict[str, Interval]:
     path = folder / METRICS_FILE
     with reading(path, "metrics"):
         read = read_json(path)
-        return {name: Interval(**x) for name, x in read.items() if name.startswith("accuracy_")}
-
-
-def read_accuracy(folder: Path) -> dict[str, float] | None:
-    """Read the accuracy on the test images from `metrics.json`.
-
-    Returns:
-        Its value, the low and high end of its interval, and n, the number of images; None where
-        the model was not tested.
-
-    Raises:
-        ModelFileError: the file is broken.
-    """
-    path = folder / METRICS_FILE
-    if not path.exists():
-        return None
-    with reading(path, "metrics"):
-        read = read_json(path)
-        found = {key: float(read["accuracy"][key]) for key in ("value", "low", "high")}
-        return {**found, "n": int(read["n"])}
+        more = {name: Interval(**x) for name, x in read.items() if name.startswith("accuracy_")}
+        return int(read["n"]), Interval(**read["accuracy"]), more
 
 
 def write_robustness(folder: Path, robustness: Robustness) -> None:

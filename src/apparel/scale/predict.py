@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from apparel.core.errors import UsageError
+from apparel.core.messages import duration
 from apparel.data.inputs.shards import find_shards
 from apparel.data.parquet.process import ParquetProcess
 from apparel.data.storage import is_url
@@ -201,17 +202,8 @@ class ProgressLine:
         (begin, before), (end, after) = self._recent[0], self._recent[-1]
         rate = (after - before) / max(end - begin, 1e-9)
         share = self._done / max(self._total, 1)
-        left = _duration((self._total - self._done) / rate) if rate else "an unknown time"
+        left = duration((self._total - self._done) / rate) if rate else "an unknown time"
         return (
             f"{self._done:,} of {self._total:,} images ({share:.0%}), {rate:,.0f} images/s, "
             f"about {left} left"
         )
-
-
-def _duration(seconds: float) -> str:
-    """Format a duration: 8 s, 1 min 20 s, 2 h 5 min."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes_of_hour = divmod(minutes, 60)
-    if hours:
-        return f"{hours:,} h {minutes_of_hour} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

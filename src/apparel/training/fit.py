@@ -1,12 +1,13 @@
 """Model + Splits + Settings → History, and the trained weights in the model.
 
 `fit` trains a copy of the model with Keras's own `fit`. What happens in each step and epoch lies in
-`augmentation`, which draws the batches, and in `callbacks`.
+`augmentation`, which draws the batches, and in callbacks.
 """
 
+from collections.abc import Callable
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -22,16 +23,18 @@ from apparel.models import architectures
 from apparel.models.batches import batched, prefetched
 from apparel.runs.checkpoints import CheckpointFolder, Stateful
 from apparel.training.augmentation import TrainingBatches
-from apparel.training.callbacks.averaging import WeightAverage
-from apparel.training.callbacks.base import Callback, EpochWatcher, Watch, keras
-from apparel.training.callbacks.checkpointing import Checkpointing, ModelState
-from apparel.training.callbacks.early_stopping import EarlyStopping
-from apparel.training.callbacks.epoch_log import EpochLog
-from apparel.training.callbacks.learning_rate import TriangularSchedule
+from apparel.training.callbacks import EarlyStopping, EpochLog, TriangularSchedule, WeightAverage
+from apparel.training.checkpointing import Checkpointing, ModelState
 from apparel.training.distributed import Worker, parallel_model, steps_of_first
 from apparel.training.infobatch import LossFeedback, recording
 from apparel.training.muon import Muon
-from apparel.training.progress import StepProgress, TimeProgress, TrainingProgress
+from apparel.training.progress import (
+    Callback,
+    StepProgress,
+    TimeProgress,
+    TrainingProgress,
+    keras,
+)
 from apparel.training.progress_bar import progress_display
 from apparel.training.training_copy import (
     copy_optimizer,
@@ -39,6 +42,9 @@ from apparel.training.training_copy import (
     training_copy,
     training_optimizer,
 )
+
+# Takes the history so far and the finished fraction of training; says whether to continue.
+Watch: TypeAlias = Callable[[History, float], bool]
 
 ADAM_LR_RATIO = 0.25
 # Keras's fit needs a number of epochs; where time ends training, one that is never reached.
@@ -155,7 +161,12 @@ def fit(
             )
             callbacks = [*training.callbacks, checkpointing]
             if watch:
-                callbacks.append(EpochWatcher(watch, history, lambda: training.progress.fraction))
+
+                def ask(*_: Any) -> None:
+                    if not watch(history(), training.progress.fraction):
+                        copy.stop_training = True
+
+                callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=ask))
             _resume(checkpointing, training.progress, worker)
             validation = _validation(splits, recipe)
             copy.stop_training = training.is_over
@@ -195,7 +206,11 @@ class _Training:
         steps_per_epoch = -(-n_images // recipe.batch_size)
         if recipe.prune:
             steps_per_epoch = max(n_images // recipe.batch_size, 1)
-        self.progress = progress = _progress(recipe, plan, steps_per_epoch)
+        self.progress: TrainingProgress = StepProgress(recipe.epochs * steps_per_epoch)
+        if plan:
+            expected_steps = plan.passes * steps_per_epoch
+            self.progress = TimeProgress(plan.seconds, expected_steps, plan.validation_seconds)
+        progress = self.progress
         self.log = EpochLog(progress, steps_per_epoch)
         self.display = progress_display(progress, self.log, epochs)
         self.losses = LossFeedback(n_images, progress) if recipe.prune else None
@@ -248,13 +263,6 @@ class _Training:
         if self.losses:
             self.losses.close()
         self.display.close()
-
-
-def _progress(recipe: Recipe, plan: Plan | None, steps_per_epoch: int) -> TrainingProgress:
-    """Progress by epochs, or by the clock if there is a plan."""
-    if plan is None:
-        return StepProgress(recipe.epochs * steps_per_epoch)
-    return TimeProgress(plan.seconds, plan.passes * steps_per_epoch, plan.validation_seconds)
 
 
 def _resume(

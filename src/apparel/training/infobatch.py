@@ -16,8 +16,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from apparel.runs.checkpoints import State
-from apparel.training.callbacks.base import Callback, Logs, keras
-from apparel.training.progress import LAG, TrainingProgress
+from apparel.training.progress import LAG, Callback, Logs, TrainingProgress, keras
 
 # Fraction of training, at its end, without pruning.
 ALL_IMAGES_AT_END = 0.15

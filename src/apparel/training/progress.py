@@ -1,18 +1,28 @@
-"""How far training has come, by steps or by the clock."""
+"""The base class of all callbacks, and those that tell how far training has come."""
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TypeAlias
 
 import numpy as np
 
+from apparel.core import backend
 from apparel.runs.checkpoints import State
-from apparel.training.callbacks.base import Callback, Logs
 
+keras = backend.load_keras()
+
+# Metrics by Keras's names.
+Logs: TypeAlias = Mapping[str, float]
 # Fraction of the time between two readings of the clock.
 READING = 0.01
 # Batches are drawn ahead of the step that they are for. The outcome of a step is used exactly this
 # many batches later, however far ahead the drawing thread is, so that the seed decides every bit.
 LAG = 16
+
+
+class Callback(keras.callbacks.Callback):  # type: ignore[misc, name-defined]  # Keras publishes no types
+    """A Keras callback; Keras counts epochs from 0."""
 
 
 class TrainingProgress(Callback, ABC):

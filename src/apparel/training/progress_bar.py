@@ -4,9 +4,9 @@ import sys
 from typing import TextIO
 
 from apparel.core.display import in_notebook
-from apparel.training.callbacks.base import Callback, Logs
-from apparel.training.callbacks.epoch_log import EpochLog
-from apparel.training.progress import TrainingProgress
+from apparel.core.messages import duration
+from apparel.training.callbacks import EpochLog
+from apparel.training.progress import Callback, Logs, TrainingProgress
 
 
 def progress_display(progress: TrainingProgress, log: EpochLog, epochs: int | None) -> "EpochLines":
@@ -38,11 +38,10 @@ class EpochLines(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """See `keras.callbacks.Callback`."""
-        self._print(
-            epoch_line(
-                epoch, self._epochs, self._log.seconds[-1], self._log.seconds_left, logs or {}
-            )
-        )
+        values = _values(logs or {}, "loss", "accuracy", "val_loss", "val_accuracy")
+        seconds, seconds_left = self._log.seconds[-1], self._log.seconds_left
+        left = f", about {duration(seconds_left)} left" if seconds_left else ""
+        self._print(f"{_epoch_name(epoch, self._epochs)}  {values}  ({duration(seconds)}{left})")
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -94,23 +93,6 @@ class ProgressBar(EpochLines):
         self._bar.console.print(line, soft_wrap=True)
 
 
-def epoch_line(
-    epoch: int, epochs: int | None, seconds: float, seconds_left: float, metrics: Logs
-) -> str:
-    """Summarise a finished epoch in one line.
-
-    Args:
-        epoch: counted from 0.
-        epochs: planned number; None where time ends training.
-        seconds: wall time of this epoch.
-        seconds_left: approximate time to the end of training.
-        metrics: loss, accuracy and the like, by Keras's names.
-    """
-    values = _values(metrics, "loss", "accuracy", "val_loss", "val_accuracy")
-    left = f", about {_duration(seconds_left)} left" if seconds_left else ""
-    return f"{_epoch_name(epoch, epochs)}  {values}  ({_duration(seconds)}{left})"
-
-
 def _values(metrics: Logs, *names: str) -> str:
     """Those of the named metrics that there are."""
     return "  ".join(f"{name} {metrics[name]:.4f}" for name in names if name in metrics)
@@ -119,13 +101,3 @@ def _values(metrics: Logs, *names: str) -> str:
 def _epoch_name(epoch: int, epochs: int | None) -> str:
     """The number of an epoch for people, with the planned number if there is one."""
     return f"epoch {epoch + 1}/{epochs}" if epochs else f"epoch {epoch + 1}"
-
-
-def _duration(seconds: float) -> str:
-    """A duration in one or two units: 8 s, 1 min 20 s, 2 h 5 min."""
-    whole = round(seconds)
-    minutes, rest = divmod(whole, 60)
-    hours, minutes_of_hour = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes_of_hour} min"
-    return f"{minutes} min {rest} s" if minutes else f"{whole} s"

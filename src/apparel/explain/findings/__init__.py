@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from apparel.core.messages import count
 from apparel.core.records import Evaluation, Evidence, Finding
 from apparel.explain.findings.classes import confused_pair, hardest_class
 from apparel.explain.findings.data import imbalance, suspicious_labels, untested_classes
@@ -19,7 +20,7 @@ from apparel.explain.findings.trust import (
     small_test_set,
     weak_robustness,
 )
-from apparel.explain.findings.wording import count, one_in, percent
+from apparel.explain.findings.wording import one_in, percent
 
 # Of findings of equal weight, that of the earlier rule comes first.
 RULES: tuple[Callable[[Evidence], Finding | None], ...] = (

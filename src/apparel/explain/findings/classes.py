@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from apparel.core.messages import count
 from apparel.core.records import Evaluation, Evidence, Finding
 from apparel.evaluation.intervals import wilson_interval
-from apparel.explain.findings.wording import count, listed, percent
+from apparel.explain.findings.wording import listed, percent
 
 # Of a class's images predicted as one of two classes, the share predicted correctly: half-way
 # between guessing and telling the two apart. Both classes must lie below it: where only one does,

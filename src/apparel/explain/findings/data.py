@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from apparel.core.messages import count
 from apparel.core.records import Evidence, Finding, LabelIssues
-from apparel.explain.findings.wording import count, listed, percent
+from apparel.explain.findings.wording import listed, percent
 
 # Share of the median class's training images. Carefully collected classes differ by less, and the
 # recall must be lower as well.

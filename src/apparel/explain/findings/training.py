@@ -5,9 +5,10 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from apparel.core.messages import count
 from apparel.core.records import Evidence, Finding, History, Topic
 from apparel.evaluation.intervals import wilson_interval
-from apparel.explain.findings.wording import count, percent, points
+from apparel.explain.findings.wording import percent, points
 
 # Prechelt ("Early Stopping - But When?", 1998) stops at a rise of 5 %; on a few thousand
 # validation images that is still noise between epochs, so this asks for twice as much.

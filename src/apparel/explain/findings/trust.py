@@ -2,9 +2,10 @@
 
 import math
 
+from apparel.core.messages import count
 from apparel.core.records import CorruptionCurve, Evidence, Finding, Interval, Reliability
 from apparel.evaluation.intervals import Z_95
-from apparel.explain.findings.wording import count, percent, points
+from apparel.explain.findings.wording import percent, points
 
 # The accuracies in docs/performance.md span 2.5 points from the least to the most accurate model; a
 # wider interval tells hardly any two of them apart.

@@ -26,11 +26,6 @@ def one_in(share: float) -> str:
     return f"1 image in {round(1 / share):,} is" if few else f"{tenths} images in 10 are"
 
 
-def count(number: int, noun: str) -> str:
-    """Write a number of things: '1 image', '2,000 images'."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def listed(names: Sequence[str], *, last: str = "and") -> str:
     """Write at least one name as a list, the first few of many.
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from apparel.core.image_array import ImageArray
@@ -144,7 +143,7 @@ def _robustness_charts(robustness: Robustness | None) -> list[Markup]:
     ]
 
 
-def _chart(label: str, draw: Callable[..., Axes], *content: object, small: bool = False) -> Markup:
+def _chart(label: str, draw: Callable[..., None], *content: object, small: bool = False) -> Markup:
     """Draw a chart of its own."""
     figure = Figure(figsize=_SMALL_CHART if small else _CHART, layout="constrained")
     draw(*content, ax=figure.subplots())

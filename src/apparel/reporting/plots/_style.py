@@ -4,17 +4,11 @@ Colours are from the colour-blind-safe palette of Okabe and Ito (2008); a line s
 or word repeats what a colour says.
 """
 
-from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 BLUE, VERMILLION, GREY, FAINT = "#0072B2", "#D55E00", "#595959", "#9A9A9A"
-
-
-def new_axes(size: tuple[float, float]) -> Axes:
-    """Create the Axes of a new figure, width and height in inches."""
-    return Figure(figsize=size, layout="constrained").subplots()
 
 
 def text_figure(message: str) -> Figure:

@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
+from apparel.core.messages import count
 from apparel.core.records import CorruptionCurve, Evaluation, Interval, Robustness
 from apparel.reporting.plots._style import (
     BLUE,
     FAINT,
     GREY,
     VERMILLION,
-    new_axes,
     percent,
     percent_ticks,
     short,
@@ -71,8 +71,8 @@ def confusion_matrix_figure(confusion: NDArray[np.int64], class_names: Sequence[
         },
     )
     if annotated:
-        for text, count in zip(ax.texts, confusion.flat, strict=True):
-            if not count:
+        for text, number in zip(ax.texts, confusion.flat, strict=True):
+            if not number:
                 text.set_color(FAINT)
     step = math.ceil(len(class_names) / MOST_ANNOTATED)
     names = [short(name) for name in class_names[::step]]
@@ -80,8 +80,7 @@ def confusion_matrix_figure(confusion: NDArray[np.int64], class_names: Sequence[
     ax.set_xticks(centres, names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
     ax.set_yticks(centres, names, rotation=0, parse_math=False)
     ax.set(xlabel="predicted class", ylabel="true class")
-    images = confusion.sum()
-    ax.set_title(f"Confusion matrix of {images:,} {'image' if images == 1 else 'images'}", pad=12)
+    ax.set_title(f"Confusion matrix of {count(confusion.sum(), 'image')}", pad=12)
     return figure
 
 
@@ -96,8 +95,8 @@ def row_shares(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
 def _cells(confusion: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArray[np.object_]:
     """The text of each cell."""
     cells = [
-        f"{count:,}\n{percent(share)}" if count else "0"
-        for count, share in zip(confusion.flat, shares.flat, strict=True)
+        f"{number:,}\n{percent(share)}" if number else "0"
+        for number, share in zip(confusion.flat, shares.flat, strict=True)
     ]
     return np.reshape(np.array(cells, dtype=object), confusion.shape)
 
@@ -115,17 +114,8 @@ def calibration_figure(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def draw_reliability(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
-    """Draw a reliability diagram, beside that before calibration where there was one.
-
-    Args:
-        evaluation: a test result.
-        ax: the Axes to draw on, or None for a new figure.
-
-    Returns:
-        The Axes drawn on.
-    """
-    ax = new_axes((5.5, 4.8)) if ax is None else ax
+def draw_reliability(evaluation: Evaluation, *, ax: Axes) -> None:
+    """Draw a reliability diagram, beside that before calibration where there was one."""
     bins, before = evaluation.reliability.bins, evaluation.reliability_before
     images = np.array([b.n_images for b in bins])
     ax.bar(
@@ -163,20 +153,10 @@ def draw_reliability(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
     percent_ticks(ax.xaxis, ax.yaxis)
     ax.grid(alpha=0.3)
     ax.legend(loc="upper left", fontsize=8)
-    return ax
 
 
-def draw_abstention(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
-    """Draw the accuracy of the most confident images over their share.
-
-    Args:
-        evaluation: a test result.
-        ax: the Axes to draw on, or None for a new figure.
-
-    Returns:
-        The Axes drawn on.
-    """
-    ax = new_axes((5.5, 4.8)) if ax is None else ax
+def draw_abstention(evaluation: Evaluation, *, ax: Axes) -> None:
+    """Draw the accuracy of the most confident images over their share."""
     abstention, target = evaluation.abstention, evaluation.calibration.target_accuracy
     ax.plot(abstention.coverages, abstention.accuracies, color=BLUE, label="accuracy of answers")
     if abstention.coverage and abstention.accuracy:
@@ -197,7 +177,6 @@ def draw_abstention(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
     percent_ticks(ax.xaxis, ax.yaxis)
     ax.grid(alpha=0.3)
     ax.legend(loc="lower left", fontsize=8)
-    return ax
 
 
 def _error_bars(ax: Axes, x: list[float], intervals: list[Interval], **style: Any) -> None:
@@ -233,18 +212,14 @@ def robustness_figure(robustness: Robustness) -> Figure:
     return figure
 
 
-def draw_corruption(curve: CorruptionCurve, unchanged: Interval, *, ax: Axes | None = None) -> Axes:
+def draw_corruption(curve: CorruptionCurve, unchanged: Interval, *, ax: Axes) -> None:
     """Draw accuracy over the strength of a corruption, with the 95 % interval.
 
     Args:
         curve: accuracy at each strength.
         unchanged: the accuracy on unchanged images.
-        ax: the Axes to draw on, or None for a new figure.
-
-    Returns:
-        The Axes drawn on.
+        ax: the Axes to draw on.
     """
-    ax = new_axes((4, 3)) if ax is None else ax
     ax.fill_between(
         curve.strengths,
         [accuracy.low for accuracy in curve.accuracies],
@@ -261,4 +236,3 @@ def draw_corruption(curve: CorruptionCurve, unchanged: Interval, *, ax: Axes | N
     ax.set_ylim(0, 1)
     percent_ticks(ax.yaxis)
     ax.grid(alpha=0.3)
-    return ax

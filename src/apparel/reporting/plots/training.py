@@ -8,13 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from apparel.core.messages import count
 from apparel.core.records import History, Trial, best_trial
 from apparel.reporting.plots._style import (
     BLUE,
     FAINT,
     GREY,
     VERMILLION,
-    new_axes,
     percent,
     percent_ticks,
 )
@@ -42,8 +42,8 @@ def history_figure(history: History) -> Figure:
 
 
 def _history_title(history: History) -> str:
-    count, interrupted = history.epochs, "interrupted after " if history.interrupted else ""
-    title = f"Training, {interrupted}{count} {'epoch' if count == 1 else 'epochs'}"
+    interrupted = "interrupted after " if history.interrupted else ""
+    title = f"Training, {interrupted}{count(history.epochs, 'epoch')}"
     if history.restored_epoch:
         return f"{title}; the weights of epoch {history.restored_epoch} were kept"
     if history.best_epoch is None:
@@ -51,19 +51,15 @@ def _history_title(history: History) -> str:
     return f"{title}; best by validation loss: epoch {history.best_epoch}"
 
 
-def draw_curves(history: History, metric: str, *, ax: Axes | None = None) -> Axes:
+def draw_curves(history: History, metric: str, *, ax: Axes) -> None:
     """Draw a metric of training and validation over the epochs.
 
     Args:
         history: the training history.
         metric: a name in `history.history`, such as "accuracy"; its validation twin has "val_"
             before it.
-        ax: the Axes to draw on, or None for a new figure.
-
-    Returns:
-        The Axes drawn on.
+        ax: the Axes to draw on.
     """
-    ax = new_axes((5.5, 4)) if ax is None else ax
     epochs = np.arange(1, history.epochs + 1)
     ax.set(title=metric.capitalize(), xlabel="epoch", ylabel=metric)
     ax.set_xlim(0.5, max(history.epochs, 1) + 0.5)
@@ -83,7 +79,6 @@ def draw_curves(history: History, metric: str, *, ax: Axes | None = None) -> Axe
         label = f"{'kept' if history.restored_epoch else 'best'} epoch: {marked}"
         ax.axvline(marked, color=GREY, linestyle=":", linewidth=1.8, label=label)
     _legend_or_nothing(ax)
-    return ax
 
 
 def trials_figure(trials: Sequence[Trial]) -> Figure:

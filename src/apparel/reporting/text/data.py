@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from apparel.core.messages import printable
+from apparel.core.messages import count, printable
 from apparel.core.records import FEWEST_TO_TRAIN, IMBALANCE, CopiedImage, DataCheck, Splits
 
 # Number of names in a line.
@@ -36,12 +36,12 @@ def check_summary(check: DataCheck) -> str:
 
 def left_out_line(check: DataCheck) -> str:
     """Report the training images left out as leaks; empty where there is none."""
-    count = len(check.leaked_training)
-    if not count:
+    n = len(check.leaked_training)
+    if not n:
         return ""
     return (
-        f"{_count(count, 'training image')} that {_verb(count, 'duplicates', 'duplicate')} test "
-        f"images {_verb(count, 'was', 'were')} left out. --keep-leaks keeps them.\n"
+        f"{count(n, 'training image')} that {_verb(n, 'duplicates', 'duplicate')} test "
+        f"images {_verb(n, 'was', 'were')} left out. --keep-leaks keeps them.\n"
     )
 
 
@@ -49,7 +49,7 @@ def class_weights_line(splits: Splits) -> str:
     """Report class weights; empty where all images count the same."""
     if splits.class_weights is None:
         return ""
-    present = [count for count in splits.images_per_class["training"] if count]
+    present = [n for n in splits.images_per_class["training"] if n]
     return (
         f"Class weights: the largest class has {max(present):,} training images and the smallest "
         f"{min(present):,}, so classes count equally instead of images.\n"
@@ -66,7 +66,7 @@ def _heading(check: DataCheck) -> str:
     common = max(check.sizes, key=lambda size: check.sizes[size])
     low, high = min(check.sizes), max(check.sizes)
     return (
-        f"{heading} (height x width), resized from {_count(len(check.sizes), 'size')}, "
+        f"{heading} (height x width), resized from {count(len(check.sizes), 'size')}, "
         f"{low[0]} x {low[1]} to {high[0]} x {high[1]}, most often {common[0]} x {common[1]}"
     )
 
@@ -78,18 +78,18 @@ def _table(check: DataCheck) -> str:
     width = max(map(len, [*names, "class"]))
     columns = [[*counts, sum(counts)] for counts in splits.values()]
     rows = [
-        f"{name:<{width}}" + "".join(f"  {count:>10,}" for count in counts)
+        f"{name:<{width}}" + "".join(f"  {number:>10,}" for number in counts)
         for name, *counts in zip(names, *columns, strict=True)
     ]
     return "\n".join([f"{'class':<{width}}" + "".join(f"  {name:>10}" for name in splits), *rows])
 
 
 def _leaks(check: DataCheck) -> str:
-    count = len(check.leaked_training)
-    if not count:
+    n = len(check.leaked_training)
+    if not n:
         return ""
     return (
-        f"{_count(count, 'training image')} {_verb(count, 'shows', 'show')} the same as a test "
+        f"{count(n, 'training image')} {_verb(n, 'shows', 'show')} the same as a test "
         f"image ({_pairs(check.leaks)}): training on them would inflate the accuracy. "
         "`apparel check --fix` lists the other images, where images are in files."
     )
@@ -99,7 +99,7 @@ def _conflicts(check: DataCheck) -> str:
     pairs = check.conflicts
     if not pairs:
         return ""
-    count = len({image for pair in pairs for image in (pair.first, pair.second)})
+    n = len({image for pair in pairs for image in (pair.first, pair.second)})
     shown = [
         " and ".join(
             f"{printable(image.name)}: {printable(image.label)}"
@@ -108,7 +108,7 @@ def _conflicts(check: DataCheck) -> str:
         for pair in pairs[:MOST_NAMES]
     ]
     return (
-        f"{_count(count, 'image')} show the same as another with a different label "
+        f"{count(n, 'image')} show the same as another with a different label "
         f"({_listed(shown, len(pairs))}): a model cannot learn both. Correct the wrong label, or "
         "leave both out with `apparel check --fix`."
     )
@@ -120,7 +120,7 @@ def _unreadable(check: DataCheck) -> str:
     names, first_reason = list(check.unreadable), next(iter(check.unreadable.values()))
     # The reason names the first file.
     shown = f" ({_names(names)})" if len(names) > 1 else ""
-    return f"{_count(len(names), 'file')} cannot be read{shown}: {printable(first_reason)}"
+    return f"{count(len(names), 'file')} cannot be read{shown}: {printable(first_reason)}"
 
 
 def _in_validation(check: DataCheck) -> str:
@@ -128,7 +128,7 @@ def _in_validation(check: DataCheck) -> str:
     if not pairs:
         return ""
     return (
-        f"{_count(len(pairs), 'image')} {_verb(len(pairs), 'is', 'are')} in training and "
+        f"{count(len(pairs), 'image')} {_verb(len(pairs), 'is', 'are')} in training and "
         f"validation ({_pairs(pairs)}): this inflates the validation accuracy. Keep each in only "
         "one of them."
     )
@@ -141,7 +141,7 @@ def _within_splits(check: DataCheck) -> str:
     exact = sum(pair.exact for pair in pairs)
     advice = " `apparel check --fix` leaves out those with the same pixels." if exact else ""
     return (
-        f"{_count(len(pairs), 'image')} {_verb(len(pairs), 'duplicates', 'duplicate')} an earlier "
+        f"{count(len(pairs), 'image')} {_verb(len(pairs), 'duplicates', 'duplicate')} an earlier "
         f"one of the same split, {exact:,} with the same pixels ({_pairs(pairs)}): they count more "
         f"than others.{advice}"
     )
@@ -151,9 +151,9 @@ def _small_classes(check: DataCheck) -> str:
     found = check.small_classes
     if not found:
         return ""
-    shown = [f"{printable(name)} {count}" for name, count in found.items()]
+    shown = [f"{printable(name)} {number}" for name, number in found.items()]
     return (
-        f"{_count(len(found), 'class', 'classes')} {_verb(len(found), 'has', 'have')} fewer than "
+        f"{count(len(found), 'class', 'classes')} {_verb(len(found), 'has', 'have')} fewer than "
         f"{FEWEST_TO_TRAIN} training images ({_listed(shown, len(shown))}): single images decide "
         "what is learnt of them. Add images, or leave the class out."
     )
@@ -175,21 +175,21 @@ def _imbalance(check: DataCheck) -> str:
 def _unusual(check: DataCheck) -> str:
     if not check.unusual:
         return ""
-    count = len(check.unusual)
+    n = len(check.unusual)
     return (
-        f"{_count(count, 'image')} {_verb(count, 'is', 'are')} unlike the rest "
+        f"{count(n, 'image')} {_verb(n, 'is', 'are')} unlike the rest "
         f"({_names([image.name for image in check.unusual])}): check that "
-        f"{_verb(count, 'it belongs', 'they belong')} to the data."
+        f"{_verb(n, 'it belongs', 'they belong')} to the data."
     )
 
 
 def _blank(check: DataCheck) -> str:
     if not check.blank:
         return ""
-    count = len(check.blank)
+    n = len(check.blank)
     return (
-        f"{_count(count, 'image')} {_verb(count, 'is', 'are')} blank "
-        f"({_names([image.name for image in check.blank])}): remove {_verb(count, 'it', 'them')}."
+        f"{count(n, 'image')} {_verb(n, 'is', 'are')} blank "
+        f"({_names([image.name for image in check.blank])}): remove {_verb(n, 'it', 'them')}."
     )
 
 
@@ -208,14 +208,10 @@ def _names(names: Sequence[str]) -> str:
     return _listed([printable(name) for name in names[:MOST_NAMES]], len(names))
 
 
-def _listed(shown: Sequence[str], count: int) -> str:
-    """The first of `count` items in a line."""
-    return "; ".join(shown[:MOST_NAMES]) + ("; …" if count > MOST_NAMES else "")
+def _listed(shown: Sequence[str], n: int) -> str:
+    """The first of `n` items in a line."""
+    return "; ".join(shown[:MOST_NAMES]) + ("; …" if n > MOST_NAMES else "")
 
 
-def _count(count: int, one: str, many: str | None = None) -> str:
-    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
-
-
-def _verb(count: int, one: str, many: str) -> str:
-    return one if count == 1 else many
+def _verb(n: int, one: str, many: str) -> str:
+    return one if n == 1 else many

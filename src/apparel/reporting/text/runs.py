@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from apparel.core.messages import count
 from apparel.core.records import (
     Difference,
     GroupComparison,
@@ -85,9 +86,9 @@ def _positions(positions: "NDArray[np.int64]") -> str:
     """The number of test images, and the first positions."""
     if not len(positions):
         return "no image"
-    count = f"{len(positions):,} image{'' if len(positions) == 1 else 's'}"
     shown = ", ".join(map(str, positions[:MOST_POSITIONS]))
-    return f"{count}: {shown}{', …' if len(positions) > MOST_POSITIONS else ''}"
+    more = ", …" if len(positions) > MOST_POSITIONS else ""
+    return f"{count(len(positions), 'image')}: {shown}{more}"
 
 
 def seeds_lines(result: SeedsResult) -> str:

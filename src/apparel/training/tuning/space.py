@@ -8,7 +8,7 @@ and batch sizes are multiples of the recipe's, and None leaves a choice to the r
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from apparel.core.recipes import RECIPES, recipe_of
 from apparel.core.settings import Plan, Settings
@@ -34,18 +34,6 @@ DEFAULT: Mapping[str, Any] = {
 Networks: TypeAlias = Mapping[str, Sequence[tuple[str, int | None]]]
 
 
-class Sampler(Protocol):
-    """Samples values, as Optuna's trials do."""
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """Sample one of a few values."""
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float:
-        """Sample a number."""
-
-
 def networks(trial: Plan, full: Plan) -> Networks:
     """Choose the networks that are tried.
 
@@ -67,11 +55,11 @@ def networks(trial: Plan, full: Plan) -> Networks:
     return {**found, CNN: (("cnn", None), ("cnn", None))}
 
 
-def suggest(sampler: Sampler, names: Sequence[str]) -> dict[str, Any]:
+def suggest(sampler: Any, names: Sequence[str]) -> dict[str, Any]:
     """Sample hyperparameters.
 
     Args:
-        sampler: samples each value, given the earlier ones.
+        sampler: samples each value, as Optuna's trials do.
         names: of the networks.
 
     Returns:
@@ -93,26 +81,16 @@ def suggest(sampler: Sampler, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def trial_settings(parameters: Mapping[str, Any], found: Networks, base: Settings) -> Settings:
-    """Give the settings of a trial.
+def settings_for(
+    parameters: Mapping[str, Any], network: tuple[str, int | None], base: Settings
+) -> Settings:
+    """Give the settings of a trial, or of a full training with the same hyperparameters.
 
     Args:
         parameters: hyperparameters by `suggest`.
-        found: by `networks`.
-        base: gives the budget of a trial, the seed and everything about the images.
+        network: model and width, by `networks`.
+        base: gives the budget, the seed and everything about the images.
     """
-    return _settings(parameters, found[parameters["network"]][0], base)
-
-
-def full_settings(parameters: Mapping[str, Any], found: Networks, base: Settings) -> Settings:
-    """Give the settings of a full training with the same hyperparameters as a trial."""
-    return _settings(parameters, found[parameters["network"]][1], base)
-
-
-def _settings(
-    parameters: Mapping[str, Any], network: tuple[str, int | None], base: Settings
-) -> Settings:
-    """The base settings with hyperparameters for a network."""
     model_name, width = network
     recipe = RECIPES[model_name]
     names = ("label_smoothing", "flip", "shift", "erase")

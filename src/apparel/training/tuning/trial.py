@@ -20,7 +20,7 @@ from apparel.runs.folder import ENDED
 from apparel.runs.run_directory import RunDirectory
 from apparel.runs.search_folder import TRIALS
 from apparel.training import budget, fit
-from apparel.training.tuning.space import Networks, trial_settings
+from apparel.training.tuning.space import Networks, settings_for
 
 # Takes the percentage of the trial's time and the validation accuracy; says whether to continue.
 Report: TypeAlias = Callable[[float, float], bool]
@@ -154,7 +154,8 @@ class Trials:
             KeyboardInterrupt: Ctrl-C.
             Terminated: SIGTERM.
         """
-        settings = trial_settings(parameters, self.networks, self.settings)
+        short, _ = self.networks[parameters["network"]]
+        settings = settings_for(parameters, short, self.settings)
         directory = self._directory(number, parameters, settings)
         if not directory.can_resume:
             return _outcome(directory)

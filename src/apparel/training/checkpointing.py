@@ -9,9 +9,8 @@ import numpy as np
 from apparel.core.errors import ModelFileError
 from apparel.core.signals import StopRequest
 from apparel.runs.checkpoints import Checkpoint, CheckpointFolder, State, Stateful
-from apparel.training.callbacks.base import Callback, Logs, keras
-from apparel.training.callbacks.epoch_log import EpochLog
-from apparel.training.progress import TrainingProgress
+from apparel.training.callbacks import EpochLog
+from apparel.training.progress import Callback, Logs, TrainingProgress, keras
 
 METRIC = "metric"
 
