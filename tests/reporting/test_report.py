@@ -13,14 +13,10 @@ import yaml
 from PIL import Image
 
 from apparel.core.records import (
-    Attack,
     Calibration,
     CheckedImage,
     CopiedImage,
-    CorruptionCurve,
     Interval,
-    LabelIssues,
-    Robustness,
     Saliency,
 )
 from apparel.evaluation import metrics
@@ -36,7 +32,7 @@ from apparel.reporting.html.page import (
 )
 from apparel.reporting.model_card import model_card
 from tests.reporting import test_text_data
-from tests.reporting.made import report_on
+from tests.reporting.made import label_issues, report_on, robustness
 
 NAMES = ("T-shirt/top", "<b>bold</b>", "Bag & co")
 VOID = {"meta", "img", "br", "input"}
@@ -242,19 +238,8 @@ def test_coloured_and_large_images_make_small_pictures(shape):
 
 # -- sections that only some reports have ------------------------------------------------------
 
+ISSUES = label_issues(36, NAMES, split="train", n_images=90)
 TRAIN_IMAGES = np.random.default_rng(1).integers(0, 256, (90, 8, 6, 1), dtype=np.uint8)
-INDICES = np.arange(3 * MOST_ISSUES)[::-2]
-ISSUES = LabelIssues(
-    split="train",
-    n_images=90,
-    class_names=NAMES,
-    indices=INDICES,
-    given=INDICES % 3,
-    suggested=(INDICES + 1) % 3,
-    label_quality=np.linspace(0, 0.4, len(INDICES)),
-)
-NOTHING = np.zeros(0, np.int64)
-SHARE = Interval(0.5, 0.4, 0.6)
 
 
 def image(split, index, label="Bag & co"):
@@ -290,29 +275,23 @@ CHECK = checked(
 @pytest.fixture(scope="module")
 def full():
     """A report with every section, and its page."""
-    curve = CorruptionCurve(name="fog", unit="metres", strengths=(1,), accuracies=(SHARE,))
-    attack = Attack(epsilon=0.1, steps=40, n_images=60, accuracy=Interval(0.25, 0.1, 0.4))
     content = made_up(
         train_images=TRAIN_IMAGES,
-        label_issues=(
-            ISSUES,
-            replace(ISSUES, split="test", n_images=60, indices=NOTHING, given=NOTHING,
-                    suggested=NOTHING),
-        ),
-        robustness=Robustness(n_images=60, accuracy=SHARE, curves=(curve,), attack=attack),
+        label_issues=(ISSUES, label_issues(0, NAMES)),
+        robustness=robustness("fog"),
         check=CHECK,
-    )  # fmt: skip
+    )
     return content, Page(html_page(content))
 
 
 def test_the_most_suspicious_labels_are_shown(full):
     _, page = full
-    assert page.texts["h3"][:2] == ["36 of 90 training labels", "0 of 60 test labels"]
+    assert page.texts["h3"][:2] == ["36 of 90 training labels", "0 of 100 test labels"]
     shown = [held for held in page.attributes("img") if held["alt"].startswith("Labelled")]
     assert len(shown) == MOST_ISSUES
     captions = [c for c in squeezed(page.texts["figcaption"]) if c.startswith("labelled")]
-    for index, held, caption in zip(INDICES, shown, captions, strict=False):
-        given, suggested = NAMES[index % 3], NAMES[(index + 1) % 3]
+    for k, (index, held, caption) in enumerate(zip(ISSUES.indices, shown, captions, strict=False)):
+        given, suggested = NAMES[k % 3], NAMES[(k + 1) % 3]
         assert held["alt"] == f"Labelled {given}, perhaps {suggested}"
         assert caption == f"labelled {given}, perhaps {suggested}training image {index}"
         _, drawn = unpacked(held["src"])
@@ -322,7 +301,7 @@ def test_the_most_suspicious_labels_are_shown(full):
 def test_robustness_is_shown_by_a_chart_for_each_corruption(full):
     _, page = full
     assert page.attributes("svg", **{"aria-label": "Accuracy under fog"})
-    assert any("it classifies 25.0 % of 60 images correctly" in text for text in page.texts["p"])
+    assert any("it classifies 0.0 % of 1,200 images correctly" in text for text in page.texts["p"])
 
 
 def test_problems_of_the_data_are_shown_with_their_images(full):

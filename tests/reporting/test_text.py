@@ -6,18 +6,14 @@ import numpy as np
 import pytest
 
 from apparel.core.records import (
-    Attack,
     Calibration,
     Comparison,
-    CorruptionCurve,
     Evaluation,
     Exported,
     FailedImage,
     Finding,
     Interval,
-    LabelIssues,
     Prediction,
-    Robustness,
     SeedsResult,
     Spread,
     TestedRun,
@@ -25,25 +21,19 @@ from apparel.core.records import (
 from apparel.evaluation.comparison import compare
 from apparel.reporting import text
 from tests.conftest import NO_RELIABILITY, UNSURE
+from tests.reporting.made import label_issues, robustness
 
 NAMES = ("ant", "bee, the", "c")
 
 
 def evaluation(n=1200):
+    zeros = np.zeros(n, np.int64)
+    metrics = {"accuracy": Interval(0.91234, 0.90006, 0.92), "log_loss": Interval(0.25, 0.2, 0.3)}
     return Evaluation(
-        true=np.zeros(n, np.int64),
-        predicted=np.zeros(n, np.int64),
-        probabilities=np.zeros((n, 3), np.float32),
-        class_names=NAMES,
-        confusion=np.zeros((3, 3), np.int64),
-        metrics={
-            "accuracy": Interval(0.91234, 0.90006, 0.92),
-            "log_loss": Interval(0.25, 0.2, 0.3),
-        },
-        per_class=(),
-        report="THE REPORT",
+        true=zeros, predicted=zeros, probabilities=np.zeros((n, 3), np.float32), class_names=NAMES,
+        confusion=np.zeros((3, 3), np.int64), metrics=metrics, per_class=(), report="THE REPORT",
         **UNSURE,
-    )
+    )  # fmt: skip
 
 
 # -- evaluation --------------------------------------------------------------------------
@@ -128,13 +118,7 @@ def test_an_explanation_gives_the_metrics_before_the_results():
 
 
 def test_robustness_stands_in_columns():
-    share = Interval(0.9, 0.85, 0.93)
-    curve = CorruptionCurve(
-        name="fog", unit="metres", strengths=(1, 2.5), accuracies=(share, Interval(0.05, 0, 1))
-    )
-    attack = Attack(epsilon=0.1, steps=40, n_images=300, accuracy=Interval(0.0, 0.0, 0.01))
-    found = Robustness(n_images=1200, accuracy=share, curves=(curve,), attack=attack)
-    assert text.robustness_lines(found).splitlines() == [
+    assert text.robustness_lines(robustness("fog")).splitlines() == [
         "Accuracy on 1,200 unchanged test images: 90.0% (85.0% to 93.0%)",
         "and with the images corrupted, at five strengths:",
         "",
@@ -147,16 +131,7 @@ def test_robustness_stands_in_columns():
 
 @pytest.mark.parametrize(("m", "rows"), [(0, 0), (40, 10)])
 def test_the_first_ten_label_issues_stand_in_a_table(m, rows):
-    found = LabelIssues(
-        split="test",
-        n_images=100,
-        class_names=NAMES,
-        indices=np.arange(m)[::-1] * 2,
-        given=np.arange(m) % 3,
-        suggested=(np.arange(m) + 1) % 3,
-        label_quality=np.linspace(0, 0.4, m),
-    )
-    heading, *table = text.label_issue_lines(found).strip().splitlines()
+    heading, *table = text.label_issue_lines(label_issues(m, NAMES)).strip().splitlines()
     assert heading == f"{m} of 100 labels of test images are suspicious ({m / 100:.1%})"
     assert len(table) == (rows + 1 if rows else 0)
     assert not rows or table[1].split() == [str(2 * m - 2), "ant", "bee,", "the", "0.0000"]
