@@ -1,8 +1,7 @@
-"""`apparel export`: the run's images, the list of exported files, and what docs/export.md says."""
+"""`apparel export`: the run's images, and the list of exported files."""
 
 import hashlib
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 from apparel import ApparelClassifier
 from apparel.cli.export import export_run
 from apparel.core.errors import DataError, DataUnavailableError
-from apparel.core.model_formats import SUFFIXES, default_files, default_name
+from apparel.core.model_formats import default_files, default_name
 from apparel.core.settings import Settings
 from apparel.data import loading
 from apparel.data.splits import prepare
@@ -20,8 +19,6 @@ from apparel.runs import inputs
 from apparel.runs.folder import drop_results
 from apparel.runs.run_directory import RunDirectory
 from tests.conftest import run_command
-
-DOCS = Path(__file__).parents[2] / "docs" / "export.md"
 
 
 def listed(run):
@@ -131,23 +128,3 @@ def test_another_training_drops_every_exported_file(run_copy):
     left = {path.name for path in run_copy.iterdir()}
     assert not left & made
     assert "mine.onnx" in left
-
-
-# -- the documentation --------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_the_documented_code_reads_every_format(run_copy, monkeypatch):
-    monkeypatch.chdir(run_copy)
-    images = loading.load(limit=1000).test_images[:20]
-    written = np.genfromtxt("predictions.csv", delimiter=",", skip_header=1)[:20, 4:]
-    for kind in SUFFIXES:
-        export_run(Path(), kind)
-    pieces = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(pieces) == len(SUFFIXES)
-    for piece in pieces:
-        names = {"images": images}
-        exec(piece, names)  # noqa: S102  # the project's own page
-        np.testing.assert_allclose(names["probabilities"], written, atol=1e-4)
-        if "keras" not in piece:
-            assert names["facts"]["class_names"][9] == "Ankle boot"
