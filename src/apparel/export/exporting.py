@@ -30,7 +30,7 @@ from apparel.export.litert_format import LiteRTFormat
 from apparel.export.metadata import examples, file_facts
 from apparel.export.onnx_format import OnnxFormat
 from apparel.export.openvino_format import OpenVinoFormat
-from apparel.export.saved_model import SavedModelFormat
+from apparel.export.saved_model_format import SavedModelFormat
 from apparel.models.novelty import score
 
 FORMATS: dict[str, Format] = {

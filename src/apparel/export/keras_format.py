@@ -20,15 +20,12 @@ class KerasFormat(Format):
     runtime = "Keras"
 
     def version(self) -> str:
-        """See `Format`."""
         return str(backend.load_keras().__version__)
 
     def write(self, network: Network, path: Path) -> None:
-        """See `Format`."""
         network.model.save(path)
 
     def open(self, path: Path) -> Run:
-        """See `Format`."""
         # This process has just written the file; files of others are never opened.
         return model_run(backend.load_keras().models.load_model(path, compile=False))
 

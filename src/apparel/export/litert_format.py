@@ -3,7 +3,7 @@
 import importlib
 import importlib.metadata
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,29 +32,21 @@ class LiteRTFormat(Format):
     runtime = "LiteRT"
 
     def version(self) -> str:
-        """See `Format`."""
         _litert("interpreter")
         return importlib.metadata.version(PACKAGE)
 
     def write(self, network: Network, path: Path) -> None:
-        """See `Format`."""
         need_tensorflow("litert")
         options: dict[str, Any] = {}
         if network.calibration is not None:
             import tensorflow as tf  # noqa: PLC0415  # only where a file is written
 
-            images = network.calibration
-
-            def one_by_one() -> Iterator[list[NDArray[np.uint8]]]:
-                for index in range(len(images)):
-                    yield [images[index : index + 1]]
-
+            one_by_one = [[image[None]] for image in network.calibration]
             options["optimizations"] = [tf.lite.Optimize.DEFAULT]
-            options["representative_dataset"] = one_by_one
+            options["representative_dataset"] = lambda: iter(one_by_one)
         write_by_keras(network.model, path, "litert", **options)
 
     def open(self, path: Path) -> Run:
-        """See `Format`."""
         with backend.native_stderr_held():  # it logs its delegates
             interpreter = _litert("interpreter").Interpreter(model_path=str(path))
             runner = interpreter.get_signature_runner()
@@ -66,7 +58,6 @@ class LiteRTFormat(Format):
         return run
 
     def add_facts(self, path: Path, facts: Mapping[str, object]) -> None:
-        """See `Format`."""
         import flatbuffers  # type: ignore[import-untyped]  # noqa: PLC0415  # comes with LiteRT
 
         schema = _litert("schema_py_generated")
@@ -81,7 +72,6 @@ class LiteRTFormat(Format):
         path.write_bytes(builder.Output())
 
     def read_facts(self, path: Path) -> dict[str, object]:
-        """See `Format`."""
         schema = _litert("schema_py_generated")
         model = schema.Model.GetRootAs(path.read_bytes(), 0)
         entries = (model.Metadata(index) for index in range(model.MetadataLength()))

@@ -42,18 +42,15 @@ class OnnxFormat(Format):
     runtime = "ONNX Runtime"
 
     def version(self) -> str:
-        """See `Format`."""
         onnxruntime = load_onnxruntime()
         return str(onnxruntime.__version__)
 
     def write(self, network: Network, path: Path) -> None:
-        """See `Format`."""
         proto = onnx_proto(network, path.parent)
         onnx.checker.check_model(proto, full_check=True)
         onnx.save(proto, path)
 
     def open(self, path: Path) -> Run:
-        """See `Format`."""
         onnxruntime = load_onnxruntime()
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         names = [output.name for output in session.get_outputs()]
@@ -64,7 +61,6 @@ class OnnxFormat(Format):
         return run
 
     def needs(self, path: Path) -> dict[str, object]:
-        """See `Format`."""
         proto = onnx.load(path, load_external_data=False)
         opset = next(entry.version for entry in proto.opset_import if not entry.domain)
         return {
@@ -74,14 +70,12 @@ class OnnxFormat(Format):
         }
 
     def add_facts(self, path: Path, facts: Mapping[str, object]) -> None:
-        """See `Format`."""
         proto = onnx.load(path)
         for key, value in facts.items():
             proto.metadata_props.add(key=key, value=json.dumps(value))
         onnx.save(proto, path)
 
     def read_facts(self, path: Path) -> dict[str, object]:
-        """See `Format`."""
         proto = onnx.load(path, load_external_data=False)
         return {entry.key: json.loads(entry.value) for entry in proto.metadata_props}
 

@@ -28,18 +28,15 @@ class OpenVinoFormat(Format):
     runtime = "OpenVINO"
 
     def version(self) -> str:
-        """See `Format`."""
         return str(_openvino().__version__).partition("-")[0]
 
     def write(self, network: Network, path: Path) -> None:
-        """See `Format`."""
         openvino = _openvino()
         proto = onnx_proto(replace(network, novelty=None), path.parent)
         model = openvino.Core().read_model(io.BytesIO(proto.SerializeToString()))
         openvino.save_model(model, path, compress_to_fp16=False)
 
     def open(self, path: Path) -> Run:
-        """See `Format`."""
         options = {"INFERENCE_PRECISION_HINT": "f32"}
         compiled = _openvino().Core().compile_model(path, "CPU", options)
 
@@ -50,7 +47,6 @@ class OpenVinoFormat(Format):
         return run
 
     def add_facts(self, path: Path, facts: Mapping[str, object]) -> None:
-        """See `Format`."""
         openvino = _openvino()
         model = openvino.Core().read_model(path)
         model.set_rt_info(json.dumps(facts), [FACTS])
@@ -62,7 +58,6 @@ class OpenVinoFormat(Format):
                 described.with_suffix(suffix).replace(path.with_suffix(suffix))
 
     def read_facts(self, path: Path) -> dict[str, object]:
-        """See `Format`."""
         facts = _openvino().Core().read_model(path).get_rt_info(FACTS)
         return dict(json.loads(facts.astype(str)))
 

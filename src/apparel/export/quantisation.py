@@ -8,6 +8,7 @@ their own.
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,8 @@ def quantized(proto: Any, images: NDArray[np.uint8], scratch: Path) -> Any:
     from onnxruntime import quantization  # noqa: PLC0415  # as above
     from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415
 
+    step = max(CALIBRATION_VALUES // int(np.prod(images.shape[1:])), 1)
+    batches = ({IMAGES: images[start : start + step]} for start in range(0, len(images), step))
     plain, folded, small = (scratch / f"{name}.onnx" for name in ("plain", "folded", "small"))
     onnx.save(proto, plain)
     with backend.native_stderr_held():
@@ -53,7 +56,7 @@ def quantized(proto: Any, images: NDArray[np.uint8], scratch: Path) -> Any:
         quantization.quantize_static(
             os.fspath(folded),
             os.fspath(small),
-            _reader(images),
+            SimpleNamespace(get_next=lambda: next(batches, None)),
             quant_format=quantization.QuantFormat.QDQ,
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
@@ -64,22 +67,6 @@ def quantized(proto: Any, images: NDArray[np.uint8], scratch: Path) -> Any:
             nodes_to_exclude=_ending(onnx.load(folded).graph),
         )
     return _of_plain_operators(onnx.load(small))
-
-
-def _reader(images: NDArray[np.uint8]) -> Any:
-    """Give calibration images in batches, as ONNX Runtime reads them."""
-    load_onnxruntime()
-    from onnxruntime.quantization import CalibrationDataReader  # noqa: PLC0415  # as above
-
-    step = max(CALIBRATION_VALUES // int(np.prod(images.shape[1:])), 1)
-    parts = iter([images[start : start + step] for start in range(0, len(images), step)])
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime publishes no types
-        def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-            part = next(parts, None)
-            return None if part is None else {IMAGES: part}
-
-    return Reader()
 
 
 def _ending(graph: Any) -> list[str]:

@@ -9,11 +9,16 @@ from matplotlib.figure import Figure
 
 from apparel.core.image_array import ImageArray
 from apparel.core.records import Evaluation, LabelIssues, Report, Robustness
-from apparel.reporting import plots
 from apparel.reporting.html._data_section import data_section
 from apparel.reporting.html._pictures import chart, heat, picture
 from apparel.reporting.plots._style import percent
-from apparel.reporting.plots.evaluation import row_shares
+from apparel.reporting.plots.evaluation import (
+    draw_abstention,
+    draw_corruption,
+    draw_reliability,
+    row_shares,
+)
+from apparel.reporting.plots.training import draw_curves
 from apparel.reporting.templates import render
 from apparel.reporting.text import METRIC_NAMES
 
@@ -123,11 +128,11 @@ def _charts(report: Report) -> dict[str, Markup]:
     """Learning curves, reliability and abstention."""
     history, evaluation = report.history, report.evaluation
     return {
-        "accuracy": _chart("Accuracy of each epoch", plots.draw_curves, history, "accuracy"),
-        "loss": _chart("Loss of each epoch", plots.draw_curves, history, "loss"),
-        "reliability": _chart("Accuracy over confidence", plots.draw_reliability, evaluation),
+        "accuracy": _chart("Accuracy of each epoch", draw_curves, history, "accuracy"),
+        "loss": _chart("Loss of each epoch", draw_curves, history, "loss"),
+        "reliability": _chart("Accuracy over confidence", draw_reliability, evaluation),
         "abstention": _chart(
-            "Accuracy over the share of images answered", plots.draw_abstention, evaluation
+            "Accuracy over the share of images answered", draw_abstention, evaluation
         ),
     }
 
@@ -138,7 +143,7 @@ def _robustness_charts(robustness: Robustness | None) -> list[Markup]:
         return []
     accuracy = robustness.accuracy
     return [
-        _chart(f"Accuracy under {curve.name}", plots.draw_corruption, curve, accuracy, small=True)
+        _chart(f"Accuracy under {curve.name}", draw_corruption, curve, accuracy, small=True)
         for curve in robustness.curves
     ]
 

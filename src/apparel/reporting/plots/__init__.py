@@ -6,25 +6,14 @@ Figures are made without pyplot: no global state, no display, and nothing to clo
 from apparel.reporting.plots.evaluation import (
     calibration_figure,
     confusion_matrix_figure,
-    draw_abstention,
-    draw_corruption,
-    draw_reliability,
     robustness_figure,
 )
-from apparel.reporting.plots.images import (
-    label_issues_figure,
-    mistakes_figure,
-    predictions_figure,
-)
-from apparel.reporting.plots.training import draw_curves, history_figure, trials_figure
+from apparel.reporting.plots.images import label_issues_figure, mistakes_figure, predictions_figure
+from apparel.reporting.plots.training import history_figure, trials_figure
 
 __all__ = [
     "calibration_figure",
     "confusion_matrix_figure",
-    "draw_abstention",
-    "draw_corruption",
-    "draw_curves",
-    "draw_reliability",
     "history_figure",
     "label_issues_figure",
     "mistakes_figure",

@@ -1,9 +1,16 @@
 """Lines about the data: what a check found, and what training does about it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from apparel.core.messages import count, printable
-from apparel.core.records import FEWEST_TO_TRAIN, IMBALANCE, CopiedImage, DataCheck, Splits
+from apparel.core.records import (
+    FEWEST_TO_TRAIN,
+    IMBALANCE,
+    CheckedImage,
+    CopiedImage,
+    DataCheck,
+    Splits,
+)
 
 # Number of names in a line.
 MOST_NAMES = 3
@@ -20,16 +27,18 @@ def check_lines(check: DataCheck) -> str:
 
 def check_summary(check: DataCheck) -> str:
     """List the problems, a line for each kind, or say that there are none."""
+    in_validation = check.duplicates_between("training", "validation")
+    within_splits = [pair for pair in check.duplicates if len(pair.splits) == 1]
     lines = (
-        _leaks(check),
-        _conflicts(check),
-        _unreadable(check),
-        _in_validation(check),
-        _within_splits(check),
-        _small_classes(check),
-        _imbalance(check),
-        _unusual(check),
-        _blank(check),
+        check.leaked_training and _leaks(check),
+        check.conflicts and _conflicts(check.conflicts),
+        check.unreadable and _unreadable(check.unreadable),
+        in_validation and _in_validation(in_validation),
+        within_splits and _within_splits(within_splits),
+        check.small_classes and _small_classes(check.small_classes),
+        check.imbalance > IMBALANCE and _imbalance(check),
+        check.unusual and _unusual(check.unusual),
+        check.blank and _blank(check.blank),
     )
     return "\n".join(line for line in lines if line) or CLEAN
 
@@ -86,8 +95,6 @@ def _table(check: DataCheck) -> str:
 
 def _leaks(check: DataCheck) -> str:
     n = len(check.leaked_training)
-    if not n:
-        return ""
     return (
         f"{count(n, 'training image')} {_verb(n, 'shows', 'show')} the same as a test "
         f"image ({_pairs(check.leaks)}): training on them would inflate the accuracy. "
@@ -95,10 +102,7 @@ def _leaks(check: DataCheck) -> str:
     )
 
 
-def _conflicts(check: DataCheck) -> str:
-    pairs = check.conflicts
-    if not pairs:
-        return ""
+def _conflicts(pairs: Sequence[CopiedImage]) -> str:
     n = len({image for pair in pairs for image in (pair.first, pair.second)})
     shown = [
         " and ".join(
@@ -114,19 +118,14 @@ def _conflicts(check: DataCheck) -> str:
     )
 
 
-def _unreadable(check: DataCheck) -> str:
-    if not check.unreadable:
-        return ""
-    names, first_reason = list(check.unreadable), next(iter(check.unreadable.values()))
+def _unreadable(problems: Mapping[str, str]) -> str:
+    names, first_reason = list(problems), next(iter(problems.values()))
     # The reason names the first file.
     shown = f" ({_names(names)})" if len(names) > 1 else ""
     return f"{count(len(names), 'file')} cannot be read{shown}: {printable(first_reason)}"
 
 
-def _in_validation(check: DataCheck) -> str:
-    pairs = check.duplicates_between("training", "validation")
-    if not pairs:
-        return ""
+def _in_validation(pairs: Sequence[CopiedImage]) -> str:
     return (
         f"{count(len(pairs), 'image')} {_verb(len(pairs), 'is', 'are')} in training and "
         f"validation ({_pairs(pairs)}): this inflates the validation accuracy. Keep each in only "
@@ -134,10 +133,7 @@ def _in_validation(check: DataCheck) -> str:
     )
 
 
-def _within_splits(check: DataCheck) -> str:
-    pairs = [pair for pair in check.duplicates if len(pair.splits) == 1]
-    if not pairs:
-        return ""
+def _within_splits(pairs: Sequence[CopiedImage]) -> str:
     exact = sum(pair.exact for pair in pairs)
     advice = " `apparel check --fix` leaves out those with the same pixels." if exact else ""
     return (
@@ -147,10 +143,7 @@ def _within_splits(check: DataCheck) -> str:
     )
 
 
-def _small_classes(check: DataCheck) -> str:
-    found = check.small_classes
-    if not found:
-        return ""
+def _small_classes(found: Mapping[str, int]) -> str:
     shown = [f"{printable(name)} {number}" for name, number in found.items()]
     return (
         f"{count(len(found), 'class', 'classes')} {_verb(len(found), 'has', 'have')} fewer than "
@@ -160,8 +153,6 @@ def _small_classes(check: DataCheck) -> str:
 
 
 def _imbalance(check: DataCheck) -> str:
-    if check.imbalance <= IMBALANCE:
-        return ""
     counts = check.images_per_class["training"]
     present = {name: n for name, n in zip(check.class_names, counts, strict=True) if n}
     largest, smallest = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
@@ -172,24 +163,20 @@ def _imbalance(check: DataCheck) -> str:
     )
 
 
-def _unusual(check: DataCheck) -> str:
-    if not check.unusual:
-        return ""
-    n = len(check.unusual)
+def _unusual(images: Sequence[CheckedImage]) -> str:
+    n = len(images)
     return (
         f"{count(n, 'image')} {_verb(n, 'is', 'are')} unlike the rest "
-        f"({_names([image.name for image in check.unusual])}): check that "
+        f"({_names([image.name for image in images])}): check that "
         f"{_verb(n, 'it belongs', 'they belong')} to the data."
     )
 
 
-def _blank(check: DataCheck) -> str:
-    if not check.blank:
-        return ""
-    n = len(check.blank)
+def _blank(images: Sequence[CheckedImage]) -> str:
+    n = len(images)
     return (
         f"{count(n, 'image')} {_verb(n, 'is', 'are')} blank "
-        f"({_names([image.name for image in check.blank])}): remove {_verb(n, 'it', 'them')}."
+        f"({_names([image.name for image in images])}): remove {_verb(n, 'it', 'them')}."
     )
 
 

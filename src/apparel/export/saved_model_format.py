@@ -21,18 +21,15 @@ class SavedModelFormat(Format):
     runtime = "TensorFlow"
 
     def version(self) -> str:
-        """See `Format`."""
         need_tensorflow("saved_model")
         import tensorflow as tf  # noqa: PLC0415  # only where it is the backend
 
         return str(tf.__version__)
 
     def write(self, network: Network, path: Path) -> None:
-        """See `Format`."""
         write_by_keras(network.model, path, "tf_saved_model")
 
     def open(self, path: Path) -> Run:
-        """See `Format`."""
         import tensorflow as tf  # noqa: PLC0415  # only where it is the backend
 
         loaded = tf.saved_model.load(str(path))
@@ -46,10 +43,8 @@ class SavedModelFormat(Format):
         return run
 
     def add_facts(self, path: Path, facts: Mapping[str, object]) -> None:
-        """See `Format`."""
         (path / FACTS_FILE).parent.mkdir(exist_ok=True)
         (path / FACTS_FILE).write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
     def read_facts(self, path: Path) -> dict[str, object]:
-        """See `Format`."""
         return dict(json.loads((path / FACTS_FILE).read_text(encoding="utf-8")))
