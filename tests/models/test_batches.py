@@ -15,22 +15,31 @@ IMAGES = np.random.default_rng(0).random((7, 4, 5, 1), dtype=np.float32)
 LABELS = np.eye(7, dtype=np.float32)
 
 
-def passed_over(dataset):
-    """The batches of one pass: on TensorFlow by iteration, otherwise by index."""
+def taken(dataset):
+    """The batches of one pass, each a tuple of arrays."""
     if isinstance(dataset, keras.utils.PyDataset):
         return [dataset[k] for k in range(len(dataset))]
-    return list(dataset)
+    return [batch if isinstance(batch, tuple) else (batch,) for batch in dataset]
 
 
 @pytest.mark.parametrize("on_tensorflow", [pytest.param(True, marks=ON_TENSORFLOW), False])
-def test_arrays_are_cut_in_order_for_any_number_of_passes(monkeypatch, on_tensorflow):
+@pytest.mark.parametrize("stored", [True, False])
+def test_rows_are_cut_in_order_for_any_number_of_passes(monkeypatch, on_tensorflow, stored):
     monkeypatch.setattr(backend, "on_tensorflow", lambda: on_tensorflow)
-    dataset = batched(IMAGES, LABELS, batch_size=3)
+    images, read = IMAGES, []
+    if stored:
+        images = StoredImages(IMAGES[::-1], np.arange(7)[::-1])
+        images = images.changed(lambda some: (read.append(len(some)), some)[1])
+    read.clear()
+    both, alone = batched(images, LABELS, batch_size=3), batched(images, batch_size=3)
     for _ in range(2):
-        batches = passed_over(dataset)
-        assert [len(images) for images, _ in batches] == [3, 3, 1]
-        np.testing.assert_array_equal(np.concatenate([x for x, _ in batches]), IMAGES)
-        np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), LABELS)
+        pairs, singles = list(map(taken, (both, alone)))
+        assert [len(x) for x, _ in pairs] == [3, 3, 1]
+        np.testing.assert_array_equal(np.concatenate([x for x, _ in pairs]), IMAGES)
+        np.testing.assert_array_equal(np.concatenate([y for _, y in pairs]), LABELS)
+        np.testing.assert_array_equal(np.concatenate([x[0] for x in singles]), IMAGES)
+    assert len(alone) == len(both) == 3
+    assert max(read, default=3) == 3  # stored images are read batch by batch
 
 
 @pytest.mark.parametrize("on_tensorflow", [pytest.param(True, marks=ON_TENSORFLOW), False])
@@ -55,43 +64,10 @@ def test_prefetched_batches_keep_their_order_and_are_drawn_little_ahead():
             drawn.append(number)
             yield np.full((2 + number % 2, 3), number, np.float32), np.ones(2, np.float32)
 
-    taken = list(islice(prefetched(batches()), 5))
-    for number, (first, second) in enumerate(taken):
+    for number, (first, second) in enumerate(islice(prefetched(batches()), 5)):
         np.testing.assert_array_equal(first, np.full((2 + number % 2, 3), number))
         np.testing.assert_array_equal(second, 1)
+    for dataset in (batched(IMAGES, LABELS, batch_size=3), prefetched(iter([(IMAGES, LABELS)]))):
+        assert dataset.options().autotune.enabled is False
     # Those taken, those that wait, the one that is being drawn.
     assert len(drawn) <= 5 + AHEAD + 1
-
-
-@ON_TENSORFLOW
-def test_tensorflow_tunes_nothing():
-    datasets = (
-        batched(IMAGES, batch_size=3),
-        batched(IMAGES, LABELS, batch_size=3),
-        prefetched(iter([(IMAGES, LABELS)])),
-    )
-    for dataset in datasets:
-        assert dataset.options().autotune.enabled is False
-
-
-@pytest.mark.parametrize("on_tensorflow", [pytest.param(True, marks=ON_TENSORFLOW), False])
-def test_stored_images_are_read_batch_by_batch(monkeypatch, on_tensorflow):
-    monkeypatch.setattr(backend, "on_tensorflow", lambda: on_tensorflow)
-    pixels = np.random.default_rng(0).integers(0, 256, (9, 4, 5, 1), np.uint8)
-    order = np.array([8, 2, 5, 0, 1, 7, 3])
-    stored = StoredImages(pixels, order, changes=(lambda some: some / np.float32(255),))
-    read = []
-    stored = stored.changed(lambda some: (read.append(len(some)), some)[1])
-    both = batched(stored, LABELS, batch_size=3)
-    alone = batched(stored, batch_size=3)
-    read.clear()
-    for _ in range(2):
-        batches = passed_over(both)
-        np.testing.assert_array_equal(
-            np.concatenate([x for x, _ in batches]), pixels[order] / np.float32(255)
-        )
-        np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), LABELS)
-    assert max(read) == 3
-    singles = [batch if on_tensorflow else batch[0] for batch in passed_over(alone)]
-    np.testing.assert_array_equal(np.concatenate(singles), pixels[order] / np.float32(255))
-    assert len(alone) == len(both) == 3

@@ -1,7 +1,5 @@
 """Novelty scores: what they flag, and against an independent computation."""
 
-import io
-
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -68,50 +66,29 @@ def test_few_test_images_are_flagged(clothes, flagged):
     assert 0.025 < flagged(clothes.test_images) < 0.04
 
 
-def digits(size, method):
-    """Handwritten digits, white on black, of this size in images of 28 pixels."""
-    pixels = np.zeros((1797, 28, 28), np.uint8)
-    first = (28 - size) // 2
-    for k, digit in enumerate((load_digits().images * 255 / 16).astype(np.uint8)):
-        resized = Image.fromarray(digit).resize((size, size), method)
-        pixels[k, first : first + size, first : first + size] = resized
-    return pixels
+def digits():
+    """Handwritten digits, white on black, in the middle of images of 28 pixels."""
+    for digit in (load_digits().images * 255 / 16).astype(np.uint8):
+        yield np.pad(Image.fromarray(digit).resize((20, 20), Image.Resampling.LANCZOS), 4)
 
 
-def printed(size):
+def printed():
     """Digits in a font, turned a little."""
-    font = ImageFont.load_default(size)
     for angle in range(-15, 16, 3):
         for digit in "0123456789":
             image = Image.new("L", (28, 28))
+            font = ImageFont.load_default(18)
             ImageDraw.Draw(image).text((14, 14), digit, fill=255, font=font, anchor="mm")
             yield image.rotate(angle, Image.Resampling.BILINEAR)
 
 
-def strokes(width):
-    """Lines of a pen."""
-    for _ in range(200):
-        image = Image.new("L", (112, 112))
-        points = ndimage.zoom(RANDOM.uniform(20, 92, (4, 2)), (8, 1), order=2)
-        line = [tuple(point) for point in points]
-        ImageDraw.Draw(image).line(line, fill=255, width=4 * width, joint="curve")
-        small = image.resize((28, 28), Image.Resampling.BOX)
-        yield ndimage.gaussian_filter(np.asarray(small), 0.5)
-
-
 SHAPE = (500, 28, 28)
 FOREIGN = {
-    "smooth digits": lambda: digits(20, Image.Resampling.LANCZOS),
-    "pixelated digits": lambda: digits(28, Image.Resampling.NEAREST),
-    "small print": lambda: printed(18),
-    "large print": lambda: printed(30),
-    "thin strokes": lambda: strokes(2),
-    "thick strokes": lambda: strokes(4),
+    "digits": digits,
+    "print": printed,
     "uniform noise": lambda: RANDOM.integers(0, 256, SHAPE),
-    "normal noise": lambda: RANDOM.normal(128, 40, SHAPE),
     "dark noise": lambda: RANDOM.normal(0, 40, SHAPE),
     "salt": lambda: 255 * (RANDOM.random(SHAPE) < 0.1),
-    "salt and pepper": lambda: 255 * (RANDOM.random(SHAPE) < 0.5),
     "plain": lambda: np.broadcast_to(np.linspace(0, 255, 500)[:, None, None], SHAPE),
 }
 
@@ -122,17 +99,13 @@ def test_foreign_images_are_flagged(flagged, make):
     assert flagged(np.clip(pixels, 0, 255).astype(np.uint8)[..., None]) > 0.9
 
 
-def test_inverted_and_speckled_clothes_are_flagged(clothes, flagged):
-    pixels = clothes.test_images[:1000]
-    assert flagged(255 - pixels) > 0.9
-    random = RANDOM.random(pixels.shape)
-    assert flagged(np.where(random < 0.05, 0, np.where(random > 0.95, 255, pixels))) > 0.9
+def test_inverted_clothes_are_flagged(clothes, flagged):
+    assert flagged(255 - clothes.test_images[:1000]) > 0.9
 
 
 CHANGES = {
     "mirrored": lambda pixels: pixels[:, :, ::-1],
-    "moved down": lambda pixels: np.roll(pixels, 2, axis=1),
-    "moved left": lambda pixels: np.roll(pixels, -2, axis=2),
+    "moved": lambda pixels: np.roll(pixels, (2, -2), axis=(1, 2)),
     "noisy": lambda pixels: np.clip(pixels + RANDOM.normal(0, 5, pixels.shape), 0, 255),
     "blurred": lambda pixels: ndimage.gaussian_filter(pixels, (0, 0.5, 0.5, 0)),
 }
@@ -179,10 +152,8 @@ def statistics_of(image, scales):
 @pytest.mark.parametrize(
     ("shape", "scales"),
     [
-        ((8, 8, 1), (1, 2)),
         ((8, 9, 3), (1, 2)),
         ((28, 28, 1), (1, 2, 4)),
-        ((35, 30, 3), (1, 2, 4)),
         ((5, 4, 1), (1,)),
     ],
 )
@@ -198,7 +169,7 @@ def test_scores_are_mahalanobis_distances_of_the_statistics(shape, scales):
     np.testing.assert_allclose(scores, expected, rtol=1e-3)
 
 
-@pytest.mark.parametrize(("n", "rank"), [(33, 33), (40, 40), (66, 65), (100, 98), (999, 970)])
+@pytest.mark.parametrize(("n", "rank"), [(33, 33), (66, 65), (999, 970)])
 def test_the_threshold_is_that_of_conformal_prediction(n, rank):
     images = RANDOM.random((50 + n, 8, 8, 1), np.float32)
     found = fit(images, np.arange(50), np.arange(50, 50 + n), seed=0)
@@ -211,7 +182,7 @@ def test_the_threshold_is_that_of_conformal_prediction(n, rank):
 def test_too_few_validation_images_give_no_threshold():
     images = RANDOM.random((62, 8, 8, 1), np.float32)
     found = fit(images, np.arange(30), np.arange(30, 62), seed=0)
-    assert found.threshold is None
+    assert found.threshold is Novelty.from_arrays(found.as_arrays()).threshold is None
     assert np.isfinite(score(found, images)).all()
 
 
@@ -243,14 +214,12 @@ def test_some_images_are_drawn_and_read_a_bounded_number_at_a_time(monkeypatch):
     assert found.threshold == again.threshold
     other = fit(unit(pixels), training, validation, seed=4)
     assert found.threshold != other.threshold
-
-
-@pytest.mark.parametrize(("most_values", "expected"), [(0, 200), (300 * 48, 300), (1 << 20, 400)])
-def test_of_large_images_fewer_are_drawn(monkeypatch, most_values, expected):
-    monkeypatch.setattr(novelty, "MOST_VALUES", most_values)
-    stored = Stored(RANDOM.integers(0, 256, (800, 4, 4, 3), dtype=np.uint8))
-    fit(stored, np.arange(400), np.arange(400, 800), seed=0)
-    assert [len(positions) for positions in stored.read] == [expected, expected]
+    for most_values, n_images in ((0, 50), (55 * 64 * 64 * 3, 55)):  # of large images, fewer
+        monkeypatch.setattr(novelty, "ENOUGH_IMAGES", 50)
+        monkeypatch.setattr(novelty, "MOST_VALUES", most_values)
+        stored = Stored(pixels)
+        fit(stored, training, validation, seed=0)
+        assert sum(map(len, stored.read)) == 2 * n_images
 
 
 def test_colours_count():
@@ -264,29 +233,11 @@ def test_colours_count():
 # -- the record ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n_validation", [0, 40])
-def test_numpy_keeps_it_without_pickle(n_validation):
-    images = RANDOM.random((70, 8, 8, 1), np.float32)
-    found = fit(images, np.arange(30), np.arange(30, 30 + n_validation), seed=0)
-    buffer = io.BytesIO()
-    np.savez(buffer, **found.as_arrays())
-    buffer.seek(0)
-    with np.load(buffer, allow_pickle=False) as arrays:
-        read = Novelty.from_arrays(arrays)
-    assert (read.img_shape, read.scales) == ((8, 8, 1), (1, 2))
-    assert (read.threshold, read.offset) == (found.threshold, found.offset)
-    assert (read.threshold is None) == (n_validation == 0)
-    np.testing.assert_array_equal(score(read, images), score(found, images))
-
-
 @pytest.mark.parametrize(
     ("name", "change"),
     [
         ("location", lambda array: array[1:]),
-        ("whitening", lambda array: array[:, 1:]),
-        ("weights", lambda array: array[1:]),
         ("kernels", lambda array: array[:, :, 1:]),
-        ("levels", lambda array: array[1:]),
         ("location", lambda array: array.astype(np.float64)),
     ],
 )

@@ -7,44 +7,42 @@ import sys
 
 import pytest
 
-from apparel.cli import main
-from apparel.core.errors import ApparelError, DataError, ModelFileError, UsageError
+from apparel.core.errors import ApparelError, DataError, UsageError
 from apparel.scale import cluster
 from apparel.scale.cluster import Cluster, Task, connected
 from tests.scale.fake_ray import RayError
 
-SEEDS = ["run", "--limit", "20", "--epochs", "1", "--seeds", "2"]
 
-
-def test_without_ray_the_extra_is_named(monkeypatch, capsys, tmp_path):
+def test_without_ray_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    assert main.main([*SEEDS, "--ray", "--run-dir", str(tmp_path / "r")]) == 1
-    assert "pip install 'apparel[ray]'" in capsys.readouterr().err
+    with (
+        pytest.raises(ApparelError, match=r"pip install 'apparel\[ray\]'"),
+        connected(cluster.HERE),
+    ):
+        pass
 
 
 # -- addresses -----------------------------------------------------------------------------
 
 
-def test_no_cluster_at_the_address_is_said_at_once(fake_ray, capsys, tmp_path):
+def test_no_cluster_at_the_address_is_said_at_once(fake_ray):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-    assert main.main([*SEEDS, "--ray", address, "--run-dir", str(tmp_path / "r")]) == 1
-    assert f"there is no Ray cluster at {address}" in capsys.readouterr().err
+    with pytest.raises(ApparelError, match=f"no Ray cluster at {address}"), connected(address):
+        pass
     assert not fake_ray.calls  # Ray itself would wait
 
 
-@pytest.mark.parametrize("address", ["ray://head:10001", "head", "head:port", "http://head:8265"])
+@pytest.mark.parametrize("address", ["ray://head:10001", "head", "head:port"])
 def test_what_is_no_address_is_wrong_usage(fake_ray, address):
-    with (
-        pytest.raises(UsageError, match="takes the host and port of a head node"),
-        connected(address),
-    ):
+    with pytest.raises(UsageError, match="takes the host and port of a head"), connected(address):
         pass
 
 
 def test_without_an_address_a_cluster_of_its_own_is_started(fake_ray, monkeypatch):
-    with connected(cluster.HERE) as here:
+    with connected(cluster.HERE) as here, connected("10.0.0.1:6379") as same:
         assert here.n_cpus == 2
+        assert same.ray is here.ray  # a process that is connected stays so
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     with connected(cluster.HERE):
         pass
@@ -52,22 +50,22 @@ def test_without_an_address_a_cluster_of_its_own_is_started(fake_ray, monkeypatc
     assert asked == [("init", "local"), ("shutdown",), ("init", "10.0.0.1:6379"), ("shutdown",)]
 
 
-def test_a_process_that_is_connected_stays_so(fake_ray):
-    fake_ray.init("local")
-    with connected("10.0.0.1:6379") as found:
-        assert found.ray is fake_ray
-    assert fake_ray.calls == [("init", "local")]
-
-
 # -- clusters that cannot be used -----------------------------------------------------------
 
 
-def test_other_versions_are_named(fake_ray):
-    fake_ray.fails["init"] = RuntimeError(
-        "Version mismatch: The cluster was started with:\n  Ray: 2"
-    )
-    with pytest.raises(ApparelError, match=r"has other versions .* with: Ray: 2 Install"):
-        connected(cluster.RUNNING).__enter__()
+@pytest.mark.parametrize(
+    ("where", "error", "said"),
+    [
+        ("init", RuntimeError("Version mismatch:\n  2"), r"has other versions .* mismatch: 2 Ins"),
+        ("installed", RayError("120 s"), "a node .* does not answer"),
+        (None, RayError("lost"), r"failed at work \(RayError: lost\)"),
+    ],
+)
+def test_a_cluster_that_cannot_be_used_is_said_in_a_line(fake_ray, where, error, said):
+    fake_ray.fails[where] = error
+    with pytest.raises(ApparelError, match=said), connected(cluster.RUNNING):
+        raise error
+    assert fake_ray.calls[-1] == (("init", "auto") if where == "init" else ("shutdown",))
 
 
 @pytest.mark.parametrize(("installed", "said"), [(None, "no apparel"), ("9.9", "apparel 9.9")])
@@ -80,19 +78,6 @@ def test_a_node_without_this_apparel_is_named(fake_ray, monkeypatch, installed, 
     monkeypatch.setattr(cluster, "version", version)
     with pytest.raises(ApparelError, match=rf"the node 10\.0\.0\.7 .* has {said}, and this"):
         connected(cluster.HERE).__enter__()
-    assert fake_ray.calls[-1] == ("shutdown",)
-
-
-def test_a_node_that_does_not_answer_is_said(fake_ray):
-    fake_ray.fails["installed"] = RayError("120 s")
-    with pytest.raises(ApparelError, match=r"a node .* does not answer"):
-        connected(cluster.HERE).__enter__()
-
-
-def test_a_cluster_that_fails_at_work_is_said_in_a_line(fake_ray):
-    failing = pytest.raises(ApparelError, match=r"failed at work \(RayError: lost\)")
-    with failing, connected(cluster.HERE):
-        raise RayError("lost")
     assert fake_ray.calls[-1] == ("shutdown",)
 
 
@@ -120,9 +105,8 @@ def here(fake_ray):
 
 @pytest.mark.parametrize(
     ("nodes", "n_tasks", "cpus"),
-    [([1, 1], 1, 1), ([1, 1], 2, 1), ([1, 1], 3, None), ([8, 4], 3, 4), ([8, 4], 4, 2),
-     ([16], 5, 3), ([], 1, None)],
-)  # fmt: skip
+    [([1, 1], 2, 1), ([1, 1], 3, None), ([8, 4], 3, 4), ([16], 5, 3), ([], 1, None)],
+)
 def test_processors_are_shared_out_so_that_all_run_at_once(here, fake_ray, nodes, n_tasks, cpus):
     fake_ray.cpus = nodes
     assert here.cpus_per_task(n_tasks) == cpus
@@ -149,18 +133,11 @@ def fail(error):
     raise error
 
 
-@pytest.mark.parametrize(
-    "error",
-    [ApparelError("a"), DataError("b"), ModelFileError("c"), UsageError("d"),
-     OSError(errno.ENOSPC, "No space left on device", "/x/part-00000.csv")],
-)  # fmt: skip
-def test_an_error_of_a_worker_is_raised_here(here, error):
-    with pytest.raises(type(error)) as raised:
-        list(here.run(fail, [Task("it", (error,))]))
-    assert str(raised.value) == str(error)
-
-
-def test_other_failures_name_the_task(here, fake_ray):
+def test_an_error_of_a_worker_is_raised_here_and_other_failures_name_the_task(here, fake_ray):
+    for error in (DataError("b"), OSError(errno.ENOSPC, "No space left", "/x/part-00000.csv")):
+        with pytest.raises(type(error)) as raised:
+            list(here.run(fail, [Task("it", (error,))]))
+        assert str(raised.value) == str(error)
     with pytest.raises(ApparelError, match=r"it failed with KeyError\('x'\)"):
         list(here.run(fail, [Task("it", (KeyError("x"),))]))
     fake_ray.fails["fail"] = RayError("the worker died")

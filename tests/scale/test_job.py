@@ -1,7 +1,6 @@
 """A job of predicting: its identity, and the folder that it writes to."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -38,6 +37,8 @@ def test_a_folder_holds_whole_files(folder, tmp_path):
     folder.drop(RECORDS)
     assert folder.names() == {"a", "c.csv"}
     assert {path.name for path in (tmp_path / "job.parquet").iterdir()} == {"a", "c.csv"}
+    with pytest.raises(UsageError, match=r"a is a file"):
+        JobFolder(str(tmp_path / "job.parquet" / "a"))
 
 
 def test_what_a_killed_process_left_is_no_file(tmp_path):
@@ -50,23 +51,20 @@ def test_what_a_killed_process_left_is_no_file(tmp_path):
             JobFolder(str(tmp_path)).lock().__enter__()
 
 
-def test_a_folder_that_is_a_file_is_refused(tmp_path):
-    (tmp_path / "x.csv").touch()
-    with pytest.raises(UsageError, match=r"x\.csv is a file"):
-        JobFolder(str(tmp_path / "x.csv"))
-
-
 def plan(*paths, **changed):
     options = {"suffix": ".csv", "model": b"m", "runtime": "r", "raw": False} | changed
     return job_module.plan(find_shards([str(p) for p in paths], ParquetReader()), **options)
 
 
-def test_a_job_is_known_by_all_that_its_answers_depend_on(tmp_path, table):
+def test_a_job_is_known_by_all_that_its_answers_depend_on(tmp_path, table, monkeypatch):
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(b"x")
     sources = tmp_path / "a.png", table
     same = plan(*sources)
     assert same.text == plan(*sources).text
+    monkeypatch.chdir(tmp_path)  # a worker finds files from any folder
+    files, rows, *_ = plan("a.png", "t.parquet").shards
+    assert (files.names, files.places, rows.place) == (("a.png",), (str(sources[0]),), str(table))
     others = [
         plan(tmp_path / "b.png", table),
         plan(tmp_path / "a.png"),
@@ -80,15 +78,6 @@ def test_a_job_is_known_by_all_that_its_answers_depend_on(tmp_path, table):
     write_table(table, [b"x", *encoded(59)], group_rows=4)
     others.append(plan(*sources))
     assert len({job.text for job in (same, *others)}) == len(others) + 1
-
-
-def test_a_worker_finds_files_from_any_folder(tmp_path, monkeypatch, table):
-    monkeypatch.chdir(tmp_path)
-    Path("a.png").write_bytes(b"x")
-    files, rows, *_ = plan("a.png", "t.parquet").shards
-    assert files.names == ("a.png",)
-    assert files.places == (str(tmp_path / "a.png"),)
-    assert rows.place == str(table)
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(folder, table):

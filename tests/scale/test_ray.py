@@ -5,17 +5,14 @@ All tests of Ray are in this file, so that one process starts one cluster for th
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
-import yaml
 
 from apparel.classifier import ApparelClassifier
 from apparel.cli import main
@@ -33,6 +30,7 @@ from apparel.training.tuning.space import DEFAULT
 from apparel.training.tuning.trial import trial_images
 from tests.scale import trials
 from tests.scale.images import encoded, plain_rows, rows_of, write_table
+from tests.scale.test_cluster_docs import FILES
 from tests.scale.trials import POOR, Counting, MadeUp
 
 pytestmark = [
@@ -309,8 +307,6 @@ def test_real_images_reach_a_worker_that_measures(two_nodes):
 def test_the_cluster_file_of_the_docs_is_one_that_ray_takes():
     from ray.autoscaler._private.util import prepare_config, validate_config  # noqa: PLC0415
 
-    page = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text(encoding="utf-8")
-    first, *_ = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    cluster = yaml.safe_load(first)
+    cluster = FILES[0]
     validate_config(prepare_config(cluster))
     assert cluster["available_node_types"]["head"]["resources"] == {"CPU": 0}

@@ -5,8 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from apparel.core import backend
-from apparel.core.errors import ApparelError, DataError, UsageError
-from apparel.core.settings import Settings
+from apparel.core.errors import ApparelError, DataError
 from apparel.scale import training
 from apparel.scale.training import RayWorkers
 from tests.scale.fake_ray import TrainingFailedError
@@ -79,12 +78,3 @@ def test_more_workers_than_processors_are_refused(fake_ray, tmp_path):
 def test_a_run_directory_that_a_worker_does_not_see_is_named(tmp_path):
     with pytest.raises(ApparelError, match="does not see the run directory"):
         training._prepared(tmp_path / "nowhere", "fashion-mnist", None)
-
-
-@pytest.mark.parametrize(
-    ("n_workers", "settings", "said"),
-    [(0, Settings(), "--workers must be"), (2, Settings(budget=60.0), "cannot keep a --budget")],
-)
-def test_what_cannot_be_divided_is_refused(n_workers, settings, said):
-    with pytest.raises(UsageError, match=said):
-        RayWorkers(n_workers, "local", "fashion-mnist", None).check(settings)
