@@ -63,48 +63,32 @@ def test_an_unknown_model_is_refused_with_the_known_ones():
         architectures.create("resnet", n_classes=2, img_shape=(8, 8, 1), seed=0)
 
 
-def with_biased_head(name):
-    """A model whose last layer has large weights, five images, and their probabilities."""
-    width = None if name == "cnn" else 8
+@pytest.mark.parametrize("scaling", [{}, {"slope": 3.0, "knee": 0.2}])
+@pytest.mark.parametrize(("name", "width"), [("cnn", None), ("fast", 8)])
+def test_a_head_is_calibrated_by_the_formula_gives_its_logits_and_can_be_removed(
+    name, width, scaling
+):
     model = architectures.create(name, n_classes=4, img_shape=(8, 8, 1), seed=0, width=width)
     random = np.random.default_rng(0)
     weights = model.layers[-1].get_weights()
     model.layers[-1].set_weights([w + random.random(w.shape) for w in weights])
     images = random.random((5, 8, 8, 1), dtype=np.float32)
-    return model, images, np.asarray(model(images))
-
-
-@pytest.mark.parametrize("scaling", [{}, {"slope": 3.0, "knee": 0.2}])
-@pytest.mark.parametrize("name", ["cnn", "fast"])
-def test_a_calibrated_model_gives_the_probabilities_of_the_formula(name, scaling):
-    model, images, before = with_biased_head(name)
+    before, kinds = np.asarray(model(images)), [type(layer) for layer in model.layers]
     calibration = replace(UNCALIBRATED, temperature=2.5, **scaling)
     found = architectures.calibrated(model, calibration)
+    probabilities = np.asarray(found(images))
     expected = calibration_module.calibrated(before, calibration)
-    np.testing.assert_allclose(np.asarray(found(images)), expected, atol=1e-5)
-    assert found.name == name
-
-
-@pytest.mark.parametrize("scaling", [{}, {"slope": 3.0, "knee": 0.2}])
-def test_training_continues_with_the_original_head(scaling):
-    model, images, before = with_biased_head("fast")
-    calibration = replace(UNCALIBRATED, temperature=2.5, **scaling)
-    found = architectures.uncalibrated(architectures.calibrated(model, calibration))
-    assert [type(layer) for layer in found.layers] == [type(layer) for layer in model.layers]
-    assert found.layers[-1].name == "head"
-    # The temperature stays in the weights.
-    expected = calibration_module.calibrated(before, replace(UNCALIBRATED, temperature=2.5))
-    np.testing.assert_allclose(np.asarray(found(images)), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("scaling", [{}, {"slope": 3.0, "knee": 0.2}])
-@pytest.mark.parametrize("name", ["cnn", "fast"])
-def test_softmax_of_the_logits_gives_the_probabilities(name, scaling):
-    model, images, _ = with_biased_head(name)
-    found = architectures.calibrated(model, replace(UNCALIBRATED, **scaling))
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
     logits = np.asarray(architectures.logits_model(found)(images))
     assert np.abs(logits.sum(axis=1) - 1).min() > 1e-3
-    np.testing.assert_allclose(softmax(logits, axis=1), np.asarray(found(images)), atol=1e-6)
+    np.testing.assert_allclose(softmax(logits, axis=1), probabilities, atol=1e-6)
+    if name == "fast":
+        again = architectures.uncalibrated(found)
+        assert [type(layer) for layer in again.layers] == kinds
+        assert again.name == found.name == name
+        # The temperature stays in the weights.
+        expected = calibration_module.calibrated(before, replace(calibration, slope=1, knee=0))
+        np.testing.assert_allclose(np.asarray(again(images)), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

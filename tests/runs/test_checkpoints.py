@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from benchmarks.torture import checkpoint_damage, crash
+from benchmarks.torture import crash
 from benchmarks.torture.corruption import CORRUPTIONS, corrupted
 from safetensors.numpy import load_file
 
@@ -133,28 +133,3 @@ def test_wherever_the_power_fails_the_old_or_the_new_one_loads(folder, tmp_path)
     assert {step for _, step in found} == {2, 3}
     # Once the folder is synced, the new one is there for good.
     assert {step for made, step in found if made >= 4} == {3}
-
-
-@pytest.mark.parametrize("left_out", ["sync", "sync_folder"])
-def test_the_power_failure_would_show_a_sync_that_is_missing(folder, left_out):
-    save(folder, 1, 2)
-    before = {path: path.read_bytes() for path in folder.path.iterdir()}
-    calls = [call for call in crash.recorded(lambda: save(folder, 3)) if call.name != left_out]
-    whole = []
-    for disk in crash.disks(before, calls):
-        there = {path: content for path, content in disk.items() if path.parent == folder.path}
-        whole.append(
-            any(
-                path.name[10:74] == hashlib.sha256(content).hexdigest() and path.name > "000000003"
-                for path, content in there.items()
-            )
-        )
-    assert not all(whole)
-
-
-def test_damage_by_chance_is_found_and_nothing_else():
-    found = checkpoint_damage.torture(120, 30, seed=1)
-    assert found == {
-        "corruptions": 120, "found": 120, "rolled_back": 120, "clean": 30, "false_alarms": 0,
-        "holds": True,
-    }  # fmt: skip

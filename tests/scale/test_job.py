@@ -1,14 +1,12 @@
 """A job of predicting: its identity, and the folder that it writes to."""
 
-import json
-
 import pytest
 
 from apparel.core.errors import ApparelError, UsageError
 from apparel.data.inputs.shards import find_shards
 from apparel.data.parquet.reader import ParquetReader
 from apparel.scale import job as job_module
-from apparel.scale.job import JOB, RECORDS, JobFolder, record_name
+from apparel.scale.job import JOB, RECORDS, JobFolder
 from tests.scale.images import encoded, write_table
 
 
@@ -95,11 +93,3 @@ def test_a_folder_that_holds_something_else_is_left_alone(folder, table):
     folder.write(JOB, "no JSON")
     with pytest.raises(UsageError, match="another version of apparel and another model"):
         job.check(folder)
-
-
-def test_a_shard_is_done_once_its_file_and_its_record_are_there(folder, table):
-    job = plan(table)
-    assert job.missing(folder) == [0, 1, 2, 3, 4]
-    for name in ("part-00001.csv", "part-00002.csv", record_name(2), record_name(3)):
-        folder.write(name, json.dumps({}))
-    assert job.missing(folder) == [0, 1, 3, 4]

@@ -28,10 +28,10 @@ from apparel.scale.cluster import connected, load_ray
 from apparel.training.tuning.search import open_study
 from apparel.training.tuning.space import DEFAULT
 from apparel.training.tuning.trial import trial_images
-from tests.scale import trials
 from tests.scale.images import encoded, plain_rows, rows_of, write_table
 from tests.scale.test_cluster_docs import FILES
-from tests.scale.trials import POOR, Counting, MadeUp
+from tests.training import trials
+from tests.training.trials import POOR, Counting, MadeUp, log
 
 pytestmark = [
     pytest.mark.ray,
@@ -247,12 +247,6 @@ def test_seeds_are_the_plain_runs_although_workers_and_a_node_are_lost(
 
 
 # -- tune -------------------------------------------------------------------------------------
-
-
-def log(folder, what):
-    """The entries of a kind in the log of trials."""
-    lines = (folder / "log").read_text().splitlines() if (folder / "log").exists() else []
-    return [entry for entry in map(json.loads, lines) if entry[0] == what]
 
 
 def test_a_search_loses_nothing(two_nodes, tmp_path, capsys):

@@ -1,8 +1,5 @@
 """A search on a made-up cluster: its record is that of a search on one machine."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
 
 from apparel.core.errors import ApparelError
@@ -11,7 +8,7 @@ from apparel.scale.cluster import HERE, connected
 from apparel.training.tuning.search import open_study
 from apparel.training.tuning.search import search as search_alone
 from apparel.training.tuning.space import DEFAULT
-from tests.scale.trials import Counting, MadeUp
+from tests.training.trials import Counting, MadeUp
 
 
 @pytest.fixture(autouse=True)
@@ -19,9 +16,9 @@ def _one_thread(monkeypatch):
     monkeypatch.setattr(on_ray, "use_threads", lambda n: None)
 
 
-def search(folder, n_trials, made_up=MadeUp):
+def search(folder, n_trials):
     with connected(HERE) as cluster:
-        on_ray.search(cluster, seed=3, clock=Counting(folder, n_trials), trials=made_up(folder))
+        on_ray.search(cluster, seed=3, clock=Counting(folder, n_trials), trials=MadeUp(folder))
 
 
 def test_trials_run_side_by_side_and_poor_ones_are_stopped(fake_ray, tmp_path, capsys):
@@ -33,7 +30,7 @@ def test_trials_run_side_by_side_and_poor_ones_are_stopped(fake_ray, tmp_path, c
     assert trials[3].state.name == "PRUNED"
     lines = capsys.readouterr().err.splitlines()
     assert sorted(int(line.split()[1][:-1]) for line in lines) == list(range(7))
-    assert "trial 3: 0.25% on the validation images, stopped early" in lines
+    assert "trial 3: 0.50% on the validation images, stopped early" in lines
     assert fake_ray.calls.count(("submit", "train_trial", 1)) == 7
     search(tmp_path, 7)  # nothing is left
     assert fake_ray.calls.count(("submit", "train_trial", 1)) == 7
@@ -53,34 +50,6 @@ def test_an_interrupted_search_is_resumed_with_or_without_ray(fake_ray, tmp_path
     assert len(trials) == 6
 
 
-class Failing(MadeUp):
-    def run(self, number, parameters, report):
-        raise ApparelError("the disk is full")
-
-
-def test_a_trial_that_fails_ends_the_search(fake_ray, tmp_path):
-    with pytest.raises(ApparelError, match="the disk is full"):
-        search(tmp_path, 2, Failing)
-
-
 def test_a_node_that_does_not_see_the_folder_is_named(tmp_path):
     with pytest.raises(ApparelError, match="does not see the folder"):
         on_ray.train_trial(MadeUp(tmp_path / "nowhere"), 0, {})
-
-
-@dataclass
-class Images:
-    """Measures nothing."""
-
-    folder: Path
-
-    def plan(self, settings, number_format):
-        return f"{settings} in {number_format}"
-
-
-def test_a_worker_measures_what_a_trial_buys(fake_ray, tmp_path, monkeypatch):
-    monkeypatch.setattr(on_ray, "choose_number_format", lambda dtype: f"{dtype} chosen")
-    with connected(HERE) as cluster:
-        settings = on_ray.Settings(budget=30.0)
-        found = on_ray.plan(cluster, Images(tmp_path), settings)
-    assert found == f"{settings} in auto chosen"

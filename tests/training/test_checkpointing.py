@@ -283,17 +283,6 @@ def test_killed_training_resumes_bit_for_bit(fit, results, tmp_path):
     check_resume(fit, results, tmp_path, "cnn", every=1e-9, kills=[4])
 
 
-@pytest.mark.parametrize(
-    ("name", "components"),
-    [("cnn", {"average"}), ("cnn with patience", {"stopping"}), ("fast", {"losses"})],
-)
-def test_checkpoints_hold_every_component_of_a_training(splits, name, components):
-    settings = Settings(**TRAININGS[name][1])
-    training = fit_module._Training(splits, settings, recipe_of(settings), None)
-    training.close()
-    assert set(training.components) == {"log", "progress", "batches", *components}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRAININGS)
 @pytest.mark.parametrize(

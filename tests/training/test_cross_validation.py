@@ -1,5 +1,7 @@
 """Out-of-sample predictions: no image is ever judged by a model that learnt from it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from apparel.core.errors import DataError
 from apparel.core.records import History
 from apparel.core.settings import Settings
 from apparel.data import arrays
-from apparel.models import architectures
+from apparel.models import keras_inference
 from apparel.training import cross_validation
 from apparel.training import fit as fit_module
 
@@ -33,18 +35,14 @@ def made_up(n_train=53):
 def created(monkeypatch):
     """The seeds of the models created, which are stand-ins."""
     seeds = []
-
-    class Model:
-        pass
-
-    def create(name, *, seed, **_):
-        seeds.append(seed)
-        return Model()
-
-    monkeypatch.setattr(architectures, "create", create)
-    monkeypatch.setattr(fit_module, "compile_model", lambda *_: None)
     monkeypatch.setattr(
-        "apparel.models.keras_inference.predict_probabilities",
+        fit_module,
+        "compiled_model",
+        lambda *_, seed, **__: seeds.append(seed) or SimpleNamespace(),
+    )
+    monkeypatch.setattr(
+        keras_inference,
+        "predict_probabilities",
         lambda model, images: np.full((len(images), 3), 1 / 3, np.float32),
     )
     return seeds
@@ -71,7 +69,7 @@ def test_no_model_judges_an_image_that_it_learnt_from(created, monkeypatch):
         return np.array([[p, len(learnt), 0] for p in positions], np.float32)
 
     monkeypatch.setattr(fit_module, "fit", fit)
-    monkeypatch.setattr("apparel.models.keras_inference.predict_probabilities", predict)
+    monkeypatch.setattr(keras_inference, "predict_probabilities", predict)
     found = cross_validation.cross_validate(dataset, Settings(model_name="fast", width=8), FLOAT32)
     np.testing.assert_array_equal(found.train[:, 0], np.arange(53))
     assert set(found.train[:, 1]) == {1, 2, 3, 4, 5}

@@ -1,92 +1,76 @@
 """The order of trials and the time they take, with trainings made up."""
 
-from dataclasses import dataclass, field
-from pathlib import Path
-
-import numpy as np
 import pytest
 
 from apparel.training.tuning import search
 from apparel.training.tuning.search import Clock
-from apparel.training.tuning.space import CNN, DEFAULT, NARROWER, PLANNED
+from apparel.training.tuning.space import DEFAULT
 from apparel.training.tuning.trial import Outcome
-
-NETWORKS = dict.fromkeys((PLANNED, NARROWER, CNN))
-
-
-@dataclass
-class MadeUp:
-    """Trainings that take no time, and are best at 1.5 times the learning rate of the recipe."""
-
-    folder: Path
-    networks: dict = field(default_factory=lambda: NETWORKS)
-    begun: list = field(default_factory=list)
-    ended: list = field(default_factory=list)
-    interrupt: int | None = None
-    fails: tuple = ()
-
-    def run(self, number, parameters, report):
-        self.begun.append((number, parameters))
-        final = 0.9 - 0.1 * abs(np.log(parameters["learning_rate"] / 1.5))
-        if number in self.fails:
-            return Outcome(accuracy=None, stopped=True, directory=self.folder, why="slow")
-        for percent in (10, 30, 60):
-            if not report(percent, final * percent / 100):
-                self.ended.append((number, parameters, percent))
-                return Outcome(accuracy=final * percent / 100, stopped=True, directory=self.folder)
-            if number == self.interrupt:
-                raise KeyboardInterrupt
-        self.ended.append((number, parameters, 100))
-        return Outcome(accuracy=final, stopped=False, directory=self.folder)
+from tests.training.trials import POOR, Counting, MadeUp, log
 
 
-def clock(folder, trials):
-    return Clock(folder, seconds=1000.0, trial=1.0, trials=trials)
+def searched(folder, n_trials, seed=3, made_up=MadeUp):
+    """Search; give numbers and parameters of the trials that began."""
+    folder.mkdir(exist_ok=True)
+    search.search(seed=seed, clock=Counting(folder, n_trials), trials=made_up(folder))
+    return begun(folder)
 
 
-def searched(folder, trials=20, seed=3, **options):
-    made_up = MadeUp(folder, **options)
-    search.search(seed=seed, clock=clock(folder, trials), trials=made_up)
-    return made_up
+def begun(folder):
+    return [(number, parameters) for _, number, _, parameters, _ in log(folder, "begin")]
 
 
 def test_a_search_begins_with_the_default_and_stops_poor_trials(tmp_path, capsys):
-    made_up = searched(tmp_path)
-    assert [number for number, _ in made_up.begun] == list(range(20))
-    (tmp_path / "other").mkdir()
-    assert searched(tmp_path / "other", trials=2, seed=0).begun[1] != made_up.begun[1]
-    assert made_up.begun[0][1] == dict(DEFAULT)
-    assert len({parameters["learning_rate"] for _, parameters in made_up.begun}) == 20
-    stopped = [(n, p["learning_rate"]) for n, p, percent in made_up.ended if percent < 100]
-    complete = [p["learning_rate"] for _, p, percent in made_up.ended if percent == 100]
-    assert 5 <= len(stopped) < 20
-    assert all(percent in (30, 60, 100) for _, _, percent in made_up.ended)  # 10 is too early
+    found = searched(tmp_path, 10)
+    assert [number for number, _ in found] == list(range(10))
+    assert found[0][1] == dict(DEFAULT)
+    assert len({parameters["learning_rate"] for _, parameters in found}) == 10
+    steps = {number: steps for _, number, steps, *_ in log(tmp_path, "end")}
+    assert {number for number, n_steps in steps.items() if n_steps < 4} == {POOR}
+    assert steps[POOR] == 2  # after 10 % of its time, it is too early
+    said = capsys.readouterr().err
+    assert "trial 0: 10.00% on the validation images, trained to its end" in said
+    assert "trial 3: 0.50% on the validation images, stopped early" in said
+    assert searched(tmp_path / "other", 2, seed=0)[1] != found[1]
 
-    def mean_distance(rates):
-        return np.mean([abs(np.log(rate / 1.5)) for rate in rates])
 
-    assert mean_distance(complete) < mean_distance([rate for _, rate in stopped])
-    # Half of those that reach a rung go on, so that what is stopped there is below the median.
-    assert "trial 0: 85.95% on the validation images, trained to its end" in capsys.readouterr().err
+class Interrupted(MadeUp):
+    """Trials of which the fifth is interrupted."""
+
+    def run(self, number, parameters, report):
+        def interrupt(percent, accuracy):
+            if number == 4:
+                raise KeyboardInterrupt
+            return report(percent, accuracy)
+
+        return super().run(number, parameters, interrupt)
 
 
 def test_an_interrupted_search_resumes_as_if_it_had_not_been(tmp_path):
-    (tmp_path / "whole").mkdir()
-    (tmp_path / "interrupted").mkdir()
-    whole = searched(tmp_path / "whole", trials=9)
-    interrupted = MadeUp(tmp_path / "interrupted", interrupt=4)
+    whole = searched(tmp_path / "whole", 9)
     with pytest.raises(KeyboardInterrupt):
-        search.search(seed=3, clock=clock(interrupted.folder, 9), trials=interrupted)
-    rest = searched(tmp_path / "interrupted", trials=9)
-    assert interrupted.begun[-1] == rest.begun[0]  # the one that was interrupted
-    assert [number for number, _ in rest.begun] == [4, 5, 6, 7, 8]  # finished ones are not repeated
-    assert interrupted.begun[:-1] + rest.begun == whole.begun
-    assert interrupted.ended + rest.ended == whole.ended
-    assert searched(tmp_path / "interrupted", trials=9).begun == []
+        searched(tmp_path / "interrupted", 9, made_up=Interrupted)
+    assert begun(tmp_path / "interrupted") == whole[:5]
+    # The interrupted one begins again, and finished ones are not repeated.
+    assert searched(tmp_path / "interrupted", 9) == [*whole[:5], *whole[4:]]
+    ended = [
+        [entry[:4] for entry in log(tmp_path / name, "end")] for name in ("whole", "interrupted")
+    ]
+    assert ended[0] == ended[1]
+    assert len(searched(tmp_path / "interrupted", 9)) == 10  # nothing is left
+
+
+class Slow(MadeUp):
+    """Trials of which the second has no time to train."""
+
+    def run(self, number, parameters, report):
+        if number == 1:
+            return Outcome(accuracy=None, stopped=True, directory=self.folder, why="slow")
+        return super().run(number, parameters, report)
 
 
 def test_a_trial_that_cannot_be_trained_does_not_end_the_search(tmp_path, capsys):
-    assert len(searched(tmp_path, trials=4, fails=(1,)).begun) == 4
+    assert [number for number, _ in searched(tmp_path, 4, made_up=Slow)] == [0, 2, 3]
     assert "trial 1: not trained, since slow" in capsys.readouterr().err
 
 
@@ -110,3 +94,4 @@ def test_the_time_of_earlier_processes_counts(tmp_path, monkeypatch):
     now[0] += 0.1
     assert not second.has_room(3)
     assert second.has_room(0)  # one trial there is always
+    assert not Clock(tmp_path, seconds=100.0, trial=10.0, trials=3).has_room(3)
