@@ -48,15 +48,6 @@ def test_noise_and_single_images_have_no_copies() -> None:
     assert find_duplicates(noise[:1]).group.tolist() == [0]
 
 
-def test_equal_images_are_exact_copies_of_the_first() -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), np.uint8)
-    found = find_duplicates(noise[[0, 1, 0, 2, 0]])
-    assert found.first.tolist() == [0, 0]
-    assert found.second.tolist() == [2, 4]
-    assert found.exact.all()
-    assert found.group.tolist() == [0, 1, 0, 3, 0]
-
-
 def test_blank_images_are_copies_only_of_equal_ones() -> None:
     blank = np.stack([np.full((9, 9, 1), grey, np.uint8) for grey in (10, 20, 10)])
     found = find_duplicates(blank)

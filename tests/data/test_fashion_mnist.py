@@ -61,17 +61,14 @@ def test_the_cache_is_where_keras_looks(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("apt_get", ["/usr/bin/apt-get", None])
 def test_without_a_mirror_the_message_says_what_helps(tmp_path, monkeypatch, apt_get):
-    keras = backend.load_keras()
-    monkeypatch.setattr(keras.src.backend.config, "_KERAS_DIR", str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(fashion_mnist, "find_mirrors", lambda *_: ())
     monkeypatch.setattr(fashion_mnist.shutil, "which", lambda _: apt_get)
-    with pytest.raises(DataUnavailableError) as caught:
-        fashion_mnist.load_fashion_mnist()
-    message = str(caught.value)
+    with pytest.raises(DataUnavailableError, match="--data-dir FOLDER") as caught:
+        fashion_mnist.load_images("train")
     install = "sudo apt-get update && sudo apt-get install dataset-fashion-mnist"
-    assert (install in message) == (apt_get is not None)
-    assert "--data-dir FOLDER" in message
-    assert message.count("train-images-idx3-ubyte.gz") == 2
+    assert (install in str(caught.value)) == (apt_get is not None)
+    assert str(caught.value).count("train-images-idx3-ubyte.gz") == 2
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from apparel.core.errors import DataError
 from apparel.data import loading
-from apparel.data.sources.idx import find_idx, read_idx, read_idx_file
+from apparel.data.sources.idx import find_idx, read_idx_file
 
 RANDOM = np.random.default_rng(0)
 TRAIN = RANDOM.integers(0, 256, (12, 5, 4), np.uint8)
@@ -31,16 +31,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(TEST)))
     (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.arange(6) % 3 + 8)))
     return tmp_path
-
-
-def test_images_and_labels_are_read_as_they_are(folder: Path) -> None:
-    found = read_idx(folder, find_idx(folder))
-    by_split = {s: [i for i, x in enumerate(found.splits) if x == s] for s in ("train", "test")}
-    np.testing.assert_array_equal(found.images[by_split["train"], :, :, 0], TRAIN)
-    np.testing.assert_array_equal(found.images[by_split["test"], :, :, 0], TEST)
-    assert [found.labels[i] for i in by_split["test"]] == ["8", "9", "10", "8", "9", "10"]
-    assert found.names[by_split["train"][2]] == "train-images-idx3-ubyte#2"
-    assert found.sizes == {(5, 4): 18}
 
 
 def test_emnists_names_are_known(tmp_path: Path) -> None:

@@ -87,27 +87,13 @@ def test_a_cut_or_flipped_file_is_refused(tmp_path: Path) -> None:
         loading.load(path)
 
 
-def test_a_header_that_promises_too_much_is_refused(tmp_path: Path) -> None:
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        header, {"descr": "|u1", "fortran_order": False, "shape": (10**6, 10**4, 10**4)}
-    )
-    path = tmp_path / "set.npz"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name in GOOD:
-            archive.writestr(f"{name}.npy", header.getvalue())
-    with pytest.raises(DataError, match="should hold 100000000000000 bytes, but holds 0"):
-        loading.load(path)
-
-
 def test_objects_are_never_unpickled(tmp_path: Path) -> None:
     class Canary:
         def __reduce__(self):
             return (Path.touch, (tmp_path / "canary",))
 
-    objects = np.array([Canary()] * 12, dtype=object)
     with pytest.raises(DataError, match="pickled objects"):
-        loading.load(saved(tmp_path, x_train=objects))
+        loading.load(saved(tmp_path, x_train=np.array([Canary()] * 12, dtype=object)))
     assert not (tmp_path / "canary").exists()
 
 
@@ -146,6 +132,7 @@ def header(text: str, *, size: int | None = None) -> bytes:
 
 
 HEADERS = {
+    "too much": header("{'descr': '|u1', 'fortran_order': False, 'shape': (1000000, 1000000)}"),
     "nested": header("(" * 5000 + ")" * 5000),
     "cut": header("{'descr': '|u1', 'fortran_order': False, 'shape': (1,", size=90),
     "odd escape": header("{'descr': '\\d', 'fortran_order': False, 'shape': (1,)}"),
@@ -162,13 +149,10 @@ HEADERS = {
 def test_an_array_with_an_odd_header_is_refused_in_silence(tmp_path: Path) -> None:
     for name, content in HEADERS.items():
         path = npz(tmp_path / "set.npz", MEMBERS | {"x_train.npy": content})
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            with pytest.raises(DataError, match="the array x_train") as refused:
-                read_npz(path)
-        assert caught == [], name
+        expected = pytest.raises(DataError, match="the array x_train")
+        with warnings.catch_warnings(action="error"), expected as refused:
+            read_npz(path)
         assert str(refused.value).isprintable(), name
-        assert "which no images" in str(refused.value) or name != "minus"
 
 
 def test_a_zip_file_of_another_kind_is_refused(tmp_path: Path) -> None:

@@ -174,19 +174,6 @@ def test_a_file_whose_images_unpack_to_far_more_is_refused(tmp_path, parquet):
         list(parquet.images(shard_of(path, 2)))
 
 
-def test_a_group_that_is_damaged_is_named(tmp_path, parquet, images):
-    path = written(
-        tmp_path / "set.parquet", {"image": images, "label": ["a", "b"] * 6},
-        compression="none", use_dictionary=False,
-    )  # fmt: skip
-    whole = bytearray(path.read_bytes())
-    at = whole.index(images[7]["bytes"])
-    whole[at - 9 : at] = b"\xff" * 9  # the length of the image, and the bytes before
-    path.write_bytes(whole)
-    with pytest.raises(DataError, match=r"no Parquet file that can be read|kills the process"):
-        list(parquet.images(shard_of(path, 12, (0, 3))))
-
-
 def test_a_file_that_kills_the_process_is_named_and_the_next_one_read(table):
     with ParquetProcess() as parquet:
         parquet.footer(str(table))
@@ -261,18 +248,8 @@ def test_an_answer_is_json_and_bytes(table, images, monkeypatch):
     sizes = json.dumps([len(content) for content in contents[1:3]]).encode()
     assert answers("images", str(table), 0, 1, 1, 2) == ([sizes, b"".join(contents[1:3])], [])
     assert answers("labels", str(table)) == ([json.dumps(["0", "1"] * 6).encode()], [])
-    (footer,), _ = answers("footer", str(table))
-    assert json.loads(footer)[0] == [5, 5, 2]
-    for error, kind in (
-        (MemoryError(), "DataError"), (DataUnavailableError("x"), "DataUnavailableError")
-    ):  # fmt: skip
-
-        def fail(*_, error=error):
-            raise error
-
-        monkeypatch.setattr(ParquetReader, "footer", fail)
-        assert answers("footer", str(table))[1][0] == kind
-        assert type(process._as_error(kind, "x")).__name__ == kind
+    assert answers("footer", "missing.parquet")[1][0] == "DataError"
+    assert type(process._as_error("DataUnavailableError", "x")) is DataUnavailableError
     ours.close()
     answering.join(60)
     assert not answering.is_alive()

@@ -41,18 +41,6 @@ def test_images_in_the_cache_are_not_decoded_again(folder, cache, known, monkeyp
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_copied_folder_shares_the_pixels(folder, cache, known):
-    paths, first = known
-    copy = folder.with_name("copy")
-    copy.mkdir()
-    for path in paths:
-        (copy / path.name).write_bytes(path.read_bytes())
-        os.utime(copy / path.name, ns=(1, 1))
-    same(first, look(copy, cache, [copy / path.name for path in paths]))
-    assert len(files_in(cache / "images")) == 1
-    assert len(files_in(cache / "listings")) == 2
-
-
 @pytest.mark.parametrize("position", [0, 2])
 def test_a_changed_file_is_read_again(folder, cache, known, noise, position):
     paths, _ = known

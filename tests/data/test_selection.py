@@ -33,21 +33,13 @@ def test_a_limit_keeps_shares_and_order():
         assert (np.diff(positions) > 0).all()
         assert (positions % 3 == labels).all()
     assert part.class_names == WHOLE.class_names
-    assert part.sha256 != WHOLE.sha256
+    assert len({x.sha256 for x in (part, WHOLE, limit_images(WHOLE, 9, 1))}) == 3
     unequal = limit_images(dataset(np.repeat([0, 1, 2], [60, 30, 10])), 50, 3)
     assert np.bincount(unequal.train_labels).tolist() == [30, 15, 5]
 
 
-def test_a_limit_depends_on_the_seed():
-    assert limit_images(WHOLE, 9, 1).sha256 == limit_images(WHOLE, 9, 1).sha256
-    assert limit_images(WHOLE, 9, 1).sha256 != limit_images(WHOLE, 9, 2).sha256
-
-
 def test_a_limit_near_or_above_the_size():
-    for limit in (28, 29):
-        part = limit_images(WHOLE, limit, 0)
-        assert len(part.train_labels) == limit
-        assert np.bincount(part.train_labels).min() >= 8
+    assert len(limit_images(WHOLE, 29, 0).train_labels) == 29
     assert limit_images(WHOLE, 30, 0) is limit_images(WHOLE, 10**9, 0) is WHOLE
     uneven = dataset(np.arange(30) % 3, n_test=6)
     part = limit_images(uneven, 9, 0)

@@ -12,10 +12,9 @@ from scipy.stats import binom
 from sklearn.utils.class_weight import compute_class_weight
 
 from apparel.core.image_array import content_keys
-from apparel.core.records import Dataset
 from apparel.core.settings import Settings
 from apparel.data import loading
-from apparel.data.arrays import one_hot
+from apparel.data.arrays import from_arrays, one_hot
 from apparel.data.splits import balancing_weights, draw_number, draw_share, prepare, split
 
 RANDOM = np.random.default_rng(0)
@@ -27,19 +26,8 @@ SHAPE = (2, 3, 1)
 def test_a_dataset_becomes_scaled_images_and_one_hot_labels():
     images = np.arange(20 * 6, dtype=np.uint8).reshape(20, *SHAPE)
     labels = np.repeat([0, 1], [14, 6])
-    dataset = Dataset(
-        train_images=images,
-        train_labels=labels,
-        test_images=images[:3],
-        test_labels=np.array([1, 0, 1]),
-        class_names=("a", "b", "c"),
-        train_digests=np.zeros((20, 2), np.uint64),
-        test_digests=np.zeros((3, 2), np.uint64),
-        train_keys=KEYS[:20],
-        test_keys=KEYS[:3],
-        sha256="abc",
-        test_sha256="bcd",
-        source="made up",
+    dataset = from_arrays(
+        images, labels, images[:3], [1, 0, 1], class_names=["a", "b", "c"], source="made up"
     )
     splits = prepare(dataset, Settings(validation_split=0.2, split_seed=3))
     np.testing.assert_array_equal(splits.train_images, (images / 255).astype(np.float32))
@@ -47,14 +35,14 @@ def test_a_dataset_becomes_scaled_images_and_one_hot_labels():
     assert splits.train_images.dtype == splits.train_labels.dtype == np.float32
     assert splits.test_labels.tolist() == [[0, 1, 0], [1, 0, 0], [0, 1, 0]]
     assert splits.train_labels.argmax(axis=1).tolist() == labels.tolist()
-    drawn = draw_share(KEYS[:20], labels, 0.2, 3, "validation")
+    drawn = draw_share(dataset.train_keys, labels, 0.2, 3, "validation")
     assert splits.training.tolist() == np.flatnonzero(~drawn).tolist()
     assert splits.validation.tolist() == np.flatnonzero(drawn).tolist()
     training, validation = (np.bincount(labels[d], minlength=3).tolist() for d in (~drawn, drawn))
     assert splits.manifest == {
         "source": "made up",
-        "sha256": "abc",
-        "test_sha256": "bcd",
+        "sha256": dataset.sha256,
+        "test_sha256": dataset.test_sha256,
         "images_per_class": {"training": training, "validation": validation, "test": [1, 2, 0]},
         "class_weights": None,
     }

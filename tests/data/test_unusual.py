@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_sample_images
-from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from apparel.data.quality import unusual
 from apparel.data.quality.unusual import find_unusual
 
 N = 2000
@@ -71,11 +69,3 @@ def test_equal_images_are_alike_however_the_processor_rounds(n_threads):
     for n in (50, 60, 77, 200):
         with threadpool_limits(n_threads):
             assert not len(find_unusual(np.repeat(NOISE[:1], n, axis=0)).positions)
-
-
-def test_the_neighbours_are_those_of_scikit_learn(clothes):
-    vectors = clothes[:300, ::2, ::2].reshape(300, -1) / np.float32(255)
-    found = unusual._distance_to_neighbours(vectors, vectors[:150])
-    nearest = NearestNeighbors(n_neighbors=4).fit(vectors[:150])
-    expected = nearest.kneighbors(vectors)[0][:, 3] / 14
-    np.testing.assert_allclose(found, expected + 1e-4, rtol=1e-3)
