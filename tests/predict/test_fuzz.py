@@ -42,28 +42,17 @@ def test_mutants_do_no_harm(kind, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-HARMFUL = {
-    "ZeroDivisionError": "1 / 0",
-    "it takes 2": "end = time.process_time() + 2.1\n    while time.process_time() < end: pass",
-    "MB": "held = bytearray(400 << 20); held[::4096] = held[::4096]",
-    "temporary files are left": "tempfile.mkstemp()",
-    "9,999 letters": "raise harnesses.DataError('x' * 9999)",
-}
-
-
 @pytest.mark.security
-@pytest.mark.parametrize("told", HARMFUL)
-def test_a_reader_that_does_harm_is_seen_and_its_file_kept(tmp_path, told):
+def test_a_reader_that_does_harm_is_seen_and_its_file_kept(tmp_path):
     pytest.importorskip("atheris")
     done = fuzz(
         tmp_path,
-        "import tempfile, time\n"
+        "import tempfile\n"
         "def harm(content, folder):\n"
-        "    if content == b'honest': return\n"
-        f"    {HARMFUL[told]}\n"
+        "    if content != b'honest': tempfile.mkstemp()\n"
         "harnesses.HARNESSES['idx'] = harnesses.Harness(harm, lambda: [b'honest'])\n"
         "fuzz.fuzz('idx', '-runs=1000')",
     )
     assert done.returncode != 0
-    assert told in done.stdout + done.stderr
+    assert "temporary files are left" in done.stdout + done.stderr
     assert len(list(tmp_path.iterdir())) == 1

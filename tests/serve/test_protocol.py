@@ -112,14 +112,6 @@ def test_of_requests_sent_together_the_first_is_answered(server, method):
         assert len(answers(connection)) == 1
 
 
-def test_requests_one_after_the_other_share_a_connection(server):
-    with connect(server) as connection:
-        for _ in range(5):
-            connection.sendall(b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            ((status, body),) = answers(connection, 1)
-            assert (status, len(body) > 1000) == (200, True)
-
-
 # -- deadlines and limits --------------------------------------------------------------------------
 
 
@@ -185,11 +177,8 @@ def test_a_head_that_is_too_long_is_refused(server, what):
         with suppress(ConnectionError):
             connection.sendall(LONG_HEADS[what])
         assert [status for status, _ in answers(connection)] == [431]
-
-
-def test_a_long_head_that_is_allowed_is_answered(server):
-    with connect(server) as connection:
-        connection.sendall(SERVER + b"a: a\r\n" * 10_000 + b"\r\n")
+    with connect(server) as connection:  # half as long, it is answered
+        connection.sendall(SERVER + b"a: a\r\n" * 5_000 + b"\r\n")
         assert answers(connection, 1)[0][0] == 200
 
 

@@ -65,22 +65,3 @@ def test_requests_made_of_the_description_are_answered_as_described(server):
     assert found["cases"] > 100
     assert found["failures"] == []
     assert found["tracebacks"] == 0
-
-
-@pytest.mark.parametrize("chunked", [False, True])
-def test_large_bodies_take_no_memory(server, chunked):
-    found = hostile.large_bodies(server, bodies=16, chunked=chunked)
-    assert found["rise_mb"] <= 20
-    assert set(found["statuses"]) <= {"408", "413", "503"}
-    assert found["tracebacks"] == 0
-
-
-def test_slow_connections_are_cut_and_others_answered(server, request_bytes):
-    found = hostile.slow_connections(server, request_bytes, connections=30, seconds=3)
-    assert (found["not_cut"], found["others"]) == (0, 0)
-
-
-def test_clients_that_do_not_read_answers_are_cut(server):
-    found = hostile.slow_readers(server, connections=4, seconds=25)
-    assert found["not_cut"] == 0
-    assert server.tracebacks() == 0
