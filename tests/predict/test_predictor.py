@@ -15,43 +15,26 @@ from apparel.core.errors import DataError, ModelFileError
 from apparel.core.records import FailedImage
 from apparel.data import decode, fashion_photo
 from apparel.data.decode import tasks
-from apparel.export import exporting
-from apparel.models import novelty
 from apparel.predict import engine, reading
 from apparel.predict import predictor as predictor_module
 from apparel.predict.model_file import read_model
 from apparel.predict.predictor import Predictor
 from tests.conftest import SMALL as IMG_SHAPE
-from tests.made_model import MadeModel, made_proto, node
+from tests.made_model import NAMES, MadeModel, made_proto, node
 
-NAMES = ("ant", "bee", "cat")
 # Modules of apparel that `apparel predict model.onnx one.png` may load, so that it starts quickly.
 MOST_MODULES = 45
 
 
 @pytest.fixture(scope="module")
-def knowing(model, pixels, tmp_path_factory):
-    """An export of `model` that knows images between black and grey, and their novelty."""
-    images = np.random.default_rng(0).random((200, *IMG_SHAPE), np.float32) / 2
-    found = novelty.fit(images, np.arange(100), np.arange(100, 200), seed=0)
-    path = tmp_path_factory.mktemp("model") / "m.onnx"
-    exporting.export(
-        model, path, images=pixels / np.float32(255), labels=np.zeros(len(pixels), np.int64),
-        class_names=NAMES, metadata={}, novelty=found,
-    )  # fmt: skip
-    return path, found
-
-
-@pytest.fixture(scope="module")
-def predictor(knowing):
-    """A predictor that computes in float32, on every processor."""
-    return Predictor(knowing[0], exact=True)
-
-
-@pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    path = tmp_path_factory.mktemp("made") / "m.onnx"
-    return MadeModel(path, (28, 28, 1), novelty_threshold=300.0)
+    return MadeModel(tmp_path_factory.mktemp("made") / "m.onnx", novelty_threshold=30.0)
+
+
+@pytest.fixture(scope="module")
+def predictor(made):
+    """A predictor that computes in float32, on every processor."""
+    return Predictor(made.path, exact=True)
 
 
 def saved(folder, images):
@@ -67,15 +50,15 @@ def saved(folder, images):
 
 @pytest.mark.parametrize("batch_size", [3, 256])
 def test_probabilities_and_classes_are_the_models_in_order_whatever_the_batch(
-    knowing, pixels, expected, monkeypatch, batch_size
+    made, monkeypatch, batch_size
 ):
     monkeypatch.setattr(predictor_module, "BATCH_SIZE", batch_size)
-    predictor = Predictor(knowing[0], exact=True)
-    probabilities = predictor.predict_proba(pixels)
+    predictor, images = Predictor(made.path, exact=True), made.images(7)
+    expected, probabilities = made.probabilities(images), predictor.predict_proba(images)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities, expected, atol=1e-6)
-    np.testing.assert_array_equal(predictor.predict_proba(pixels[..., 0]), probabilities)
-    assert predictor.predict(pixels).tolist() == [NAMES[k] for k in expected.argmax(axis=1)]
+    np.testing.assert_array_equal(predictor.predict_proba(images[..., 0]), probabilities)
+    assert predictor.predict(images).tolist() == [NAMES[k] for k in expected.argmax(axis=1)]
 
 
 def test_arrays_of_another_type_or_shape_are_refused(predictor):
@@ -88,22 +71,18 @@ def test_arrays_of_another_type_or_shape_are_refused(predictor):
 # -- files of images ---------------------------------------------------------------------
 
 
-def test_image_files_are_classified_in_order_with_their_novelty(knowing, predictor, tmp_path):
-    shares = (0.5, 0.5, 1, 0, 0.5)
-    random = np.random.default_rng(2)
-    images = [(random.random(IMG_SHAPE) * share * 255).astype(np.uint8) for share in shares]
+def test_image_files_are_classified_in_order_with_their_novelty(made, predictor, tmp_path):
+    images = made.images(5) // np.array([1, 4, 1, 4, 4], np.uint8)[:, None, None, None]
     predictions = predictor.predict_images(saved(tmp_path, images))
     assert [p.name for p in predictions] == [str(tmp_path / f"{k}.png") for k in range(5)]
     np.testing.assert_array_equal([p.image for p in predictions], images)
     np.testing.assert_array_equal(
-        [p.probabilities for p in predictions], predictor.predict_proba(np.stack(images))
+        [p.probabilities for p in predictions], predictor.predict_proba(images)
     )
-    found = knowing[1]
-    scores = novelty.score(found, np.stack(images) / np.float32(255))
-    np.testing.assert_allclose(
-        [p.novelty for p in predictions], scores / found.threshold, rtol=1e-4
-    )
-    assert [p.is_unlike for p in predictions] == [False, False, True, True, False]
+    scores = made.novelty(images)
+    np.testing.assert_allclose([p.novelty for p in predictions], scores, rtol=1e-4)
+    assert [p.is_unlike for p in predictions] == (scores > 1).tolist()
+    assert any(scores > 1) > all(scores > 1)
 
 
 def test_a_score_far_above_a_tiny_threshold_is_finite(tmp_path):
@@ -238,7 +217,7 @@ def test_an_explanation_shows_the_pixel_that_decides(tmp_path):
 
 def with_weights(folder, weights):
     """A made model with other weights."""
-    proto = made_proto(class_names=NAMES)
+    proto = made_proto()
     tensor = onnx.numpy_helper.from_array(weights.astype(np.float32), "weights")
     proto.graph.initializer[2].CopyFrom(tensor)
     onnx.save(proto, folder / "m.onnx")
@@ -255,7 +234,7 @@ def test_a_model_whose_answers_are_no_numbers_is_refused(tmp_path, monkeypatch, 
 
 @pytest.mark.parametrize("kind", ["Relu", "Identity"])  # a sum other than 1, and below 0
 def test_a_model_whose_answers_are_no_probabilities_is_refused(tmp_path, kind):
-    proto = made_proto(class_names=NAMES)
+    proto = made_proto()
     proto.graph.node[-1].CopyFrom(node(kind, "logits", output="probabilities"))
     onnx.save(proto, tmp_path / "m.onnx")
     with pytest.raises(ModelFileError, match="is damaged: its answers are no probabilities"):
@@ -293,33 +272,26 @@ def test_a_model_that_the_runtime_cannot_open_or_run_is_refused(made, monkeypatc
         Predictor(made.path, exact=True)
 
 
-@pytest.fixture
-def faster(made, monkeypatch):
-    """A predictor that takes OpenVINO, whatever this processor is."""
-    monkeypatch.setattr(engine, "_openvino_is_faster", lambda: True)
-    return Predictor(made.path)
-
-
-def test_openvino_gives_nearly_the_same_probabilities_and_the_same_scores(made, faster):
-    images = made.images(300)
-    # bfloat16 has eight bits of precision.
-    np.testing.assert_allclose(faster.predict_proba(images), made.probabilities(images), atol=0.05)
-    scores = [found.novelty for found in faster.describe(images, [""] * 300)]
-    np.testing.assert_allclose(scores, made.novelty(images), rtol=1e-5)
-
-
 @pytest.mark.parametrize("exact", [True, False])
-def test_threads_get_the_answers_that_one_gets_for_all_images(made, monkeypatch, exact):
+def test_each_runtime_gives_nearly_the_same_probabilities_alone_and_together(
+    made, monkeypatch, exact
+):
     monkeypatch.setattr(engine, "_openvino_is_faster", lambda: True)
     predictor, images = Predictor(made.path, exact=exact), made.images(300)
     assert predictor.runtime.startswith("ONNX Runtime" if exact else "OpenVINO")
     together = predictor.predict_proba(images)
+    tolerance = 1e-5 if exact else 0.05  # bfloat16 has eight bits of precision
+    np.testing.assert_allclose(together, made.probabilities(images), atol=tolerance)
+    scores = [found.novelty for found in predictor.describe(images, [""] * 300)]
+    np.testing.assert_allclose(scores, made.novelty(images), rtol=1e-5)
     with ThreadPoolExecutor(4) as pool:
         alone = list(pool.map(lambda k: predictor.predict_proba(images[k : k + 1]), range(300)))
     np.testing.assert_allclose(np.concatenate(alone), together, atol=1e-5)
 
 
-def test_openvino_computes_few_sizes_of_batches_and_answers_each_image(made, faster, monkeypatch):
+def test_openvino_computes_few_sizes_of_batches_and_answers_each_image(made, monkeypatch):
+    monkeypatch.setattr(engine, "_openvino_is_faster", lambda: True)
+    faster = Predictor(made.path)
     images, sizes, request = made.images(128), [], faster._engine._request
 
     def noted(output, made_for):
