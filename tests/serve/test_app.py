@@ -13,8 +13,8 @@ from tests.made_model import MadeModel
 
 
 @pytest.fixture(scope="module")
-def described(app):
-    return app.ask("/openapi.json").json
+def described(server):
+    return server.ask("/openapi.json").json
 
 
 def operations(described):
@@ -23,8 +23,8 @@ def operations(described):
             yield path, method.upper(), operation
 
 
-def test_the_description_has_every_route_and_its_refusals(app, described):
-    routes = create_routes(app.service, "m")
+def test_the_description_has_every_route_and_its_refusals(server, described):
+    routes = create_routes(server.service, "m")
     found = set()
     for path, method, operation in operations(described):
         scope = {"type": "http", "path": path, "method": method, "headers": []}
@@ -53,16 +53,16 @@ def test_the_description_fits_the_model(described, tmp_path):
     assert other["info"]["title"] == 'a "b" c, served by apparel'
 
 
-def test_the_documentation_lists_every_operation(app, described):
-    text = app.ask("/docs").body.decode()
+def test_the_documentation_lists_every_operation(server, described):
+    text = server.ask("/docs").body.decode()
     shown = re.findall(r"<h2><code>(\w+) (\S+)</code></h2>", text)
     assert shown == [(method, path) for path, method, _ in operations(described)]
     assert "The server is busy or about to end." in text
     assert "curl -F files=@coat.jpg" in text
 
 
-def test_the_page_s_files_are_served(app):
+def test_the_page_s_files_are_served(server):
     for path, (_, kind) in PAGE.items():
-        answer = app.ask(path)
+        answer = server.ask(path)
         assert answer.status == 200
         assert answer.headers["content-type"].startswith(kind)

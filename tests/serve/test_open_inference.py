@@ -19,16 +19,16 @@ def tensor(images, **further):
     }
 
 
-def test_the_server_names_itself_and_is_ready(app):
-    assert app.ask("/v2").json["name"] == "apparel"
-    assert app.ask("/v2").json["extensions"] == ["binary_tensor_data"]
+def test_the_server_names_itself_and_is_ready(server):
+    assert server.ask("/v2").json["name"] == "apparel"
+    assert server.ask("/v2").json["extensions"] == ["binary_tensor_data"]
     for path in ("/v2/health/live", "/v2/health/ready", "/v2/models/m/ready"):
-        assert app.ask(path).status == 200
+        assert server.ask(path).status == 200
 
 
 @pytest.mark.parametrize("path", ["/v2/models/m", "/v2/models/m/versions/1"])
-def test_the_model_is_described(app, path):
-    described = app.ask(path).json
+def test_the_model_is_described(server, path):
+    described = server.ask(path).json
     assert described["inputs"] == [{"name": "images", "datatype": "UINT8", "shape": [-1, 8, 9, 1]}]
     assert described["outputs"] == [
         {"name": "probabilities", "datatype": "FP32", "shape": [-1, 3]},
@@ -38,17 +38,17 @@ def test_the_model_is_described(app, path):
 
 
 @pytest.mark.parametrize("path", ["/v2/models/x/ready", "/v2/models/m/versions/2"])
-def test_other_models_and_versions_are_not_found(app, path):
-    answer = app.ask(path)
+def test_other_models_and_versions_are_not_found(server, path):
+    answer = server.ask(path)
     assert answer.status == 404
     assert "only m, version 1" in answer.json["error"]
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_json_tensors_are_answered(app, made, nested):
+def test_json_tensors_are_answered(server, made, nested):
     images = made.images(3)
     data = images.tolist() if nested else images.ravel().tolist()
-    answer = app.infer({"id": "7", "inputs": [tensor(images, data=data)]}).json
+    answer = server.infer({"id": "7", "inputs": [tensor(images, data=data)]}).json
     assert (answer["model_name"], answer["model_version"], answer["id"]) == ("m", "1", "7")
     probabilities, novelty = answer["outputs"]
     assert probabilities["shape"] == [3, 3]
@@ -58,7 +58,7 @@ def test_json_tensors_are_answered(app, made, nested):
     np.testing.assert_allclose(novelty["data"], made.novelty(images), rtol=1e-5)
 
 
-def test_binary_tensors_are_answered_in_binary(app, made):
+def test_binary_tensors_are_answered_in_binary(server, made):
     images = made.images(5)
     described = tensor(images, parameters={"binary_data_size": images.size})
     del described["data"]
@@ -68,7 +68,7 @@ def test_binary_tensors_are_answered_in_binary(app, made):
     ]
     asked = {"inputs": [described], "outputs": outputs, "parameters": {"binary_data_output": True}}
     head = json.dumps(asked).encode()
-    answer = app.ask(
+    answer = server.ask(
         "/v2/models/m/infer",
         head + images.tobytes(),
         Inference_Header_Content_Length=str(len(head)),
@@ -106,14 +106,14 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("what", MALFORMED)
-def test_malformed_requests_are_refused_with_a_reason(app, made, what):
+def test_malformed_requests_are_refused_with_a_reason(server, made, what):
     body, why = MALFORMED[what]
     if isinstance(body, dict) and "inputs" not in body:
         of_request = {key: value for key, value in body.items() if key == "outputs"}
         of_input = {key: value for key, value in body.items() if key not in of_request}
         body = {"inputs": [tensor(made.images(1)) | of_input], **of_request}
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
-    answer = app.ask("/v2/models/m/infer", body)
+    answer = server.ask("/v2/models/m/infer", body)
     assert answer.status == 400
     assert answer.json["error"].startswith("The request is no inference request: ")
     assert why in answer.json["error"]
@@ -127,26 +127,26 @@ def test_malformed_requests_are_refused_with_a_reason(app, made, what):
         (None, "3 bytes follow the JSON part"),  # the true one
     ],
 )
-def test_bytes_behind_the_json_part_are_declared(app, made, length, why):
+def test_bytes_behind_the_json_part_are_declared(server, made, length, why):
     head = json.dumps({"inputs": [tensor(made.images(1))]}).encode()
     length = length or str(len(head))
-    answer = app.ask("/v2/models/m/infer", head + b"abc", Inference_Header_Content_Length=length)
+    answer = server.ask("/v2/models/m/infer", head + b"abc", Inference_Header_Content_Length=length)
     assert answer.status == 400
     assert why in answer.json["error"]
 
 
-def test_too_many_images_are_counted_and_far_more_are_not_parsed(app, made):
-    answer = app.infer({"inputs": [tensor(made.images(65))]})
+def test_too_many_images_are_counted_and_far_more_are_not_parsed(server, made):
+    answer = server.infer({"inputs": [tensor(made.images(65))]})
     assert answer.status == 413
     assert "may have 64 images, but this one has 65" in answer.json["error"]
     for part in (b"[]", b"{}", b"0"):
         body = b'{"inputs":[' + b",".join([part] * 30_000) + b"]}"
-        answer = app.ask("/v2/models/m/infer", body)
+        answer = server.ask("/v2/models/m/infer", body)
         assert answer.status == 413
         assert "this one has far more" in answer.json["error"]
 
 
-def test_the_most_images_may_be_nested_and_indented(app, made):
+def test_the_most_images_may_be_nested_and_indented(server, made):
     images = made.images(64)
     asked = {"inputs": [tensor(images, data=images.tolist())]}
-    assert app.ask("/v2/models/m/infer", json.dumps(asked, indent=8).encode()).status == 200
+    assert server.ask("/v2/models/m/infer", json.dumps(asked, indent=8).encode()).status == 200

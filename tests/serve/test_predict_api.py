@@ -1,5 +1,6 @@
 """Image files in, labels with probabilities out."""
 
+import asyncio
 import time
 from functools import partial
 
@@ -14,9 +15,9 @@ from tests.serve.conftest import THRESHOLD
 from tests.serve.test_open_inference import tensor
 
 
-def test_image_files_are_classified_and_a_broken_one_is_named(app, made):
+def test_image_files_are_classified_and_a_broken_one_is_named(server, made):
     images = made.images(2)
-    answer = app.predict(
+    answer = server.predict(
         ("a.png", png(images[0])), ("b.png", b"no image"), ("c.png", png(images[1]))
     )
     assert answer.status == 200
@@ -35,9 +36,9 @@ def test_image_files_are_classified_and_a_broken_one_is_named(app, made):
         assert "map" not in found
 
 
-def test_a_map_shows_the_pixels_that_mattered(app, made, predictor):
+def test_a_map_shows_the_pixels_that_mattered(server, made, predictor):
     images = made.images(1)
-    found = app.predict(("a.png", png(images[0])), ("b.png", b""), query="?explain=true").json
+    found = server.predict(("a.png", png(images[0])), ("b.png", b""), query="?explain=true").json
     evidence = np.array(found["predictions"][0]["map"])
     assert (evidence.min(), evidence.max()) == (0, 1)
     np.testing.assert_allclose(evidence, predictor.explain(images)[0], atol=1e-3)
@@ -56,8 +57,8 @@ def test_a_map_shows_the_pixels_that_mattered(app, made, predictor):
         (form(*[("a", b"b")] * 65)[0], form()[1], 413, "At most 64 images"),
     ],
 )
-def test_bodies_without_an_image_are_refused(app, body, kind, status, why):
-    answer = app.ask("/predict", body, Content_Type=kind)
+def test_bodies_without_an_image_are_refused(server, body, kind, status, why):
+    answer = server.ask("/predict", body, Content_Type=kind)
     assert answer.status == status
     if why:
         assert why in answer.json["error"]
@@ -65,27 +66,27 @@ def test_bodies_without_an_image_are_refused(app, body, kind, status, why):
         assert "is no image" in answer.json["predictions"][0]["error"]
 
 
-def test_a_form_is_in_utf_8(app):
+def test_a_form_is_in_utf_8(server):
     body, kind = form((r"\ud800+2AA-ä.png", b"no image"))
     for charset in ("undefined", "unicode_escape", "utf-7"):
-        answer = app.ask("/predict", body, Content_Type=f"{kind}; charset={charset}")
+        answer = server.ask("/predict", body, Content_Type=f"{kind}; charset={charset}")
         assert answer.status == 400
         assert "charset must be utf-8" in answer.json["error"]
-    answer = app.ask("/predict", body, Content_Type=f'{kind}; charset="UTF-8"')
+    answer = server.ask("/predict", body, Content_Type=f'{kind}; charset="UTF-8"')
     assert answer.json["predictions"][0]["name"] == "ud800+2AA-ä.png"
 
 
-def test_a_flag_is_true_or_false(app):
-    assert app.ask("/predict?raw=1", b"x", Content_Type="image/png").status == 400
+def test_a_flag_is_true_or_false(server):
+    assert server.ask("/predict?raw=1", b"x", Content_Type="image/png").status == 400
 
 
-def test_an_image_gets_the_same_answer_alone_in_a_batch_and_by_python(app, made, predictor):
+def test_an_image_gets_the_same_answer_alone_in_a_batch_and_by_python(server, made, predictor):
     images = made.images(40)
-    together = app.infer({"inputs": [tensor(images)]}).json["outputs"][0]["data"]
+    together = server.infer({"inputs": [tensor(images)]}).json["outputs"][0]["data"]
     files = [(f"{i}.png", png(image)) for i, image in enumerate(images)]
-    as_files = app.predict(*files).json["predictions"]
+    as_files = server.predict(*files).json["predictions"]
     alone = [  # one image may be the whole body
-        app.ask("/predict", content, Content_Type="image/png").json["predictions"][0]
+        server.ask("/predict", content, Content_Type="image/png").json["predictions"][0]
         for _, content in files[:5]
     ]
     python = predictor.predict_proba(images)
@@ -95,8 +96,8 @@ def test_an_image_gets_the_same_answer_alone_in_a_batch_and_by_python(app, made,
         np.testing.assert_allclose(values, python[: len(found)], atol=1e-5)
 
 
-def test_the_page_learns_about_the_model(app):
-    model = app.ask("/model").json
+def test_the_page_learns_about_the_model(server):
+    model = server.ask("/model").json
     assert model["class_names"] == list(NAMES)
     assert model["img_shape"] == [8, 9, 1]
     assert model["threshold"] == THRESHOLD
@@ -105,19 +106,19 @@ def test_the_page_learns_about_the_model(app):
 
 
 @pytest.mark.parametrize("work", ["decoding", "explaining"])
-def test_work_that_takes_too_long_is_given_up(app, work):
+def test_work_that_takes_too_long_is_given_up(server, work):
     taken = []
     steps = [partial(time.sleep, 0.05), partial(taken.append, 1), partial(taken.append, 2)]
     with pytest.raises(HttpError, match=f"{work} takes too long") as caught:
-        app.runner.run(app.service._in_image_thread(work, steps, time.monotonic() + 0.01))
+        asyncio.run(server.service._in_image_thread(work, steps, time.monotonic() + 0.01))
     assert caught.value.status == 503
-    app.runner.run(app.service._in_image_thread(work, [lambda: None], time.monotonic() + 60))
+    asyncio.run(server.service._in_image_thread(work, [lambda: None], time.monotonic() + 60))
     assert taken == []
 
 
-def test_work_of_too_many_requests_is_refused(app, made, monkeypatch):
+def test_work_of_too_many_requests_is_refused(server, made, monkeypatch):
     monkeypatch.setattr(service_module, "MAX_WAITING", {"decoding": 0})
-    answer = app.predict(*[("a.png", png(made.images(1)[0]))] * 2)
+    answer = server.predict(*[("a.png", png(made.images(1)[0]))] * 2)
     assert answer.status == 503
     assert answer.headers["retry-after"] == "1"
     assert "0 requests wait for decoding" in answer.json["error"]
