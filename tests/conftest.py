@@ -4,8 +4,6 @@ import contextlib
 import io
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -68,22 +66,6 @@ def run_command(*arguments: object, cwd: Path) -> Result:
         except SystemExit as end:  # argparse's
             code = int(end.code or 0)
     return Result(code, out.getvalue(), err.getvalue())
-
-
-def run_process(*arguments: object, cwd: Path) -> Result:
-    """Run `python -m apparel` in a process of its own, without a screen."""
-    environment = {k: v for k, v in os.environ.items() if k not in {"DISPLAY", "WAYLAND_DISPLAY"}}
-    done = subprocess.run(
-        [sys.executable, "-m", "apparel", *map(str, arguments)],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=300,
-        check=False,
-    )
-    return Result(done.returncode, done.stdout, done.stderr)
 
 
 def without_dropout(model: keras.Model) -> keras.Model:

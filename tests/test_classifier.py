@@ -10,14 +10,12 @@ import keras
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from scipy.optimize import minimize_scalar
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from apparel import (
     ApparelClassifier,
-    ApparelError,
     DataError,
     ModelFileError,
     StepOrderError,
@@ -73,6 +71,8 @@ def test_the_arguments_are_the_settings() -> None:
     assert all(f"    {name}: " in ApparelClassifier.__init__.__doc__ for name in settings)
     with pytest.raises(TypeError, match="no keyword argument 'epoch'"):
         ApparelClassifier(epoch=7)
+    with pytest.raises(UsageError, match="epochs must be a whole number of at least 1, but is"):
+        ApparelClassifier().run_training(epochs=2.0)
 
 
 def test_scikit_learn_reads_sets_and_clones_the_arguments() -> None:
@@ -87,10 +87,8 @@ def test_scikit_learn_reads_sets_and_clones_the_arguments() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"seed": -1}, "seed must be"),
         ({"model_name": "resnet"}, "model_name must be one of auto, cnn, fast, best, but is"),
         ({"width": 3}, "the model cnn has one size"),
-        ({"n_classes": 0}, "n_classes must be a whole number of at least 2"),
         ({"n_classes": "10"}, "n_classes must be a whole number of at least 2"),
         ({"img_shape": (28, 28)}, "img_shape must be height, width and channels"),
         ({"img_shape": (28, 28, 0)}, "img_shape must be a whole number"),
@@ -100,18 +98,6 @@ def test_scikit_learn_reads_sets_and_clones_the_arguments() -> None:
 def test_create_model_refuses_what_makes_no_sense(settings: dict, message: str) -> None:
     with pytest.raises((UsageError, DataError), match=message):
         ApparelClassifier(**settings).create_model()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"epochs": 2.0}, "epochs must be a whole number of at least 1, but is 2.0"),
-        ({"batch_size": -1}, "batch_size must be"),
-    ],
-)
-def test_run_training_refuses_wrong_arguments(arguments: dict, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        ApparelClassifier().run_training(**arguments)
 
 
 # -- data --------------------------------------------------------------------------------
@@ -177,23 +163,12 @@ def test_images_put_in_by_hand_are_used(untrained: list, digits_file: Path) -> N
     classifier = ready(digits_file)
     classifier.train_images = classifier.train_images[:50]
     classifier.train_labels = classifier.train_labels[:50]
+    classifier.test_images = classifier.test_images[:50][::-1]
+    classifier.test_labels = classifier.test_labels[:50][::-1]
     classifier.run_training()
     assert len(classifier._trained.splits.train_images) == 50
-
-
-def test_test_images_put_in_by_hand_are_scored(untrained: list, digits_file: Path) -> None:
-    own = ready(digits_file)
-    own.run_training()
-    own.test_images, own.test_labels = own.test_images[:50][::-1], own.test_labels[:50][::-1]
-    np.testing.assert_array_equal(own.test_model().true, own.orig_test_labels[:50][::-1])
-
-
-@pytest.mark.parametrize("shape", [(320, 1), (320, 10)])
-def test_labels_of_another_shape_are_refused(digits_file: Path, shape: tuple[int, int]) -> None:
-    classifier = ApparelClassifier().import_data(digits_file)
-    classifier.train_labels = np.zeros(shape, np.int64)
-    with pytest.raises(DataError, match=r"train labels must be whole numbers of shape \(n,\)"):
-        classifier.prepare_data()
+    scored = classifier.test_model().true
+    np.testing.assert_array_equal(scored, classifier.orig_test_labels[:50][::-1])
 
 
 # -- the order of the steps ----------------------------------------------------------------
@@ -238,13 +213,7 @@ def test_data_imported_anew_have_to_be_prepared_anew(untrained: list, digits_fil
             getattr(classifier, step)()
     again = classifier.prepare_data().test_model()
     np.testing.assert_array_equal(again.probabilities, expected.probabilities)
-
-
-def test_a_new_model_forgets_the_old_ones_results(untrained: list, digits_file: Path) -> None:
-    classifier = ready(digits_file)
-    classifier.run_training()
-    classifier.test_model()
-    classifier.create_model()
+    classifier.create_model()  # which forgets the results of the one before
     for step in ("export_model", "explain_results", "plot_history", "test_model"):
         with pytest.raises(StepOrderError):
             getattr(classifier, step)()
@@ -272,9 +241,6 @@ def test_the_model_is_built_and_compiled_as_the_seed_does(
     assert classifier.setup_model() is classifier
     model = classifier.model
     assert isinstance(model, keras.Sequential)
-    assert [type(layer).__name__ for layer in model.layers] == [
-        "Conv2D", "Conv2D", "MaxPooling2D", "Dropout", "Flatten", "Dense", "Dense", "Dense",
-    ]  # fmt: skip
     assert isinstance(model.optimizer, keras.optimizers.Adam)
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-3)
     assert model.loss == "categorical_crossentropy"
@@ -309,33 +275,24 @@ def test_training_and_testing_keep_their_records(tested: ApparelClassifier) -> N
 
 
 @pytest.mark.slow
-def test_confidences_are_calibrated_on_validation_images(tmp_path: Path) -> None:
+def test_confidences_are_calibrated_on_validation_images() -> None:
     # A third held out, and hardly any training: the network is far from sure enough or too sure.
     own = ApparelClassifier(limit=200, validation_split=0.3, target_accuracy=0.5)
     own.import_data().prepare_data().create_model().setup_model()
     own.run_training(batch_size=10, epochs=12)
-    found = own.calibration
-    validation = own._trained.splits.validation
+    found, validation = own.calibration, own._trained.splits.validation
     assert (found.n_images, found.target_accuracy) == (len(validation), 0.5)
     assert found.temperature != 1
-    images, labels = own.train_images[validation], own.train_labels[validation]
-    calibrated = own.model.predict(images, verbose=0)
-    odds = calibrated.astype(np.float64) ** found.temperature
-    raw = odds / odds.sum(axis=1, keepdims=True)
+    labels = own.train_labels[validation]
+    calibrated = own.model.predict(own.train_images[validation], verbose=0).astype(np.float64)
 
     def loss(factor: float) -> float:
-        """The log loss with the logits of `raw` multiplied."""
-        return log_loss(labels, raw**factor / (raw**factor).sum(axis=1, keepdims=True))
+        """The log loss with the logits multiplied."""
+        odds = calibrated**factor
+        return log_loss(labels, odds / odds.sum(axis=1, keepdims=True))
 
-    best = minimize_scalar(loss, bounds=(0.25, 4), method="bounded").x
-    assert 1 / found.temperature == pytest.approx(best, rel=0.01)
-    path = own.export_model(tmp_path / "model.keras")
-    exported = keras.models.load_model(path).predict(images, verbose=0)
-    np.testing.assert_allclose(exported, calibrated, atol=1e-6)
-    evaluation = own.test_model()
-    assert evaluation.calibration is found
-    answered = evaluation.probabilities.max(axis=1) >= found.threshold
-    assert evaluation.abstention.coverage.value == pytest.approx(answered.mean())
+    assert loss(1) < min(loss(0.97), loss(1.03))
+    assert own.test_model().calibration is found
 
 
 def test_a_run_is_tested_by_the_recipe_that_it_was_trained_with(
@@ -346,19 +303,6 @@ def test_a_run_is_tested_by_the_recipe_that_it_was_trained_with(
     assert {"accuracy_flip_averaged", "accuracy_view_averaged"} <= set(
         classifier.test_model().metrics
     )
-
-
-def test_diverged_training_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, untrained: list, digits_file: Path
-) -> None:
-    classifier = ready(digits_file)
-    classifier.model.layers[-1].set_weights(
-        [w * np.nan for w in classifier.model.layers[-1].get_weights()]
-    )
-    classifier.run_training()
-    for step in (classifier.test_model, lambda: classifier.export_model(tmp_path / "m.keras")):
-        with pytest.raises(ApparelError, match="training diverged"):
-            step()
 
 
 def test_ctrl_c_is_recorded_and_passed_on(
@@ -374,13 +318,6 @@ def test_ctrl_c_is_recorded_and_passed_on(
     assert (tmp_path / "run" / "weights.safetensors").is_file()
     with pytest.raises(KeyboardInterrupt):
         small().fit(*digits)
-
-
-def test_a_run_directory_is_never_overwritten(tmp_path: Path, digits_file: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match="is not empty"):
-        ApparelClassifier(run_dir=tmp_path).import_data(digits_file)
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_the_run_directory_says_how_far_the_run_has_come(
@@ -421,22 +358,6 @@ def test_visualize_predictions_shows_what_the_model_says(
     assert capsys.readouterr().out == drawn
 
 
-@pytest.mark.parametrize(
-    ("indices", "message"),
-    [
-        ([400], "sample index 400 lies outside the test set of 400 images"),
-        ([-1], "sample_indices must be a whole number of at least 0, but is -1"),
-        (3, "sample_indices must be a list of positions, but is 3"),
-        ([], "there is no sample index"),
-    ],
-)
-def test_visualize_predictions_refuses_wrong_indices(
-    tested: ApparelClassifier, indices: list, message: str
-) -> None:
-    with pytest.raises(UsageError, match=message):
-        tested.visualize_predictions(indices)
-
-
 def test_the_figures_are_returned(tested: ApparelClassifier) -> None:
     assert isinstance(tested.plot_history(), Figure)
     evaluation = tested.evaluation
@@ -451,17 +372,12 @@ def test_the_figures_are_returned(tested: ApparelClassifier) -> None:
 
 
 def test_explain_results_prints_a_headline_and_its_findings(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tested: ApparelClassifier, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tested = ApparelClassifier(limit=100)
-    tested.import_data().prepare_data().create_model().setup_model()
-    tested.run_training(batch_size=40, epochs=1)
-    tested.test_model()
-    capsys.readouterr()
     findings = tested.explain_results()
     output = capsys.readouterr().out
     assert f"{tested.evaluation.metrics['accuracy'].value:.1%}"[:-1] in output
-    # A single epoch, and few test images.
+    # Two epochs, and few test images.
     assert {"short_training", "test_size"} <= {finding.topic for finding in findings}
     for number, finding in enumerate(findings, start=1):
         assert f"{number}. {finding.text}\n   Try: {finding.advice}\n" in output
@@ -520,28 +436,11 @@ def test_cross_validation_and_grid_search_run(untrained: list, digits: tuple) ->
     assert search.best_params_["batch_size"] in {16, 32}
 
 
-@pytest.mark.slow
-def test_cross_validation_and_grid_search_find_what_is_better(digits: tuple) -> None:
-    scores = cross_val_score(small(), *digits, cv=3)
-    assert scores.shape == (3,)
-    assert scores.min() > 0.6
-    search = GridSearchCV(small(), {"learning_rate": [1e-5, 1e-3]}, cv=2).fit(*digits)
-    assert search.best_params_ == {"learning_rate": 1e-3}
-
-
-@pytest.mark.parametrize(
-    ("x", "y", "message"),
-    [
+def test_fit_refuses_arrays_that_make_no_sense() -> None:
+    for x, y, message in (
         (np.zeros((4, 8, 8), np.uint8), [0, 1], "one label an image"),
-        (np.zeros((4, 8, 8), np.uint8), [1, 1, 1, 1], "a single class, 1"),
         (np.full((4, 8, 8), 300), [0, 1, 0, 1], "from 300 to 300"),
-        (np.full((4, 8, 8), 1.5), [0, 1, 0, 1], "from 1.5 to 1.5"),
-        (np.full((4, 8, 8), np.nan), [0, 1, 0, 1], "from nan to nan"),
         (np.zeros((4, 63), np.uint8), [0, 1, 0, 1], "shape \\(4, 63\\)"),
-        (np.zeros((0, 8, 8), np.uint8), [], "at least one image"),
-        (np.full((2, 8, 8), "a"), [0, 1], "must hold numbers"),
-    ],
-)
-def test_fit_refuses_arrays_that_make_no_sense(x: np.ndarray, y: list, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        small().fit(x, y)
+    ):
+        with pytest.raises(DataError, match=message):
+            small().fit(x, y)

@@ -323,10 +323,9 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         arrays = self._images_and_labels("prepare_data")
         if is_prepared(*arrays[:2]):
             return self
+        source = str(self._loaded.manifest["source"]) if self._loaded else ARRAYS
         dataset = self._untouched(arrays) or from_arrays(
-            *arrays,
-            class_names=self.labels,
-            source=str(self._loaded.manifest["source"]) if self._loaded else ARRAYS,
+            *arrays, class_names=self.labels, source=source
         )
         splits = prepare(dataset, self._settings())
         self.train_images, self.train_labels = splits.train_images, splits.train_labels
@@ -353,9 +352,8 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             UsageError: a setting makes no sense.
             DataError: the images are too small for the model.
         """
-        n_images = 0
-        if self._settings().budget is not None:
-            n_images = len(self._images_and_labels("create_model")[0])
+        has_budget = self._settings().budget is not None
+        n_images = len(self._images_and_labels("create_model")[0]) if has_budget else 0
         self._new_model(self.n_classes, self.img_shape, n_images=n_images)
         self.model.summary()
         chosen = self._number_format()
@@ -403,14 +401,14 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         _need(model.compiled, "run_training", "setup_model")
         _need(self._plan or settings.budget is None, "run_training", "create_model")
         self._check_fits(arrays[0])
-        loaded = self._loaded
-        untouched = loaded if loaded and self._is_loaded() else None
+        known = self._loaded or _Loaded((), {"source": ARRAYS})
+        is_loaded = self._is_loaded()
         splits = split(
             *arrays,
             settings=settings,
-            manifest=loaded.manifest if loaded else {"source": ARRAYS},
-            keys=untouched.keys if untouched else None,
-            validation=untouched.validation if untouched else None,
+            manifest=known.manifest,
+            keys=known.keys if is_loaded else None,
+            validation=known.validation if is_loaded else None,
         )
         self.classes_ = np.arange(self.n_classes)
         print(text.class_weights_line(splits), end="")
@@ -494,21 +492,19 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         Raises:
             StepOrderError: `run_training` was not called.
         """
-        _need(self.training_logs, "test_model", "run_training")
+        trained = _need(self._trained, "test_model", "run_training")
         *_, images, one_hot_labels = self._prepared_arrays("test_model")
         self._check_fits(images)
-        trained = _need(self._trained, "test_model", "run_training")
         labels = one_hot_labels.argmax(axis=1)
         measures = keras_inference.keras_metrics(self.model, images, one_hot_labels)
         probabilities = keras_inference.predict_probabilities(self.model, images)
-        averaged = keras_inference.predict_averaged(
-            self.model, images, probabilities, trained.recipe
-        )
         self.evaluation = metrics.evaluate(
             probabilities,
             labels,
             tuple(self.labels),
-            averaged=averaged,
+            averaged=keras_inference.predict_averaged(
+                self.model, images, probabilities, trained.recipe
+            ),
             calibration=_need(self.calibration, "test_model", "run_training"),
             leaked=self._leaked(len(labels)),
             imbalanced=trained.splits.class_weights is not None,
@@ -653,7 +649,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         """
         kind = format_of(save_path)
         trained = _need(self._trained, "export_model", "run_training")
-        splits = trained.splits
+        splits, evaluation = trained.splits, self.evaluation
         images, labels = keras_inference.comparison_images(splits)
         exported = exporting.export(
             self.model,
@@ -666,7 +662,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
                 settings=trained.settings,
                 recipe=trained.recipe,
                 threshold=self.calibration.threshold if self.calibration else None,
-                accuracy=metadata.accuracy_fact(self.evaluation) if self.evaluation else None,
+                accuracy=metadata.accuracy_fact(evaluation) if evaluation else None,
             ),
             novelty=trained.novelty if kind == "onnx" else None,
             calibration=keras_inference.calibration_images(splits) if int8 else None,
@@ -680,23 +676,14 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     # -- inside -------------------------------------------------------------------------
 
     def _settings(self) -> Settings:
-        """Check the constructor's arguments, and add what was chosen for a budget.
-
-        Raises:
-            UsageError: an argument is outside its range, or two contradict each other.
-        """
+        """Check the settings, and add what was chosen for a budget, or raise UsageError."""
         settings = Settings(**{name: getattr(self, name) for name, *_ in options()})
         if self._plan is None:
             return settings
         return replace(settings, model_name=self._plan.model_name, width=self._plan.width)
 
     def _new_model(self, n_classes: int, img_shape: tuple[int, int, int], *, n_images: int) -> None:
-        """Choose a model, for the budget if there is one, and build it.
-
-        Raises:
-            UsageError: a setting makes no sense.
-            DataError: the images are too small for the model.
-        """
+        """Choose a model, for the budget if there is one, and build it."""
         self._plan = self._begun.plan if self._begun else None
         settings = self._settings()
         if settings.budget is not None and self._plan is None:
@@ -735,12 +722,12 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     ) -> History:
         """Train and calibrate the model, and write what came of it into the run directory.
 
-        Raises:
-            KeyboardInterrupt: Ctrl-C, once all of that is done.
+        Ctrl-C is raised once all of that is done.
         """
-        number_format, recipe = self._number_format(), recipe_of(settings, self._plan)
+        number_format = self._number_format()
+        training = _Trained(splits, settings, recipe_of(settings, self._plan))
         if run:
-            self._write_beginning(run, splits, settings, recipe, number_format)
+            self._write_beginning(run, training, number_format)
             if workers:
                 workers.train(run)
         self.evaluation = None
@@ -753,11 +740,11 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             plan=self._plan,
             checkpoints=run.checkpoints() if run else None,
         )
-        self._trained = _Trained(splits, settings, recipe)
+        self._trained = training
         self.calibration = calibration.fit(
             *keras_inference.predict_validation(self.model, splits),
             target_accuracy=settings.target_accuracy,
-            smoothed=recipe.label_smoothing > 0,
+            smoothed=training.recipe.label_smoothing > 0,
         )
         self._replace_model(architectures.calibrated(self.model, self.calibration), settings)
         if run:
@@ -765,28 +752,24 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             run.write_history(history, self.calibration, architectures.weights_sha256(self.model))
             # At once: whatever fails later, minutes of training are not lost.
             self.export_model(run.path / KERAS_FILE)
-            files.write_novelty(run.path, self._trained.novelty)
+            files.write_novelty(run.path, training.novelty)
             run.write_status("interrupted" if history.interrupted else "trained")
         if history.interrupted:
             raise KeyboardInterrupt
         return history
 
     def _write_beginning(
-        self,
-        run: RunDirectory,
-        splits: Splits,
-        settings: Settings,
-        recipe: Recipe,
-        number_format: backend.NumberFormat,
+        self, run: RunDirectory, training: _Trained, number_format: backend.NumberFormat
     ) -> None:
         """Record how training begins, or check that it may be resumed."""
+        splits, recipe = training.splits, training.recipe
         if self._begun:
             self._begun.check(recipe, splits.manifest)
             print(self._begun.changes(versions(), backend.processor_name()), end="")
             run.drop_outcome()
             return
         run.write_settings(
-            settings,
+            training.settings,
             recipe=recipe,
             plan=self._plan,
             number_format=number_format,
@@ -799,12 +782,10 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             files.write_check(run.path / files.CHECK_FILE, self.data_check)
         if self._loaded and self._loaded.image_list and self._is_loaded():
             try:
-                table = splits_table(self._loaded.image_list, splits, run.path / IMAGES_FILE)
+                if table := splits_table(self._loaded.image_list, splits, run.path / IMAGES_FILE):
+                    write_text(run.path / IMAGES_FILE, table)
             except DataError as error:  # a name that only the system can read must not end a run
                 print(f"{IMAGES_FILE} was not written: {error}")
-            else:
-                if table:
-                    write_text(run.path / IMAGES_FILE, table)
 
     def _replace_model(self, model: Any, settings: Settings) -> None:
         """Take a model with another end, compiled like the one before."""
@@ -813,11 +794,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             self.model = model
 
     def _follow(self, dataset: Dataset) -> None:
-        """Take over classes and shape of the data, where no others were asked for.
-
-        Raises:
-            DataError: others were.
-        """
+        """Take over classes and shape of the data, or raise DataError if others were asked for."""
         for name, default in (("n_classes", N_CLASSES), ("img_shape", IMG_SHAPE)):
             asked, found = getattr(self, name), getattr(dataset, name)
             asked = tuple(asked) if isinstance(asked, list) else asked
@@ -860,32 +837,20 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         )
 
     def _check_fits(self, images: ImageArray) -> None:
-        """Check the model against the images and class names in use.
-
-        Raises:
-            ModelFileError: they do not fit.
-        """
+        """Raise ModelFileError if the model does not fit the images and class names in use."""
         keras_inference.check_fits(
             self.model, n_classes=len(self.labels), img_shape=tuple(images.shape[1:])
         )
 
     def _prepared_arrays(self, step: str) -> tuple[Any, ...]:
-        """Give what `_images_and_labels` gives, once it is prepared.
-
-        Raises:
-            StepOrderError: it was not imported or not prepared.
-        """
+        """Give what `_images_and_labels` gives, or raise StepOrderError if it is not prepared."""
         arrays = self._images_and_labels(step)
         for images, labels in (arrays[:2], arrays[2:]):
             _need(is_prepared(images, labels), step, "prepare_data")
         return arrays
 
     def _images_and_labels(self, step: str) -> tuple[Any, ...]:
-        """Give training images and labels, then test images and labels.
-
-        Raises:
-            StepOrderError: they were not imported.
-        """
+        """Give images and labels for training, then for testing, or raise StepOrderError."""
         arrays = (self.train_images, self.train_labels, self.test_images, self.test_labels)
         return tuple(_need(array, step, "import_data") for array in arrays)
 
@@ -902,11 +867,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
 
 def _need(value: T | None, step: str, first: str) -> T:
-    """Give `value`, or stop a step that comes too early.
-
-    Raises:
-        StepOrderError: the value is None or False.
-    """
+    """Give `value`, or raise StepOrderError if it is None or False: a step comes too early."""
     if value is None or value is False:
         raise StepOrderError(f"{step}() was called too early. Call {first}() first.")
     return value

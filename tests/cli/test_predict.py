@@ -47,23 +47,6 @@ def test_keras_home_is_found_without_keras(names, monkeypatch, tmp_path):
     assert str(fashion_mnist.keras_home()) == done.stdout.strip()
 
 
-def test_files_and_parts_are_answered_in_order(made, test_images, tmp_path, capsys):
-    Image.fromarray(test_images[7, ..., 0]).save(tmp_path / "a.png")
-    paths = ["fashion-mnist:test[0:2]", str(tmp_path / "a.png"), "fashion-mnist:test[1:2]"]
-    n_failed = command.predict_files(made.path, paths, exact=True, output=tmp_path / "o.csv")
-    assert n_failed == 0
-    assert "4 images" in capsys.readouterr().out
-    with (tmp_path / "o.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))[1:]
-    assert [row[0] for row in rows] == [
-        "fashion-mnist:test[0]", "fashion-mnist:test[1]", str(tmp_path / "a.png"),
-        "fashion-mnist:test[1]",
-    ]  # fmt: skip
-    found = np.array([row[-3:] for row in rows], float)
-    expected = made.probabilities(test_images[[0, 1, 7, 1]])
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
 def test_a_model_for_other_images_refuses_fashion_mnist(tmp_path):
     other = MadeModel(tmp_path / "m.onnx")
     with pytest.raises(DataError, match="28 x 28 x 1, but the model takes 8 x 9 x 1"):
@@ -84,36 +67,39 @@ def test_each_image_that_was_read_is_explained(made, tmp_path, capsys):
     assert f"Written: {tmp_path / 'why'}, 1 explanations\n" in capsys.readouterr().out
 
 
-# -- tables ------------------------------------------------------------------------------
+# -- sources of all kinds ------------------------------------------------------------------
 
 
-def test_tables_of_images_are_like_the_files_in_them(made, tmp_path, capsys):
-    images = made.images(6)
+def test_images_of_all_sources_are_answered_in_order(made, test_images, tmp_path, capsys):
     (tmp_path / "d").mkdir()
-    for k, image in enumerate(images):
-        Image.fromarray(image[..., 0]).save(tmp_path / "d" / f"{k}.png")
-    encoded = [(tmp_path / "d" / f"{k}.png").read_bytes() for k in range(6)]
+    for k in range(3):
+        Image.fromarray(test_images[k, ..., 0]).save(tmp_path / "d" / f"{k}.png")
+    encoded = [(tmp_path / "d" / f"{k}.png").read_bytes() for k in range(3)]
     pq.write_table(pa.table({"image": [*encoded, b"broken"]}), tmp_path / "t.parquet")
     (tmp_path / "l.csv").write_text("path\nd/0.png\nd/missing.png\n")
-    sources = [tmp_path / "d", tmp_path / "t.parquet", f"file://{tmp_path}/l.csv"]
+    sources = ["fashion-mnist:test[0:2]", f"{tmp_path / 'd'}", f"{tmp_path / 't.parquet'}",
+               f"file://{tmp_path}/l.csv", "fashion-mnist:test[1:2]"]  # fmt: skip
     output = tmp_path / "o.csv"
-    n_failed = command.predict_files(
-        made.path, [str(s) for s in sources], output=output, exact=True
-    )
-    assert n_failed == 2
+    assert command.predict_files(made.path, sources, output=output, exact=True) == 2
     with output.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["file"] for row in rows] == [
-        *(str(tmp_path / "d" / f"{k}.png") for k in range(6)),
-        *(f"t.parquet#{k}" for k in range(7)),
-        "d/0.png",
-        "d/missing.png",
-    ]
-    expected = made.probabilities(images)
-    for row, k in zip(rows, [*range(6), *range(6), None, 0, None], strict=True):
+    expected = {
+        **{f"fashion-mnist:test[{k}]": k for k in range(2)},
+        **{str(tmp_path / "d" / f"{k}.png"): k for k in range(3)},
+        **{f"t.parquet#{k}": k for k in range(3)},
+        "t.parquet#3": None,
+        "d/0.png": 0,
+        "d/missing.png": None,
+    }
+    assert [row["file"] for row in rows] == [*expected, "fashion-mnist:test[1]"]
+    probabilities = made.probabilities(test_images[:3])
+    for row in rows:
+        k = expected[row["file"]]
         if k is None:
             assert row["error"].startswith(row["file"]) or "there is no file" in row["error"]
         else:
             found = [float(row[name]) for name in made_model.NAMES]
-            np.testing.assert_allclose(found, expected[k], atol=1e-5)
-    assert "t.parquet#6  error" in capsys.readouterr().out
+            np.testing.assert_allclose(found, probabilities[k], atol=1e-5)
+    printed = capsys.readouterr().out
+    assert "t.parquet#3  error" in printed
+    assert "12 images" in printed

@@ -23,7 +23,7 @@ from apparel.core.settings import Plan, Settings
 from apparel.core.signals import Terminated
 from apparel.data import loading
 from apparel.models import keras_inference
-from tests.conftest import Command, run_command
+from tests.conftest import run_command
 
 Run = tuple[Path, subprocess.CompletedProcess[str]]
 
@@ -168,22 +168,6 @@ def test_the_same_seed_gives_the_same_weights_and_metrics(
         assert (tmp_path / "run" / name).read_bytes() == (folder / name).read_bytes()
 
 
-def test_predict_reproduces_the_predictions_from_image_files(
-    finished_run: Run, test_images: np.ndarray, table: dict[str, np.ndarray], command: Command,
-    tmp_path: Path,
-) -> None:  # fmt: skip
-    (tmp_path / "images").mkdir()
-    for index in range(20):
-        Image.fromarray(test_images[index, :, :, 0]).save(tmp_path / "images" / f"{index:02}.png")
-    result = command("predict", finished_run[0], "images", "--exact", "--output", "out.csv")
-    assert (result.returncode, result.stderr) == (0, "")
-    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["label"] for row in rows] == [LABELS[k] for k in table["predicted"][:20]]
-    probabilities = [[float(row[label]) for label in LABELS] for row in rows]
-    np.testing.assert_allclose(probabilities, table["probabilities"][:20], atol=1e-5)
-
-
 def test_python_m_apparel_is_the_run_with_all_defaults(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -217,53 +201,35 @@ def test_a_budget_says_what_it_chose_and_why(
     assert settings["recipe"]["epochs"] == 8
 
 
-@pytest.fixture(scope="module")
-def fast_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The run directory and output of a small run that is long enough for shifts."""
-    folder = tmp_path_factory.mktemp("fast")
-    result = run_command(
-        "run", "--limit", 600, "--epochs", 8, "--model", "fast", "--width", 8, "--run-dir", "run",
-        cwd=folder,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
-    return folder / "run", result
-
-
 @pytest.mark.slow
-def test_a_trained_fast_model_reports_all_accuracies(fast_run: Run) -> None:
-    metrics = json.loads((fast_run[0] / "metrics.json").read_text(encoding="utf-8"))
+def test_a_fast_model_reports_all_accuracies_and_opens_without_apparel(tmp_path: Path) -> None:
+    # Long enough for shifts.
+    options = "run --limit 600 --epochs 8 --model fast --width 8 --run-dir run"
+    done = run_command(*options.split(), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
     names = {
         "accuracy": "Accuracy          ",
         "accuracy_flip_averaged": "Flip-averaged acc.",
         "accuracy_view_averaged": "View-averaged acc.",
     }
-    again = run_command("evaluate", "run", cwd=fast_run[0].parent)
+    again = run_command("evaluate", "run", cwd=tmp_path)
     for name, shown in names.items():
         low, value, high = (metrics[name][part] for part in ("low", "value", "high"))
         assert 0.3 < low < value < high
-        for output in (fast_run[1].stdout, again.stdout):
+        for output in (done.stdout, again.stdout):
             assert f"{shown} {value:.4f}" in output
-
-
-@pytest.mark.slow
-def test_a_fast_model_opens_without_apparel_and_gives_the_same_probabilities(
-    fast_run: Run, test_images: np.ndarray, tmp_path: Path
-) -> None:
     code = (
         "import sys; sys.modules['apparel'] = None\n"
         "import keras, numpy as np\n"
-        "model = keras.models.load_model(sys.argv[1], safe_mode=True)\n"
+        "model = keras.models.load_model('run/model.keras', safe_mode=True)\n"
         "images = np.load('images.npy') / np.float32(255)\n"
         "np.save('found.npy', model.predict(images, verbose=0))\n"
     )
-    written = np.genfromtxt(fast_run[0] / "predictions.csv", delimiter=",", skip_header=1)
-    expected = written[:, 4:]
     np.save(tmp_path / "images.npy", loading.load(limit=600).test_images)
-    call = [sys.executable, "-c", code, fast_run[0] / "model.keras"]
-    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "Warning" not in done.stderr
-    np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, atol=1e-5)
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    written = np.genfromtxt(tmp_path / "run" / "predictions.csv", delimiter=",", skip_header=1)
+    np.testing.assert_allclose(np.load(tmp_path / "found.npy"), written[:, 4:], atol=1e-5)
 
 
 def test_the_test_images_are_scored_once_a_run(

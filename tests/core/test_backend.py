@@ -8,6 +8,7 @@ import random
 import re
 import subprocess
 import sys
+from unittest import mock
 
 import keras
 import numpy as np
@@ -171,52 +172,40 @@ def test_loading_keras_in_a_new_process_says_nothing():
     assert (done.stdout, done.stderr) == ("keras\n", "")
 
 
-@pytest.mark.parametrize(("given", "used"), [(None, "1"), ("0", "0"), ("1", "1")])
-def test_onednns_kernels_are_used_on_any_x86_unless_the_user_says_otherwise(
-    monkeypatch, given, used
-):
-    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
-    if given:
-        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", given)
+def test_onednns_kernels_are_used_on_any_x86_unless_the_user_says_otherwise(monkeypatch):
     monkeypatch.setattr(backend.platform, "machine", lambda: "AMD64")
-    monkeypatch.delitem(sys.modules, "keras")
     monkeypatch.setattr(importlib, "import_module", lambda _name: keras)
-    backend.load_keras()
-    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == used
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "")  # restored at the end
+    for given, used in ((None, "1"), ("0", "0")):
+        os.environ.pop("TF_ENABLE_ONEDNN_OPTS")
+        if given:
+            os.environ["TF_ENABLE_ONEDNN_OPTS"] = given
+        monkeypatch.delitem(sys.modules, "keras", raising=False)
+        assert backend.load_keras() is keras
+        assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == used
 
 
-@pytest.mark.parametrize(
-    ("backend_name", "error"),
-    [
-        (None, ModuleNotFoundError("No module named 'tensorflow'")),
-        ("nonsense", ValueError("Unable to import backend : nonsense")),
-    ],
-)
-def test_a_missing_backend_is_named_with_what_helps(monkeypatch, backend_name, error):
-    def missing(name):
-        raise error
-
-    monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    if backend_name:
-        monkeypatch.setenv("KERAS_BACKEND", backend_name)
-
+def test_a_missing_or_unknown_backend_is_named_with_what_helps(monkeypatch):
     monkeypatch.delitem(sys.modules, "keras")
-    monkeypatch.setattr(importlib, "import_module", missing)
-    expected = f"with the backend {backend_name or 'tensorflow'}: {error}. Training needs"
-    with pytest.raises(ApparelError, match=re.escape(expected)):
-        backend.load_keras()
+    for name, error in (
+        ("tensorflow", ModuleNotFoundError("No module named 'tensorflow'")),
+        ("nonsense", ValueError("Unable to import backend : nonsense")),
+    ):
+        monkeypatch.setattr(importlib, "import_module", mock.Mock(side_effect=error))
+        monkeypatch.setenv("KERAS_BACKEND", name)
+        expected = f"with the backend {name}: {error}. Training needs"
+        with pytest.raises(ApparelError, match=re.escape(expected)):
+            backend.load_keras()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["cnn", "fast"])
+@pytest.mark.parametrize("model", ["cnn", "fast --width 8 --batch-size 30"])
 def test_models_train_on_torch(model, tmp_path):
     pytest.importorskip("torch")
     loading.load()  # the child finds it in Keras's cache
-    arguments = ["run", "--model", model, "--limit", "300", "--epochs", "2", "--run-dir", "run"]
-    if model != "cnn":
-        arguments += ["--width", "8", "--batch-size", "30"]
+    options = f"run --limit 300 --epochs 2 --run-dir run --model {model}"
     done = subprocess.run(
-        [sys.executable, "-m", "apparel", *arguments],
+        [sys.executable, "-m", "apparel", *options.split()],
         cwd=tmp_path,
         env={**os.environ, "KERAS_BACKEND": "torch"},
         capture_output=True,

@@ -45,26 +45,16 @@ def kernel(monkeypatch):
     return shell
 
 
-# -- without a screen ------------------------------------------------------------------
-
-
-def test_without_a_screen_nothing_is_shown(monkeypatch, shows, capfd):
-    monkeypatch.setattr(mpl, "get_backend", lambda: "agg")
-    display.show(Figure())
-    assert shows == []
-    assert plt.get_fignums() == []
-    assert capfd.readouterr() == ("", "")
-
-
-# -- in windows ------------------------------------------------------------------------
-
-
-def test_on_a_screen_a_window_opens_and_nothing_blocks(monkeypatch, shows):
-    monkeypatch.setattr(display, "_on_screen", lambda: True)
+@pytest.mark.parametrize(("backend", "opens"), [("agg", False), ("tkagg", True)])
+def test_a_window_opens_on_a_screen_only_and_nothing_blocks(
+    monkeypatch, shows, capfd, backend, opens
+):
+    monkeypatch.setattr(mpl, "get_backend", lambda: backend)
     figure = Figure()
     display.show(figure)
-    assert [plt.figure(number) for number in plt.get_fignums()] == [figure]
-    assert shows == [False]
+    assert [plt.figure(number) for number in plt.get_fignums()] == [figure] * opens
+    assert shows == [False] * opens
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
