@@ -69,12 +69,8 @@ def test_metrics_are_restored_exactly(tmp_path, evaluation):
         assert read.pop(name) == asdict(found)
     assert list(read["per_class"]) == list(NAMES)
     for scores, found in zip(evaluation.per_class, read.pop("per_class").values(), strict=True):
-        assert found == {
-            "precision": asdict(scores.precision),
-            "recall": asdict(scores.recall),
-            "f1": asdict(scores.f1),
-            "support": scores.support,
-        }
+        names = ("precision", "recall", "f1", "support")
+        assert found == {name: asdict(scores)[name] for name in names}
     assert read == {
         "n": 60,
         "averaging": "macro",

@@ -53,8 +53,8 @@ def trained(network):
     return metrics, network.get_weights()
 
 
-def work(addresses, rank):
-    """Train as one of several workers."""
+def work(addresses, rank, results):
+    """Train as one of several workers, and put the results into a queue."""
     task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": rank}}
     os.environ |= {"TF_CONFIG": json.dumps(task), "TF_NUM_INTRAOP_THREADS": "1"}
     worker = distributed.join(rank, len(addresses))
@@ -73,7 +73,7 @@ def work(addresses, rank):
     statistics = source.layers[0]
     moving = [float(statistics.moving_mean[0]), float(statistics.moving_variance[0])]
     losses = np.array(normalised.step_losses)
-    return agreed, steps, moving, losses, metrics, *weights
+    results.put((agreed, steps, moving, losses, metrics, *weights))
 
 
 @pytest.mark.slow
@@ -82,9 +82,16 @@ def test_workers_train_as_one_and_all_have_the_same_results_bit_for_bit():
         made = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
         ports = [stack.enter_context(each).getsockname()[1] for each in made]
     addresses = [f"127.0.0.1:{port}" for port in ports]
-    with get_context("spawn").Pool(3) as pool:
-        asked = [(addresses, rank) for rank in range(3)]
-        found, *others = pool.starmap_async(work, asked, chunksize=1).get(timeout=180)
+    context = get_context("spawn")
+    results = context.Queue()
+    workers = [context.Process(target=work, args=(addresses, rank, results)) for rank in range(3)]
+    try:
+        for worker in workers:
+            worker.start()
+        found, *others = [results.get(timeout=180) for _ in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
     for other in others:
         np.testing.assert_equal(other, found)
     agreed, steps, moving, losses, metrics, *weights = found

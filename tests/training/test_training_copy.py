@@ -120,37 +120,35 @@ def test_fused_normalization_keeps_the_statistics_that_keras_keeps():
     np.testing.assert_allclose(model(images), copy(images), atol=1e-5)
 
 
-def convolved_with_gradients(layer, images, upstream):
-    """The traced function: outputs of a layer, and gradients of images and kernel."""
-    import tensorflow as tf  # noqa: PLC0415  # only where it is the backend
-
-    @tf.function
-    def differentiate():
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            convolved = layer(images)
-        return convolved, *tape.gradient(
-            convolved, [images, layer.kernel.value], output_gradients=upstream
-        )
-
-    return differentiate.get_concrete_function()
-
-
 def plain_and_faster(side, n_images, channels, *, amx):
-    """The traced function of a convolution of Keras, and of its faster form."""
+    """The traced functions of a convolution of Keras and of its faster form.
+
+    They give outputs and gradients of images and kernel.
+    """
     import tensorflow as tf  # noqa: PLC0415  # only where it is the backend
 
     random = np.random.default_rng(side)
     images = tf.constant(random.normal(size=(n_images, side, side, 3)), tf.float32)
     upstream = tf.constant(random.normal(size=(n_images, side, side, channels)), tf.float32)
-    plain = keras.layers.Conv2D(channels, 3, padding="same", use_bias=False)
-    faster = (fused_layers.JoinedConv2D if amx else fused_layers.TransposedConv2D)(
-        channels, 3, padding="same", use_bias=False
-    )
-    for layer in (plain, faster):
+    faster = fused_layers.JoinedConv2D if amx else fused_layers.TransposedConv2D
+    kinds = (keras.layers.Conv2D, faster)
+    layers = [kind(channels, 3, padding="same", use_bias=False) for kind in kinds]
+    for layer in layers:
         layer.build(images.shape)
-    faster.set_weights(plain.get_weights())
-    return [convolved_with_gradients(layer, images, upstream) for layer in (plain, faster)]
+        layer.set_weights(layers[0].get_weights())
+
+    def traced(layer):
+        @tf.function
+        def differentiate():
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                convolved = layer(images)
+            by = [images, layer.kernel.value]
+            return convolved, *tape.gradient(convolved, by, output_gradients=upstream)
+
+        return differentiate.get_concrete_function()
+
+    return map(traced, layers)
 
 
 def kernel_gradients(found, expected):

@@ -113,7 +113,9 @@ def read_check(folder: Path) -> DataCheck | None:
         read = read_json(path)
         del read["is_clean"]  # follows from the rest
         for name in ("duplicates", "leaks", "conflicts"):
-            read[name] = tuple(_copied_image(pair) for pair in read[name])
+            for pair in read[name]:
+                pair |= {image: CheckedImage(**pair[image]) for image in ("first", "second")}
+            read[name] = tuple(CopiedImage(**pair) for pair in read[name])
         for name in ("unusual", "blank"):
             if read[name] is not None:
                 read[name] = tuple(CheckedImage(**image) for image in read[name])
@@ -121,11 +123,6 @@ def read_check(folder: Path) -> DataCheck | None:
             read[name] = tuple(read[name])
         read["sizes"] = {(size["height"], size["width"]): size["images"] for size in read["sizes"]}
         return DataCheck(**read)
-
-
-def _copied_image(pair: Mapping[str, Any]) -> CopiedImage:
-    images = {name: CheckedImage(**pair[name]) for name in ("first", "second")}
-    return CopiedImage(exact=pair["exact"], mirrored=pair["mirrored"], **images)
 
 
 def write_suspects(folder: Path, issues: LabelIssues) -> Path:
@@ -306,12 +303,7 @@ def metrics(evaluation: Evaluation) -> dict[str, object]:
         "confidence": 0.95,
         **{name: asdict(interval) for name, interval in evaluation.metrics.items()},
         "per_class": {
-            scores.name: {
-                "precision": asdict(scores.precision),
-                "recall": asdict(scores.recall),
-                "f1": asdict(scores.f1),
-                "support": scores.support,
-            }
+            scores.name: {name: x for name, x in asdict(scores).items() if name != "name"}
             for scores in evaluation.per_class
         },
         "confusion_matrix": evaluation.confusion.tolist(),

@@ -3,6 +3,7 @@
 import importlib.metadata
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -90,13 +91,8 @@ class Provenance:
 
 def versions() -> dict[str, str]:
     """Give the versions of Python and of the packages that decide what training computes."""
-    found = {name: version for name in PACKAGES if (version := _version(name))}
-    return {"python": platform.python_version(), **found}
-
-
-def _version(distribution: str) -> str | None:
-    """The installed version of a distribution, if it is there."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found

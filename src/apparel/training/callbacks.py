@@ -13,7 +13,7 @@ WARM_UP = 0.1
 
 
 class TriangularSchedule(Callback):
-    """Sets the learning rate by the progress of training.
+    """Lets the learning rate rise in a straight line, and fall in another one.
 
     Args:
         progress: of the training.
@@ -26,22 +26,10 @@ class TriangularSchedule(Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """See `keras.callbacks.Callback`."""
+        fraction = self._progress.fraction
+        share = min(fraction / WARM_UP, (1 - fraction) / (1 - WARM_UP))
         # Never quite 0, which would waste the first step.
-        self.model.optimizer.learning_rate = self._peak * max(
-            triangle(self._progress.fraction), 1e-3
-        )
-
-
-def triangle(fraction: float) -> float:
-    """Give the learning rate as a fraction of its peak: up in a straight line, then down.
-
-    Args:
-        fraction: finished fraction of training, at least 0.
-
-    Returns:
-        0 to 1; 0 at both ends.
-    """
-    return max(min(fraction / WARM_UP, (1 - fraction) / (1 - WARM_UP)), 0.0)
+        self.model.optimizer.learning_rate = self._peak * max(share, 1e-3)
 
 
 class WeightAverage(Callback):

@@ -49,7 +49,14 @@ def cross_validate(
     Raises:
         DataError: a class has fewer training images than there are folds.
     """
-    _check_class_sizes(dataset)
+    counts = np.bincount(dataset.train_labels, minlength=dataset.n_classes)
+    rarest = int(counts.argmin())
+    if counts[rarest] < N_FOLDS:
+        raise DataError(
+            f"the class {dataset.class_names[rarest]} has {counts[rarest]} training images, but "
+            f"cross-validation in {N_FOLDS} folds needs at least {N_FOLDS} of every class. Add "
+            "images of it, or leave the class out."
+        )
     images = scale_pixels(dataset.train_images)
     test_images = scale_pixels(dataset.test_images)
     labels = one_hot(dataset.train_labels, dataset.n_classes)
@@ -78,19 +85,3 @@ def cross_validate(
         train[fold] = keras_inference.predict_probabilities(model, take(images, fold))
         test += keras_inference.predict_probabilities(model, test_images) / N_FOLDS
     return OutOfSample(train=train, test=test.astype(np.float32))
-
-
-def _check_class_sizes(dataset: Dataset) -> None:
-    """Check that every fold can have an image of every class.
-
-    Raises:
-        DataError: a class has too few.
-    """
-    counts = np.bincount(dataset.train_labels, minlength=dataset.n_classes)
-    rarest = int(counts.argmin())
-    if counts[rarest] < N_FOLDS:
-        raise DataError(
-            f"the class {dataset.class_names[rarest]} has {counts[rarest]} training images, but "
-            f"cross-validation in {N_FOLDS} folds needs at least {N_FOLDS} of every class. Add "
-            "images of it, or leave the class out."
-        )

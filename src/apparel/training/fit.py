@@ -168,7 +168,11 @@ def fit(
 
                 callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=ask))
             _resume(checkpointing, training.progress, worker)
-            validation = _validation(splits, recipe)
+            validation = None
+            if len(splits.validation):
+                images = take(splits.train_images, splits.validation)
+                labels = splits.train_labels[splits.validation]
+                validation = batched(images, labels, batch_size=recipe.batch_size)
             copy.stop_training = training.is_over
             while not copy.stop_training and log.epoch < training.epochs:
                 rest = log.rest  # of an interrupted epoch, which comes before all others
@@ -286,14 +290,6 @@ def _resume(
             f"a worker has a checkpoint after {progress.steps:,} steps, and another one after "
             f"{first:,}. Put the run directory on storage that all of them share."
         )
-
-
-def _validation(splits: Splits, recipe: Recipe) -> Any:
-    """The validation images, as Keras's `fit` takes them; None where there are none."""
-    if not len(splits.validation):
-        return None
-    images = take(splits.train_images, splits.validation)
-    return batched(images, splits.train_labels[splits.validation], batch_size=recipe.batch_size)
 
 
 def _history(
