@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apparel.core.records import Evidence, Finding, Interval, Topic
+from apparel.core.records import Evidence, Interval, Topic
 from apparel.explain.findings import RULES, explain, headline
 from apparel.explain.findings.wording import listed
 from tests.explain.made import (
@@ -124,16 +124,6 @@ def test_the_most_important_finding_comes_first():
         ("suspicious_labels", 0.04),
         ("test_size", 0.039),
     ]
-
-
-def test_of_equal_weights_the_earlier_rule_comes_first(monkeypatch):
-    def rule(topic, weight):
-        finding = Finding(topic=topic, text="", advice="", weight=weight)
-        return lambda known: finding
-
-    rules = (rule("gap", 0.5), lambda known: None, rule("imbalance", 1.0), rule("guessing", 0.5))
-    monkeypatch.setattr("apparel.explain.findings.RULES", rules)
-    assert [f.topic for f in explain(healthy())] == ["imbalance", "gap", "guessing"]
 
 
 losses = st.floats(0, 10) | st.sampled_from([float("nan"), float("inf")])

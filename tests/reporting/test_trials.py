@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from apparel.core.errors import ModelFileError
-from apparel.core.records import Trial, best_trial
+from apparel.core.records import Trial
 from apparel.reporting.plots import trials_figure
 from apparel.reporting.text import trial_table, validation_verdict
 from apparel.runs.search_folder import read_trials, write_trials
@@ -28,12 +28,6 @@ TRIALS = (
     trial(3, "complete", (0.7, 0.85), erase=0.5),
     trial(4, "interrupted", ()),
 )
-
-
-def test_the_best_trial_came_to_its_end():
-    assert best_trial(TRIALS).number == 2
-    assert best_trial(TRIALS[:1]).number == 0
-    assert best_trial(TRIALS[1:2]) is None
 
 
 def test_the_table_shows_the_best_first():
@@ -67,6 +61,8 @@ def test_the_picture_has_a_line_for_each_trial():
     legend = [entry.get_text() for entry in ax.get_legend().get_texts()]
     assert sorted(legend) == ["best", "complete", "default setting", "stopped early"]
     assert ax.get_title() == "4 trials, 3 of them complete; best: 85.0 %"
+    (stopped,) = trials_figure(TRIALS[1:2]).axes  # the best trial came to its end
+    assert stopped.get_title() == "1 trials, 0 of them complete"
     (empty,) = trials_figure(()).axes
     assert [text.get_text() for text in empty.texts] == ["no data"]
 
