@@ -1,7 +1,6 @@
 """Label issues on probabilities where the wrong labels are known, and the command's files."""
 
 import csv
-import shutil
 
 import numpy as np
 import pytest
@@ -71,28 +70,26 @@ def made_up_probabilities(dataset, *_):
 
 @pytest.mark.parametrize("trained", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_command_writes_the_list_that_it_prints(
-    finished_run, command: Command, tmp_path, monkeypatch, trained
+    run_copy, command: Command, tmp_path, monkeypatch, trained
 ):
     if not trained:
         monkeypatch.setattr(cross_validation, "cross_validate", made_up_probabilities)
-    run = tmp_path / "run"
-    shutil.copytree(finished_run[0], run)
     done = command("suspects", "run")
     assert done.returncode == 0, done.stderr
     for split in ("train", "test"):
-        with (run / f"suspects_{split}.csv").open(encoding="utf-8") as file:
+        with (run_copy / f"suspects_{split}.csv").open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         assert f"{len(rows)} of 1,000 labels of {split} images are suspicious" in done.stdout
         assert list(rows[0]) == ["rank", "index", "given", "suggested", "label_quality"]
         assert [int(row["rank"]) for row in rows] == list(range(1, len(rows) + 1))
         assert all(row["given"] != row["suggested"] for row in rows)
-        picture = run / "plots" / f"suspects_{split}.png"
+        picture = run_copy / "plots" / f"suspects_{split}.png"
         assert picture.read_bytes()[:4] == b"\x89PNG"
         assert f"Written: {picture.relative_to(tmp_path)}" in done.stdout
-    found = read_suspects(run, RunDirectory.open(run).settings(), read_check(run))
+    found = read_suspects(run_copy, RunDirectory.open(run_copy).settings(), read_check(run_copy))
     assert [issues.split for issues in found] == ["train", "test"]
     assert text.label_issue_lines(found[1]) in done.stdout
-    assert 'id="suspects"' in (run / "report.html").read_text(encoding="utf-8")
+    assert 'id="suspects"' in (run_copy / "report.html").read_text(encoding="utf-8")
     labels = loading.load(limit=1000).test_labels
     names = fashion_mnist.FASHION_MNIST_LABELS
     assert all(row["given"] == names[labels[int(row["index"])]] for row in rows)

@@ -317,30 +317,17 @@ def test_odd_class_names_neither_break_nor_squeeze_a_figure(name):
 # -- mistakes and label issues -----------------------------------------------------------
 
 
-def mistake(index, channels=1):
-    probabilities = np.full(10, 0.02, np.float32)
-    probabilities[6] = 0.82
-    image = np.linspace(0, 1, 12 * channels, dtype=np.float32).reshape(3, 4, channels)
-    return Prediction(
-        name=f"test image {index}",
-        probabilities=probabilities,
-        class_names=FASHION,
-        image=image,
-        true=0,
-    )
-
-
 @pytest.mark.parametrize(("n", "channels"), [(1, 1), (2, 3)])
 def test_each_mistake_is_shown_with_its_two_maps(n, channels):
-    values = np.linspace(0, 1, n * 12, dtype=np.float32).reshape(n, 3, 4)
+    values = np.linspace(0, 1, n * 28 * 28, dtype=np.float32).reshape(n, 28, 28)
     saliency = Saliency(grad_cam=values, occlusion=1 - values)
-    figure = plots.mistakes_figure([mistake(k, channels) for k in range(n)], saliency)
+    figure = plots.mistakes_figure([prediction(channels=channels)] * n, saliency)
     parts = [part for part in figure.subfigs if part.axes]
     assert len(parts) == n
     for k, part in enumerate(parts):
-        assert part.get_suptitle() == "T-shirt/top → Shirt (82.0 %)"
+        assert part.get_suptitle() == "Shirt → Ankle boot (75.0 %)"
         names = [ax.get_xlabel() for ax in part.axes]
-        assert names == [f"test image {k}", "Grad-CAM", "occlusion"]
+        assert names == ["test image 12", "Grad-CAM", "occlusion"]
         plain, grad_cam, occlusion = (ax.images for ax in part.axes)
         assert len(plain) == 1
         np.testing.assert_array_equal(grad_cam[1].get_array(), saliency.grad_cam[k])

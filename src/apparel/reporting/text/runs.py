@@ -151,12 +151,13 @@ def validation_verdict(best: float, default: float, n_images: int) -> str:
         default: that of the default setting.
         n_images: number of validation images.
     """
-    figures = (
-        f"best setting {best:.2%}, default {default:.2%} on the {n_images:,} validation images, "
-        "after the same training time"
-    )
     if best > default:
-        return f"On validation, the best setting is ahead: {figures}."
-    if best == default:
-        return f"On validation, the best setting is level with the default: {figures}."
-    return f"On validation, the search did not find a better setting than the default: {figures}."
+        verdict = "the best setting is ahead"
+    elif best == default:
+        verdict = "the best setting is level with the default"
+    else:
+        verdict = "the search did not find a better setting than the default"
+    return (
+        f"On validation, {verdict}: best setting {best:.2%}, default {default:.2%} on the "
+        f"{n_images:,} validation images, after the same training time."
+    )
