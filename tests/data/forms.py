@@ -2,13 +2,13 @@
 
 import csv
 import gzip
-import json
 import struct
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
+
+from tests.data.made_images import encoded
+from tests.data.made_parquet import written
 
 
 def parts(arrays):
@@ -19,12 +19,16 @@ def parts(arrays):
 NAMES = (("train", "train"), ("test", "t10k"))
 
 
+def idx(array):
+    """An array in IDX, by its definition: 0, 0, type 8, dimensions, sizes, content."""
+    header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    return header + array.astype(np.uint8).tobytes()
+
+
 def as_idx(arrays, folder):
     for _, name, images, labels in parts(arrays):
-        header = struct.pack(">4I", 0x803, *images.shape)
-        (folder / f"{name}-images-idx3-ubyte").write_bytes(header + images.tobytes())
-        content = struct.pack(">2I", 0x801, len(labels)) + labels.astype(np.uint8).tobytes()
-        (folder / f"{name}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(content))
+        (folder / f"{name}-images-idx3-ubyte").write_bytes(idx(images))
+        (folder / f"{name}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels)))
     return folder
 
 
@@ -67,21 +71,11 @@ def as_paths(arrays, folder):
 
 def as_parquet(arrays, folder):
     """In the layout of Hugging Face's datasets, names in the metadata."""
-    features = {
-        "image": {"_type": "Image"},
-        "label": {"names": [str(k) for k in range(10)], "_type": "ClassLabel"},
-    }
     (folder / "data").mkdir()
     for split, _, images, labels in parts(arrays):
-        encoded = []
-        for i, image in enumerate(images):
-            Image.fromarray(image).save(folder / "one.png")
-            encoded.append({"bytes": (folder / "one.png").read_bytes(), "path": f"{i}.png"})
-        table = pa.table({"image": encoded, "label": labels}).replace_schema_metadata(
-            {"huggingface": json.dumps({"info": {"features": features}})}
-        )
-        name = f"{split}-00000-of-00001.parquet"
-        pq.write_table(table, folder / "data" / name, row_group_size=64)
+        files = [{"bytes": encoded(image, "PNG"), "path": "x.png"} for image in images]
+        path = folder / "data" / f"{split}-00000-of-00001.parquet"
+        written(path, {"image": files, "label": labels}, [str(k) for k in range(10)])
     return folder
 
 

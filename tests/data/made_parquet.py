@@ -1,21 +1,16 @@
 """Parquet files of encoded images for tests."""
 
-import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
+
+from tests.data.made_images import encoded
 
 GREYS = list(range(0, 240, 20))
-
-
-def encoded(grey: int) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(np.full((4, 5), grey, np.uint8)).save(file, "PNG")
-    return file.getvalue()
+PICTURES = [encoded(np.full((4, 5), grey, np.uint8), "PNG") for grey in GREYS]
 
 
 def written(path: Path, columns: dict, names: list[str] | None = None, **options) -> Path:

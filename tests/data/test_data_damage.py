@@ -10,7 +10,7 @@ import pytest
 from benchmarks.torture import data_damage
 
 from apparel.data.sources.keras_cache import KnownFile
-from tests.data.test_idx import idx
+from tests.data.forms import idx
 
 RANDOM = np.random.default_rng(0)
 

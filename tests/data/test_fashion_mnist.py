@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import os
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from apparel.core.errors import DataError, DataUnavailableError
 from apparel.data.sources import fashion_mnist
 from apparel.data.sources.keras_cache import KnownFile
 from apparel.data.sources.mirrors import folder_mirror
+from tests.data.forms import idx
 
 
 def names(home, data_dir=None):
@@ -78,8 +78,7 @@ def small_set(tmp_path, monkeypatch):
     arrays += [array[:5] for array in arrays]
     known = []
     for file, array in zip(fashion_mnist.FILES, arrays, strict=True):
-        content = struct.pack(f">{1 + array.ndim}I", 0x800 + array.ndim, *array.shape)
-        content += array.tobytes()
+        content = idx(array)
         (tmp_path / file.name).write_bytes(gzip.compress(content))
         known.append(KnownFile(file.name, len(content), hashlib.sha256(content).hexdigest()))
     monkeypatch.setattr(fashion_mnist, "FILES", known)

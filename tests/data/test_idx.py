@@ -11,16 +11,11 @@ import pytest
 from apparel.core.errors import DataError
 from apparel.data import loading
 from apparel.data.sources.idx import find_idx, read_idx_file
+from tests.data.forms import idx
 
 RANDOM = np.random.default_rng(0)
 TRAIN = RANDOM.integers(0, 256, (12, 5, 4), np.uint8)
 TEST = RANDOM.integers(0, 256, (6, 5, 4), np.uint8)
-
-
-def idx(array: np.ndarray) -> bytes:
-    """An array in IDX, by its definition: 0, 0, type 8, dimensions, sizes, content."""
-    header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
-    return header + array.astype(np.uint8).tobytes()
 
 
 @pytest.fixture

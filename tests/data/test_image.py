@@ -54,13 +54,6 @@ def test_decoding_keeps_grey_and_colour_as_they_are_stored():
         np.testing.assert_array_equal(image.pixels, read(content, shape))
 
 
-def test_black_and_white_becomes_0_and_255():
-    bits = NOISE[..., 0] > 99
-    for form, options in (("PNG", {}), ("BMP", {}), ("TIFF", {"compression": "group4"})):
-        image = read(encoded(bits, form, **options), (12, 10, 1))
-        np.testing.assert_array_equal(image[..., 0], bits * np.uint8(255))
-
-
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 def test_sixteen_bit_grey_is_scaled_and_rounded(form):
     values = np.arange(65536, dtype=np.uint16).reshape(256, 256)

@@ -257,19 +257,10 @@ def test_so_much_memory_is_taken():
         assert int(done.stdout) * 1024 < 150e6, name
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16", "CMYK", "1"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "CMYK", "1"])
 def test_every_mode_is_the_same_in_strips(mode, monkeypatch):
     image = Image.fromarray(RANDOM.integers(0, 256, (30, 20, 4), dtype=np.uint8))
-    if mode == "I;16":
-        image = Image.fromarray(RANDOM.integers(0, 65536, (30, 20), dtype=np.uint16))
-    elif mode == "P":
-        image = image.convert("RGB").quantize(40)
-    elif mode == "CMYK":
-        image = Image.fromarray(np.asarray(image), "CMYK")
-    else:
-        image = image.convert(mode)
-    options = {"transparency": bytes(range(0, 240, 6))} if mode == "P" else {}
-    content = encoded(image, "TIFF" if mode == "CMYK" else "PNG", **options)
+    content = encoded(image.convert(mode), "TIFF" if mode == "CMYK" else "PNG")
     whole = read(content, (30, 20, 3))
     monkeypatch.setattr(cost, "_STRIP_PIXELS", 130)
     np.testing.assert_array_equal(read(content, (30, 20, 3)), whole)

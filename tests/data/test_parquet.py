@@ -20,7 +20,7 @@ from apparel.data.parquet import process
 from apparel.data.parquet.process import ParquetProcess
 from apparel.data.parquet.reader import ParquetReader
 from apparel.data.parquet.table import EncodedImages, read_parquet
-from tests.data.made_parquet import GREYS, encoded, rows, written
+from tests.data.made_parquet import GREYS, PICTURES, rows, written
 
 
 def shard_of(path, n_images, groups=(0, 1)):
@@ -31,7 +31,7 @@ def shard_of(path, n_images, groups=(0, 1)):
 
 @pytest.fixture
 def images():
-    return [{"bytes": encoded(grey), "path": None} for grey in GREYS]
+    return [{"bytes": picture, "path": None} for picture in PICTURES]
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_rows_are_read_in_order_by_the_names_of_their_labels(tmp_path, images):
     assert found.sizes == {(4, 5): 12}
     assert multiprocessing.active_children() == []
     # Bytes without a structure, and labels without names.
-    columns = {"label": ["7", "a"] * 6, "img": [encoded(grey) for grey in GREYS]}
+    columns = {"label": ["7", "a"] * 6, "img": PICTURES}
     found = read_parquet(written(tmp_path / "other.parquet", columns))
     assert found.images[:, 0, 0, 0].tolist() == GREYS
     assert found.labels == ["7", "a"] * 6
@@ -188,10 +188,6 @@ def test_a_file_that_kills_the_process_is_named_and_the_next_one_read(table):
 # Other processes import these.
 
 
-def crash(*_):
-    os.kill(os.getpid(), signal.SIGSEGV)
-
-
 def hang(*_):
     time.sleep(60)
 
@@ -214,7 +210,6 @@ def serve_harmful(pipe, harm):
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
-        (crash, "kills the process that reads it"),
         (hang, "takes longer than"),
         (take_memory, "wants more memory than such a file needs"),
         (print_and_end, "kills the process that reads it"),

@@ -93,17 +93,8 @@ def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Datase
     keras = backend.load_keras()
     # Keras publishes no name for it. Rebuilding it here could part from Keras unnoticed.
     home = Path(keras.src.backend.config.keras_home()).expanduser()
-    train_images, train_labels, test_images, test_labels = _load_known(
-        home, FILES, lambda _cache: _by_keras(keras), data_dir
-    )
-    return from_arrays(
-        train_images,
-        train_labels,
-        test_images,
-        test_labels,
-        class_names=FASHION_MNIST_LABELS,
-        source="fashion-mnist",
-    )
+    arrays = _load_known(home, FILES, lambda _cache: _by_keras(keras), data_dir)
+    return from_arrays(*arrays, class_names=FASHION_MNIST_LABELS, source="fashion-mnist")
 
 
 def load_images(split: Split, data_dir: str | os.PathLike[str] | None = None) -> NDArray[np.uint8]:
