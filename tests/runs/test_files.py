@@ -6,8 +6,6 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 
 from apparel.core.errors import ModelFileError
 from apparel.core.records import Calibration, History
@@ -150,13 +148,6 @@ def test_accuracies_are_read_back(tmp_path, evaluation):
     (tmp_path / "metrics.json").write_text('{"n": 3, "accuracy_x": 4}')
     with pytest.raises(ModelFileError, match="holds no metrics"):
         files.read_accuracies(tmp_path)
-
-
-def test_a_figure_becomes_a_png_among_the_plots(tmp_path):
-    path = files.write_figure(tmp_path, "history", Figure(figsize=(4, 3)))
-    assert path == tmp_path / "plots" / "history.png"
-    with Image.open(path) as image:
-        assert (image.format, image.size) == ("PNG", (480, 360))
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{"])
