@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from apparel.core import backend
-from apparel.core.errors import ApparelError, DataError
+from apparel.core.errors import ApparelError
 from apparel.scale import training
 from apparel.scale.training import RayWorkers
 from tests.scale.fake_ray import TrainingFailedError
@@ -49,32 +49,19 @@ def test_workers_train_and_their_lines_are_shown(fake_ray, asked, tmp_path, monk
     ]
 
 
-def test_why_a_worker_cannot_do_its_share_is_raised_here(
-    fake_ray, asked, tmp_path, monkeypatch, capsys
-):
-    def prepared(*arguments):
-        raise DataError("the images differ")
-
-    monkeypatch.setattr(training, "_prepared", prepared)
-    with pytest.raises(DataError, match="the images differ"):
-        train(tmp_path)
-    assert "epoch" not in capsys.readouterr().err
-
-
-def test_workers_that_are_lost_too_often_are_told_of(fake_ray, asked, tmp_path):
+def test_workers_that_cannot_train_are_told_of(fake_ray, asked, tmp_path):
     fake_ray.fails["train"] = TrainingFailedError("a trace\nand the actor died\n")
     with pytest.raises(ApparelError, match="more than 5 times, at last with: and the actor died"):
         train(tmp_path)
     fake_ray.fails["train"] = TrainingFailedError()
     with pytest.raises(ApparelError, match="at last with: TrainingFailedError"):
         train(tmp_path)
-
-
-def test_more_workers_than_processors_are_refused(fake_ray, tmp_path):
     with pytest.raises(ApparelError, match=r"--workers 5 needs as many .* the Ray cluster has 2"):
         train(tmp_path, n_workers=5)
 
 
-def test_a_run_directory_that_a_worker_does_not_see_is_named(tmp_path):
+def test_why_a_worker_cannot_do_its_share_is_raised_here(fake_ray, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(backend, "use_threads", lambda n: None)
     with pytest.raises(ApparelError, match="does not see the run directory"):
-        training._prepared(tmp_path / "nowhere", "fashion-mnist", None)
+        train(tmp_path / "nowhere")
+    assert "epoch" not in capsys.readouterr().err
