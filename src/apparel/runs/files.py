@@ -287,8 +287,9 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
         evaluation.probabilities.max(axis=1),
         evaluation.probabilities,
     )
+    # Nine digits give a float32 back exactly.
     rows = (
-        (index, true, predicted, _digits(confidence), *map(_digits, row))
+        (index, true, predicted, f"{confidence:.9g}", *(f"{p:.9g}" for p in row))
         for index, (true, predicted, confidence, row) in enumerate(zip(*columns, strict=True))
     )
     write_csv(folder / PREDICTIONS_FILE, header, rows)
@@ -320,11 +321,6 @@ def metrics(evaluation: Evaluation) -> dict[str, object]:
         },
         "report": evaluation.report,
     }
-
-
-def _digits(number: np.float32) -> str:
-    """A float32 with the nine digits that give it back exactly."""
-    return f"{number:.9g}"
 
 
 def read_predictions(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

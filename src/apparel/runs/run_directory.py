@@ -5,7 +5,7 @@ import json
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -214,15 +214,12 @@ class RunDirectory:
         Raises:
             ApparelError: another process is at work on it.
         """
-        self._locks += 1
-        try:
-            if self._locks > 1:
+        with nullcontext() if self._locks else locked(self.path):
+            self._locks += 1
+            try:
                 yield
-                return
-            with locked(self.path):
-                yield
-        finally:
-            self._locks -= 1
+            finally:
+                self._locks -= 1
 
     def provenance(self) -> tuple[Settings, Provenance | None]:
         """Read what was asked for, and how training began, if it had begun.
