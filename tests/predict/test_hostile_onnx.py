@@ -96,7 +96,7 @@ def in_graph(extra):
     proto = small()
     graph = proto.graph.SerializeToString()
     proto.ClearField("graph")
-    return proto.SerializeToString() + field(7, graph + extra)
+    return field(7, graph + extra) + proto.SerializeToString()
 
 
 TWO_FORMATS = WHOLE[:2] + field(2, b"ORTM") + WHOLE[2:]
@@ -107,7 +107,7 @@ BYTES_OF_NO_MEANING_OR_TWO = {
     "something behind": (WHOLE + b"\x28\x80", "ends within a number"),
     "a length of more bytes than needed": (WHOLE + b"\x12\x80\x00", "longer than needed"),
     "a number of 70 bits": (WHOLE + b"\x28" + b"\xff" * 9 + b"\x7f", "or than 64 bits"),
-    "a length beyond its message": (in_graph(b"\x52\x7f"), "ends within doc_string"),
+    "a length beyond its message": (in_graph(b"\x52\x10"), "ends within doc_string"),
     "a group": (WHOLE + b"\x13\x14", "wire type 3, expected 2"),
     "a cut float": (in_graph(field(1, field(5, b"\x15\0"))), "ends within f"),
     "an unknown field": (in_graph(field(17, b"")), "unknown field 17"),
@@ -226,7 +226,7 @@ MANY = np.ones((4000, 1), F32)
 # write out of bounds, or where an answer depends on other images; and a constant for each.
 MISFITS = {
     "wide pads": (op("Conv", "x", "k", pads=[1 << 40] * 4), W),
-    "negative pads": (op("Conv", "x", "k", pads=[-1] * 4), W),
+    "negative pads": (op("Conv", "x", "k", pads=[-1, 0, 0, 0]), W),
     "a longer kernel_shape": (op("Conv", "x", "k", kernel_shape=[3, 1, 1, 1]), W),
     # microsoft/onnxruntime#28731
     "filters of more axes": (op("Conv", "x", "k"), np.ones((4, 8, 1, 1, 1), F32)),
@@ -345,6 +345,7 @@ DESCRIPTIONS = {
     "two operator sets": (opsets(("", 15), ("", 13)), "operator set '' twice"),
     "a huge other set": (opsets(("", 15), ("com.microsoft", 1 << 32)), UPDATE),
     "a newer format": (changed(lambda p: setattr(p, "ir_version", 14)), UPDATE),
+    "an old format": (changed(lambda p: setattr(p, "ir_version", 3)), "in format 3"),
     "no graph": (changed(lambda p: p.ClearField("graph")), "has no graph"),
     "no input": (changed(lambda p: p.graph.input.pop()), f"its input is missing, {SAYS}"),
     "two inputs": (changed(lambda p: p.graph.input.append(OTHER)), f"z float.*{SAYS}"),

@@ -75,16 +75,12 @@ def explanation(image: NDArray[np.uint8], evidence: NDArray[np.float32]) -> Imag
     """
     seen = np.broadcast_to(image, (*image.shape[:2], 3)).astype(np.float64)
     strength = (STRONGEST * evidence)[..., None]
-    glowing = seen * (1 - strength) + _glow(evidence) * strength
+    steps = np.linspace(0, 1, len(GLOW))
+    colours = np.stack([np.interp(evidence, steps, GLOW[:, k]) for k in range(3)], axis=-1)
+    glowing = seen * (1 - strength) + colours * strength
     scale = -(-SIDE // max(image.shape[:2]))
     left, right = (
         np.rint(part).astype(np.uint8).repeat(scale, 0).repeat(scale, 1) for part in (seen, glowing)
     )
     gap = np.full((left.shape[0], GAP, 3), 255, np.uint8)
     return Image.fromarray(np.concatenate([left, gap, right], axis=1))
-
-
-def _glow(evidence: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The colour of each pixel, shape (h, w, 3)."""
-    steps = np.linspace(0, 1, len(GLOW))
-    return np.stack([np.interp(evidence, steps, GLOW[:, k]) for k in range(3)], axis=-1)
