@@ -1,25 +1,23 @@
 """`apparel predict`: images by name → rows on the terminal, a file, explanations."""
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import chain, groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from apparel.core.atomic_files import check_writable
 from apparel.core.errors import DataError, UsageError
 from apparel.core.records import Answer, FailedImage, Prediction
 from apparel.core.validation import checked_share, whole_number
 from apparel.data.inputs.shards import find_shards, images_of
 from apparel.data.parquet.process import ParquetProcess
+from apparel.predict import writers
+from apparel.predict.explanation_images import ExplanationFiles
 from apparel.predict.predictor import Predictor, load
 from apparel.reporting import text
-
-if TYPE_CHECKING:
-    from apparel.predict.explanation_images import ExplanationFiles
-    from apparel.predict.writers import Write
 
 # Images of an array that are answered, and told of, at once.
 AT_ONCE = 1024
@@ -97,9 +95,13 @@ def predict_files(
     top = whole_number("--top-k", top, minimum=1)
     if threshold is not None:
         checked_share("--threshold", threshold, "Give a confidence, for example 0.9.")
-    writing = _writing(output) if output else None
+    if output:
+        writers.check_suffix(output)
+        check_writable(output)
     predictor = load(model, exact=exact)
-    explained = _explanation_files(explain) if explain else None
+    explained = ExplanationFiles(explain) if explain else None
+    names, has_novelty = predictor.class_names, predictor.tells_novelty
+    writing = writers.writing(output, names, has_novelty=has_novelty) if output else nullcontext()
     notes = text.PredictionNotes()
     sure_from = (predictor.threshold or 0) if threshold is None else threshold
     with ParquetProcess() as rows:
@@ -107,9 +109,9 @@ def predict_files(
             _of_fashion_mnist(list(group), predictor, data_dir)
             if is_named
             else _of_sources(list(group), predictor, rows, raw=raw)
-            for is_named, group in groupby(paths, _is_part)
+            for is_named, group in groupby(paths, lambda path: path.startswith(PART))
         ]
-        with writing(predictor) if writing else nullcontext() as write:
+        with writing as write:
             for answers in chain.from_iterable(groups):
                 notes.add(answers)
                 if explained:
@@ -126,11 +128,6 @@ def predict_files(
     if notes.lines():
         print(notes.lines())
     return notes.n_failed
-
-
-def _is_part(path: str) -> bool:
-    """Whether a path names a part of Fashion-MNIST."""
-    return path.startswith(PART)
 
 
 def _of_sources(
@@ -170,32 +167,7 @@ def _of_fashion_mnist(
     )
 
 
-def _writing(path: Path) -> "Callable[[Predictor], AbstractContextManager[Write]]":
-    """Check that a file can be written, and give what opens it for the answers of a model.
-
-    Raises:
-        UsageError: its name tells no format.
-        OSError: it cannot be written.
-    """
-    from apparel.core.atomic_files import check_writable  # noqa: PLC0415  # for --output alone
-    from apparel.predict import writers  # noqa: PLC0415  # likewise
-
-    writers.check_suffix(path)
-    check_writable(path)
-    return lambda predictor: writers.writing(
-        path, predictor.class_names, has_novelty=predictor.tells_novelty
-    )
-
-
-def _explanation_files(folder: Path) -> "ExplanationFiles":
-    from apparel.predict.explanation_images import ExplanationFiles  # noqa: PLC0415  # for --explain
-
-    return ExplanationFiles(folder)
-
-
-def _explain(
-    answers: Sequence[Answer], predictor: Predictor, explained: "ExplanationFiles"
-) -> None:
+def _explain(answers: Sequence[Answer], predictor: Predictor, explained: ExplanationFiles) -> None:
     """Write a picture of each image that was read."""
     for answer in answers:
         if isinstance(answer, Prediction) and answer.image is not None:
