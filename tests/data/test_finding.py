@@ -34,11 +34,11 @@ def test_files_keep_their_order_and_a_folder_stands_for_its_sorted_images(tmp_pa
 
 
 def test_a_pattern_stands_for_the_sorted_files_that_fit(tmp_path):
-    touch(tmp_path / "d", "b.png", "a.png", "c.jpg")
+    touch(tmp_path / "d", "b.png", "c.png", "a.png", "d.png", "c.jpg")
     touch(tmp_path / "e", "d.png")
     (tmp_path / "d" / "f.png").mkdir()
     found = find(tmp_path / "d" / "*.png", tmp_path / "**" / "?.jpg")
-    assert relative(found, tmp_path) == ["d/a.png", "d/b.png", "d/c.jpg"]
+    assert relative(found, tmp_path) == [*(f"d/{k}.png" for k in "abcd"), "d/c.jpg"]
 
     touch(tmp_path, "a[1].png", "a1.png")
     assert relative(find(tmp_path / "a[1].png"), tmp_path) == ["a[1].png"]
