@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from scipy.stats import binom
@@ -129,6 +129,7 @@ def test_draws_for_other_purposes_and_by_other_seeds_are_independent() -> None:
             assert low <= (first & second).sum() <= high
 
 
+@settings(deadline=None)
 @given(
     members=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12)), min_size=1, max_size=40),
     share=st.floats(0.01, 0.99),
@@ -148,6 +149,7 @@ def test_every_class_gives_and_keeps_an_image_if_it_can(members, share, seed) ->
             assert not set(keys[of_class & drawn]) & set(keys[of_class & ~drawn])
 
 
+@settings(deadline=None)
 @given(
     counts=st.lists(st.integers(0, 50), min_size=2, max_size=8).filter(lambda c: sum(c) > 9),
     data=st.data(),
