@@ -13,9 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from apparel.core import backend
-from apparel.core.recipes import recipe_of
+from apparel.core.recipes import Recipe, recipe_of
 from apparel.core.records import Splits
-from apparel.core.settings import Recipe, Settings
+from apparel.core.settings import Settings
 from apparel.data import loading
 from apparel.data.splits import prepare
 from apparel.training import budget, fit

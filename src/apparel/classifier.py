@@ -22,7 +22,7 @@ from apparel.core.atomic_files import write_text
 from apparel.core.errors import DataError, StepOrderError, UsageError
 from apparel.core.image_array import ImageArray
 from apparel.core.model_formats import FASHION_MNIST, KERAS_FILE, SAVED_FILE, format_of
-from apparel.core.recipes import recipe_of
+from apparel.core.recipes import Plan, Recipe, recipe_of
 from apparel.core.records import (
     ARRAYS,
     Calibration,
@@ -36,7 +36,7 @@ from apparel.core.records import (
     Novelty,
     Splits,
 )
-from apparel.core.settings import Plan, Recipe, Settings, options
+from apparel.core.settings import Settings, options
 from apparel.core.validation import whole_number
 from apparel.data import loading
 from apparel.data.arrays import (

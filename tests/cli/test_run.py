@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 from sklearn.metrics import classification_report, log_loss
 
-from apparel.core.recipes import recipe_of
-from apparel.core.settings import Plan, Settings
+from apparel.core.recipes import Plan, recipe_of
+from apparel.core.settings import Settings
 from apparel.core.signals import Terminated
 from apparel.data import loading
 from apparel.models import keras_inference

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from apparel.core.errors import UsageError
-from apparel.core.recipes import RECIPES, check, recipe_of
-from apparel.core.settings import Plan, Settings
+from apparel.core.recipes import RECIPES, Plan, check, recipe_of
+from apparel.core.settings import Settings
 
 
 def test_the_small_cnn_is_trained_as_the_original_program_did():

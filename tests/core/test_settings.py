@@ -8,8 +8,8 @@ import pytest
 
 from apparel.cli.arguments import parser, settings_of
 from apparel.core.errors import UsageError
-from apparel.core.recipes import RECIPES
-from apparel.core.settings import DTYPES, MODELS, Plan, Settings, run_command
+from apparel.core.recipes import RECIPES, Plan
+from apparel.core.settings import DTYPES, MODELS, Settings, run_command
 from apparel.core.validation import parse_time
 
 COUNTS = ("width", "epochs", "patience", "batch_size", "limit", "image_size")

@@ -6,8 +6,7 @@ import pytest
 
 from apparel.core.backend import NumberFormat
 from apparel.core.errors import DataError, ModelFileError
-from apparel.core.recipes import RECIPES
-from apparel.core.settings import Plan
+from apparel.core.recipes import RECIPES, Plan
 from apparel.runs.provenance import Provenance
 
 PLAN = Plan(

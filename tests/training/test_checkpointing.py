@@ -14,9 +14,9 @@ import pytest
 
 from apparel.core.backend import NumberFormat
 from apparel.core.errors import ModelFileError
-from apparel.core.recipes import RECIPES, recipe_of
+from apparel.core.recipes import RECIPES, Plan, recipe_of
 from apparel.core.records import Splits
-from apparel.core.settings import Plan, Settings
+from apparel.core.settings import Settings
 from apparel.models import architectures
 from apparel.runs.checkpoints import Checkpoint, CheckpointFolder
 from apparel.training import fit as fit_module

@@ -10,9 +10,9 @@ import pytest
 
 from apparel.core.backend import NumberFormat
 from apparel.core.image_array import StoredImages
-from apparel.core.recipes import recipe_of
+from apparel.core.recipes import Plan, recipe_of
 from apparel.core.records import History, Splits
-from apparel.core.settings import Plan, Settings
+from apparel.core.settings import Settings
 from apparel.data.arrays import scale_pixels
 from apparel.training import fit, progress_bar
 from apparel.training.augmentation import TrainingBatches

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from apparel.cli.arguments import parser, settings_of
-from apparel.core.recipes import recipe_of
-from apparel.core.settings import Plan, Settings, run_command
+from apparel.core.recipes import Plan, recipe_of
+from apparel.core.settings import Settings, run_command
 from apparel.training.tuning.space import (
     CNN,
     DEFAULT,

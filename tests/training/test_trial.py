@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from apparel.core.errors import DataError, UsageError
-from apparel.core.settings import Plan, Settings
+from apparel.core.recipes import Plan
+from apparel.core.settings import Settings
 from apparel.data import arrays
 from apparel.runs.run_directory import RunDirectory
 from apparel.runs.search_folder import read_trials

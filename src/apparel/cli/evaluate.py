@@ -4,8 +4,8 @@ import os
 from argparse import Namespace
 
 from apparel.cli.loading import count_evaluation, load_run
+from apparel.core.recipes import Recipe
 from apparel.core.records import Evaluation
-from apparel.core.settings import Recipe
 from apparel.data.arrays import scale_pixels
 from apparel.data.sources import fashion_mnist
 from apparel.evaluation import metrics

@@ -7,8 +7,9 @@ from pathlib import Path
 from apparel.cli.loading import load_model
 from apparel.core.errors import UsageError
 from apparel.core.model_formats import FASHION_MNIST, SUFFIXES, default_name, format_of
+from apparel.core.recipes import Recipe
 from apparel.core.records import Exported
-from apparel.core.settings import Recipe, Settings
+from apparel.core.settings import Settings
 from apparel.export import exporting, metadata
 from apparel.models import keras_inference
 from apparel.reporting import text

@@ -4,8 +4,8 @@ import os
 from typing import Any
 
 from apparel.core.errors import ApparelError, ModelFileError
+from apparel.core.recipes import Recipe
 from apparel.core.records import Dataset
-from apparel.core.settings import Recipe
 from apparel.models import architectures, keras_inference
 from apparel.runs import files, inputs
 from apparel.runs.run_directory import RunDirectory

@@ -14,10 +14,82 @@ The small CNN is trained as its first program did, Adam at a constant learning r
 - erasing (Z. Zhong et al., "Random Erasing Data Augmentation", 2017, arXiv 1708.04896).
 """
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Literal
 
 from apparel.core.errors import UsageError
-from apparel.core.settings import Plan, Recipe, Settings
+
+if TYPE_CHECKING:
+    from apparel.core.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a model is built and trained: every choice made.
+
+    Attributes:
+        model_name: the architecture.
+        width: channels of the model's first stage; None where the model has one size.
+        epochs: passes over the training images.
+        batch_size: images in one training step.
+        optimizer: "adam", or "muon" for the convolutions with Adam for all else.
+        learning_rate: peak learning rate.
+        schedule: "constant", or "triangular": up to `learning_rate` in the first tenth of
+            training and down to 0 at its end, each in a straight line.
+        label_smoothing: the share of each label spread evenly over all classes, in [0, 1).
+        weight_averaging: the share of training, at its end, over which weights are averaged.
+        patience: epochs to wait for a higher validation accuracy; None trains to the end.
+        prune: the share of the easy images that each pass over them leaves out, in [0, 1).
+        flip: whether images are mirrored, each in every other pass.
+        shift: images move by at most so many pixels each way.
+        erase: the share of the images of which a rectangle is filled with noise, in [0, 1].
+    """
+
+    model_name: str
+    width: int | None
+    epochs: int
+    batch_size: int
+    optimizer: Literal["adam", "muon"]
+    learning_rate: float
+    schedule: Literal["constant", "triangular"]
+    label_smoothing: float
+    weight_averaging: float
+    patience: int | None = None
+    prune: float = 0.0
+    flip: bool = False
+    shift: int = 0
+    erase: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a budget buys on this machine.
+
+    Attributes:
+        model_name: the architecture.
+        width: channels of its first stage; None where it has one size.
+        images_per_second: that it trains on here and now, about.
+        passes: over the training images that the budget should allow.
+        seconds: that remain for training after the measurement.
+        validation_seconds: of these, what the validation after the last step takes.
+    """
+
+    model_name: str
+    width: int | None
+    images_per_second: float
+    passes: float
+    seconds: float
+    validation_seconds: float
+
+    def __str__(self) -> str:
+        """What was chosen and why, for people."""
+        size = f" at width {self.width}" if self.width else ""
+        return (
+            f"this machine trains {self.model_name}{size} on about {self.images_per_second:,.0f} "
+            f"images a second, {self.passes:.1f} passes over the training images in "
+            f"{self.seconds:.0f} s"
+        )
+
 
 _CNN = Recipe(
     model_name="cnn",
@@ -70,7 +142,7 @@ def check_name(name: str) -> None:
         raise UsageError(f"there is no model {name!r}. Choose one of: {', '.join(RECIPES)}.")
 
 
-def check(settings: Settings) -> None:
+def check(settings: "Settings") -> None:
     """Check settings against the model's recipe, before anything costs time.
 
     Raises:
@@ -80,7 +152,7 @@ def check(settings: Settings) -> None:
     recipe_of(replace(settings, model_name="fast") if settings.model_name == "auto" else settings)
 
 
-def recipe_of(settings: Settings, plan: Plan | None = None) -> Recipe:
+def recipe_of(settings: "Settings", plan: Plan | None = None) -> Recipe:
     """Complete a user's settings with the model's recipe.
 
     Args:

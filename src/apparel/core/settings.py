@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from apparel.core.errors import UsageError
+from apparel.core.recipes import RECIPES
 from apparel.core.validation import (
     checked_positive,
     checked_seed,
@@ -25,7 +26,7 @@ from apparel.core.validation import (
 
 Dtype: TypeAlias = Literal["auto", "float32", "mixed_bfloat16"]
 
-MODELS = ("auto", "cnn", "fast", "best")
+MODELS = ("auto", *RECIPES)
 DTYPES = ("auto", "float32", "mixed_bfloat16")
 # A batch is moved in a step for each place, and these are (2 * shift + 1) squared.
 MOST_SHIFT = 8
@@ -283,71 +284,3 @@ def run_command(settings: Settings, *, source: str, data_dir: str | None = None)
             unit = "s" if option.check is _seconds else ""
             words += [flag(name), str(value).removesuffix(".0") + unit]
     return shlex.join(words)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How a model is built and trained: every choice made.
-
-    Attributes:
-        model_name: the architecture.
-        width: channels of the model's first stage; None where the model has one size.
-        epochs: passes over the training images.
-        batch_size: images in one training step.
-        optimizer: "adam", or "muon" for the convolutions with Adam for all else.
-        learning_rate: peak learning rate.
-        schedule: "constant", or "triangular": up to `learning_rate` in the first tenth of
-            training and down to 0 at its end, each in a straight line.
-        label_smoothing: the share of each label spread evenly over all classes, in [0, 1).
-        weight_averaging: the share of training, at its end, over which weights are averaged.
-        patience: epochs to wait for a higher validation accuracy; None trains to the end.
-        prune: the share of the easy images that each pass over them leaves out, in [0, 1).
-        flip: whether images are mirrored, each in every other pass.
-        shift: images move by at most so many pixels each way.
-        erase: the share of the images of which a rectangle is filled with noise, in [0, 1].
-    """
-
-    model_name: str
-    width: int | None
-    epochs: int
-    batch_size: int
-    optimizer: Literal["adam", "muon"]
-    learning_rate: float
-    schedule: Literal["constant", "triangular"]
-    label_smoothing: float
-    weight_averaging: float
-    patience: int | None = None
-    prune: float = 0.0
-    flip: bool = False
-    shift: int = 0
-    erase: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a budget buys on this machine.
-
-    Attributes:
-        model_name: the architecture.
-        width: channels of its first stage; None where it has one size.
-        images_per_second: that it trains on here and now, about.
-        passes: over the training images that the budget should allow.
-        seconds: that remain for training after the measurement.
-        validation_seconds: of these, what the validation after the last step takes.
-    """
-
-    model_name: str
-    width: int | None
-    images_per_second: float
-    passes: float
-    seconds: float
-    validation_seconds: float
-
-    def __str__(self) -> str:
-        """What was chosen and why, for people."""
-        size = f" at width {self.width}" if self.width else ""
-        return (
-            f"this machine trains {self.model_name}{size} on about {self.images_per_second:,.0f} "
-            f"images a second, {self.passes:.1f} passes over the training images in "
-            f"{self.seconds:.0f} s"
-        )

@@ -1,5 +1,6 @@
 """Write a model in a format, check that it is the same model, and add facts about it."""
 
+import importlib
 import json
 import os
 from collections.abc import Mapping
@@ -25,21 +26,9 @@ from apparel.export.comparison import (
     run_in_parts,
 )
 from apparel.export.format import Format, Network
-from apparel.export.keras_format import KerasFormat, model_run
-from apparel.export.litert_format import LiteRTFormat
+from apparel.export.keras_format import model_run
 from apparel.export.metadata import examples, file_facts
-from apparel.export.onnx_format import OnnxFormat
-from apparel.export.openvino_format import OpenVinoFormat
-from apparel.export.saved_model_format import SavedModelFormat
 from apparel.models.novelty import score
-
-FORMATS: dict[str, Format] = {
-    "keras": KerasFormat(),
-    "onnx": OnnxFormat(),
-    "litert": LiteRTFormat(),
-    "saved_model": SavedModelFormat(),
-    "openvino": OpenVinoFormat(),
-}
 
 
 def export(
@@ -82,7 +71,7 @@ def export(
     kind = format_of(path)
     precision: Precision = "float32" if calibration is None else "int8"
     check_precision(kind, int8=precision == "int8")
-    form = FORMATS[kind]
+    form = _format(kind)
     form.version()  # fails before any work where the runtime is missing
     pixels = _pixels(images)
     expected = run_in_parts(model_run(model), pixels)[PROBABILITIES]
@@ -135,6 +124,12 @@ def export(
             )
         sha256, size = fingerprint(temporary, kind)
     return replace(exported, sha256=sha256, size=size)
+
+
+def _format(kind: str) -> Format:
+    """Give a format of `model_formats.SUFFIXES`, from the module that is named after it."""
+    form: Format = importlib.import_module(f"apparel.export.{kind}_format").FORMAT
+    return form
 
 
 def check_precision(kind: str, *, int8: bool) -> None:

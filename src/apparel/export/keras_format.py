@@ -30,6 +30,9 @@ class KerasFormat(Format):
         return model_run(backend.load_keras().models.load_model(path, compile=False))
 
 
+FORMAT = KerasFormat()
+
+
 def model_run(model: Any) -> Run:
     """Compute with a `keras.Model` that takes images in [0, 1]."""
 

@@ -79,6 +79,9 @@ class LiteRTFormat(Format):
         return dict(json.loads(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()))
 
 
+FORMAT = LiteRTFormat()
+
+
 def _litert(module: str) -> Any:
     with extra_imported(PACKAGE, "litert"):
         return importlib.import_module(f"ai_edge_litert.{module}")

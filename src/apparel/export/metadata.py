@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from apparel.core.model_formats import FACTS_FORMAT, FASHION_MNIST
+from apparel.core.recipes import Recipe
 from apparel.core.records import Evaluation, Exported, without_folders
-from apparel.core.settings import Recipe, Settings
+from apparel.core.settings import Settings
 
 
 def run_facts(

@@ -80,6 +80,9 @@ class OnnxFormat(Format):
         return {entry.key: json.loads(entry.value) for entry in proto.metadata_props}
 
 
+FORMAT = OnnxFormat()
+
+
 def onnx_proto(network: Network, folder: Path) -> Any:
     """Convert a network to an `onnx.ModelProto`.
 

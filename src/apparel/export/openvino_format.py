@@ -62,6 +62,9 @@ class OpenVinoFormat(Format):
         return dict(json.loads(facts.astype(str)))
 
 
+FORMAT = OpenVinoFormat()
+
+
 def _openvino() -> Any:
     with extra_imported("openvino", "openvino"):
         return load_openvino()

@@ -48,3 +48,6 @@ class SavedModelFormat(Format):
 
     def read_facts(self, path: Path) -> dict[str, object]:
         return dict(json.loads((path / FACTS_FILE).read_text(encoding="utf-8")))
+
+
+FORMAT = SavedModelFormat()

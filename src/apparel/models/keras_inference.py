@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from apparel.core.errors import ModelFileError, UsageError
 from apparel.core.image_array import ImageArray, changed, take
+from apparel.core.recipes import Recipe
 from apparel.core.records import Prediction, Splits
-from apparel.core.settings import Recipe
 from apparel.core.validation import whole_number
 from apparel.models.batches import batched
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from apparel.core.backend import NumberFormat
 from apparel.core.errors import DataError, ModelFileError
-from apparel.core.settings import Plan, Recipe
+from apparel.core.recipes import Plan, Recipe
 
 PACKAGES = ("apparel", "keras", "tensorflow", "tensorflow-cpu", "torch", "jax", "numpy",
             "scipy", "scikit-learn", "onnx", "onnxruntime")  # fmt: skip

@@ -14,8 +14,9 @@ from typing import Any, Literal, Self, TypeAlias
 from apparel.core.atomic_files import drop_partial, locked, write_json
 from apparel.core.backend import NumberFormat, processor_name
 from apparel.core.errors import ModelFileError, UsageError
+from apparel.core.recipes import Plan, Recipe
 from apparel.core.records import UNCALIBRATED, Calibration, History
-from apparel.core.settings import Plan, Recipe, Settings
+from apparel.core.settings import Settings
 from apparel.runs import files
 from apparel.runs.checkpoints import CheckpointFolder
 from apparel.runs.folder import (

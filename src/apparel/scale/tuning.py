@@ -10,7 +10,8 @@ from typing import Any
 
 from apparel.core.backend import choose_number_format, use_threads
 from apparel.core.errors import ApparelError
-from apparel.core.settings import Plan, Settings
+from apparel.core.recipes import Plan
+from apparel.core.settings import Settings
 from apparel.scale.cluster import Cluster, Task
 from apparel.training.tuning.search import (
     Clock,

@@ -13,7 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from apparel.core.image_array import ImageArray
-from apparel.core.settings import Recipe
+from apparel.core.recipes import Recipe
 from apparel.runs.checkpoints import State
 from apparel.training.infobatch import ALL_IMAGES_AT_END, LossFeedback
 from apparel.training.progress import TrainingProgress

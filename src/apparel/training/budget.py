@@ -13,8 +13,8 @@ import numpy as np
 
 from apparel.core.backend import NumberFormat
 from apparel.core.errors import UsageError
-from apparel.core.recipes import recipe_of
-from apparel.core.settings import Plan, Recipe, Settings
+from apparel.core.recipes import Plan, Recipe, recipe_of
+from apparel.core.settings import Settings
 from apparel.training import fit
 
 # The best model and width from a number of passes of `fast` at its own width on; found on

@@ -15,9 +15,9 @@ from apparel.core import backend
 from apparel.core.backend import NumberFormat
 from apparel.core.errors import ModelFileError
 from apparel.core.image_array import take
-from apparel.core.recipes import HEAD, STEM, recipe_of
+from apparel.core.recipes import HEAD, STEM, Plan, Recipe, recipe_of
 from apparel.core.records import History, Splits
-from apparel.core.settings import Plan, Recipe, Settings
+from apparel.core.settings import Settings
 from apparel.core.signals import signals_held
 from apparel.models import architectures
 from apparel.models.batches import batched, prefetched

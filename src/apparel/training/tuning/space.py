@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from apparel.core.recipes import RECIPES, recipe_of
-from apparel.core.settings import Plan, Settings
+from apparel.core.recipes import RECIPES, Plan, recipe_of
+from apparel.core.settings import Settings
 from apparel.training.budget import relative_speed
 
 # The least number of passes over the images in a trial, for its accuracy to say anything.

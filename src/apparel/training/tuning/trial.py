@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 from apparel.core import backend
 from apparel.core.backend import NumberFormat
 from apparel.core.errors import DataError, ModelFileError, UsageError
-from apparel.core.recipes import recipe_of
+from apparel.core.recipes import Plan, recipe_of
 from apparel.core.records import Dataset, History, Splits
-from apparel.core.settings import Plan, Settings
+from apparel.core.settings import Settings
 from apparel.core.signals import Terminated, signals_held
 from apparel.data.arrays import one_hot, scale_pixels
 from apparel.data.splits import split
