@@ -6,6 +6,7 @@ import re
 import runpy
 import subprocess
 import sys
+import traceback
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import classification_report, log_loss
 
+import apparel
 from apparel.core.recipes import Plan, recipe_of
 from apparel.core.settings import Settings
 from apparel.core.signals import Terminated
@@ -230,6 +232,23 @@ def test_a_fast_model_reports_all_accuracies_and_opens_without_apparel(tmp_path:
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     written = np.genfromtxt(tmp_path / "run" / "predictions.csv", delimiter=",", skip_header=1)
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), written[:, 4:], atol=1e-5)
+
+
+def test_four_files_and_seven_calls_lead_to_keras(
+    digits_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files: list[str] = []
+
+    def stop(*_: object, **__: object) -> None:
+        files.extend(frame.filename for frame in traceback.extract_stack())
+        raise RuntimeError("reached")
+
+    monkeypatch.setattr(keras.Sequential, "fit", stop)
+    done = run_command("run", "--data", digits_file, "--run-dir", "run", cwd=tmp_path)
+    assert "reached" in done.stderr
+    ours = [name for name in files if f"{Path(apparel.__file__).parent}/" in name]
+    assert 1 < len(ours) <= 7
+    assert len(set(ours)) <= 4
 
 
 def test_the_test_images_are_scored_once_a_run(
