@@ -101,36 +101,6 @@ def test_a_part_is_named_as_a_slice(small_set):
         fashion_mnist.load_part("fashion-mnist:test[5:]")
 
 
-@pytest.mark.parametrize(
-    ("times", "change"),
-    [
-        (1, lambda path: path.write_bytes(gzip.compress(bytes(path.stat().st_size)))),
-        (2, lambda path: path.write_bytes(path.read_bytes()[:-9])),
-    ],
-    ids=["other content", "cut twice"],
-)
-def test_a_file_that_changes_after_the_check_is_fetched_once_more(
-    small_set, monkeypatch, caplog, times, change
-):
-    real, changed = fashion_mnist.read_idx_file, []
-
-    def read(path, kind):
-        if len(changed) < times:
-            changed.append(path)
-            change(path)
-        return real(path, kind)
-
-    monkeypatch.setattr(fashion_mnist, "read_idx_file", read)
-    if times == 1:
-        found = fashion_mnist.load_images("train")
-        np.testing.assert_array_equal(found[..., 0], small_set[0])
-        assert "changed in" in caplog.text
-        return
-    with pytest.raises(DataUnavailableError, match="test this machine's disk and memory") as caught:
-        fashion_mnist.load_images("train")
-    assert caught.value.exit_code == 5
-
-
 def test_the_arrays_of_keras_are_compared_with_the_files(small_set, monkeypatch, caplog):
     keras = backend.load_keras()
     monkeypatch.setattr(keras.src.backend.config, "_KERAS_DIR", os.environ["KERAS_HOME"])
@@ -155,7 +125,7 @@ def test_the_arrays_of_keras_are_compared_with_the_files(small_set, monkeypatch,
     made = fashion_mnist.load_fashion_mnist()
     np.testing.assert_array_equal(made.test_images[..., 0], test[0])
     assert "t10k-images-idx3-ubyte.gz: other content than was checked" in caplog.text
-    with pytest.raises(DataUnavailableError, match="URL fetch failure"):
+    with pytest.raises(DataUnavailableError, match=r"URL fetch failure.*test this machine"):
         fashion_mnist.load_fashion_mnist()
     with pytest.raises(ZeroDivisionError):  # a mistake of ours is no broken file
         fashion_mnist.load_fashion_mnist()

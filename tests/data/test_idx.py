@@ -91,14 +91,6 @@ def test_a_file_that_claims_to_unpack_to_far_more_is_refused(tmp_path: Path, sha
     tracemalloc.stop()
 
 
-def test_honest_files_have_room(tmp_path: Path) -> None:
-    path = tmp_path / "train-images-idx3-ubyte.gz"
-    images = np.zeros((25_000, 28, 28), np.uint8)
-    images[:, 3:6] = RANDOM.integers(0, 256, images[:, 3:6].shape)
-    path.write_bytes(gzip.compress(idx(images), 1))
-    np.testing.assert_array_equal(read_idx_file(path, "images"), images)
-
-
 def test_images_and_labels_of_different_number_are_refused(folder: Path) -> None:
     (folder / "train-labels-idx1-ubyte").write_bytes(idx(np.arange(11) % 3))
     with pytest.raises(DataError, match="holds 12 images, but train-labels-idx1-ubyte 11 labels"):

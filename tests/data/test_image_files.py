@@ -119,17 +119,6 @@ def test_one_coloured_image_gives_all_three_channels(folder, cache, noise, colou
         np.testing.assert_array_equal(pixels, image if image.ndim == 3 else grey_as_colour(image))
 
 
-def test_the_same_images_have_the_same_file_wherever_colour_appears(folder, cache, noise):
-    images = [*noise(6, 6, 5), *noise(1, 6, 5, 3)]
-    paths = save(folder, images)
-    look(folder, cache, paths)
-    for path, image in zip(paths, images, strict=True):
-        Image.fromarray(image).convert("RGB").save(path)
-    look(folder, cache, paths)
-    assert len(files_in(cache / "images")) == 1
-    assert len(files_in(cache / "listings")) == 2
-
-
 # -- size ------------------------------------------------------------------------------
 
 
@@ -277,10 +266,9 @@ image_files.decode_files(sorted(folder.iterdir()), root=folder, image_size=None,
 """
 
 
-@pytest.fixture
-def program(folder, cache, noise):
-    """A program, without a guard of its main module, that takes ten minutes to read a folder."""
-    script = folder.with_name("script.py")
+@pytest.mark.slow
+def test_an_interruption_leaves_no_process_and_no_half_file(folder, cache, noise):
+    script = folder.with_name("script.py")  # without a guard of its main module
     script.write_text(SCRIPT)
     save(folder, noise(1200, 6, 5))
     program = subprocess.Popen(
@@ -290,41 +278,21 @@ def program(folder, cache, noise):
         text=True,
         start_new_session=True,
     )
-    yield program
-    with suppress(ProcessLookupError):  # left by a failed test
-        os.killpg(program.pid, signal.SIGKILL)
-    program.wait()
-
-
-def wait_until(condition):
-    """Wait until something is so; the test's own time-out is the limit."""
-    while not condition():
-        time.sleep(0.05)
-
-
-def is_over(group):
-    """Tell whether no process of a group is left."""
     try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
-def test_an_interruption_leaves_no_process_and_no_half_file(folder, cache, program, sent):
-    wait_until(folder.with_name("begun").exists)
-    if sent == signal.SIGINT:
-        os.killpg(program.pid, sent)  # as a terminal does
-    else:
-        program.kill()
-    _, complaint = program.communicate()
-    assert program.returncode == -sent
-    wait_until(lambda: is_over(program.pid))
-    if sent == signal.SIGINT:
-        assert complaint.count("Traceback") == complaint.count("\nKeyboardInterrupt\n") == 1
-        assert files_in(cache) == list((cache / "images").iterdir()) == []
+        while not folder.with_name("begun").exists():  # the test's own time-out is the limit
+            time.sleep(0.05)
+        os.killpg(program.pid, signal.SIGINT)  # as a terminal does
+        _, complaint = program.communicate()
+        with suppress(ProcessLookupError):  # raised where no process of the group is left
+            while True:
+                os.killpg(program.pid, 0)
+                time.sleep(0.05)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGKILL)
+    assert program.returncode == -signal.SIGINT
+    assert complaint.count("Traceback") == complaint.count("\nKeyboardInterrupt\n") == 1
+    assert files_in(cache) == list((cache / "images").iterdir()) == []
 
 
 def test_a_terminal_gets_a_bar(folder, cache, noise, monkeypatch):

@@ -103,12 +103,7 @@ def test_a_wrong_file_is_named_and_never_used(tmp_path, caplog, compressed, mess
     assert [str(wrong / "one.gz") in record.getMessage() for record in caplog.records] == [True]
 
 
-def test_a_folder_or_pipe_in_place_of_a_file(tmp_path):
-    folder = put(tmp_path / "a", one=None, two=None)
-    (folder / "one.gz").mkdir()
-    os.mkfifo(folder / "two.gz")
-    with pytest.raises(DataUnavailableError, match=r"one\.gz is not a file; two\.gz is not a file"):
-        fill(tmp_path / "cache", named(folder))
+def test_a_folder_in_place_of_a_file_is_to_be_removed_by_hand(tmp_path):
     home = put(tmp_path / "home", one=None)
     (home / "one.gz").mkdir()
     with pytest.raises(ApparelError, match=r"one\.gz is wrong and cannot be removed"):
@@ -139,21 +134,6 @@ def test_the_message_lists_every_mirror(tmp_path):
     assert not home.exists()
 
 
-def test_an_interrupt_passes_and_leaves_nothing(tmp_path, monkeypatch):
-    home = tmp_path / "cache"
-
-    def half(path, content):
-        with path.open("wb") as file:
-            file.write(content[:10])
-        raise KeyboardInterrupt
-
-    folder = put(tmp_path / "a")
-    monkeypatch.setattr(Path, "write_bytes", half)
-    with pytest.raises(KeyboardInterrupt):
-        fill(home, named(folder))
-    assert list(home.iterdir()) == []
-
-
 @pytest.mark.parametrize(
     ("code", "message"),
     [
@@ -172,22 +152,6 @@ def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch, code, message):
     with pytest.raises(ApparelError, match=message):
         fill(tmp_path / "cache", named(folder), UNTOUCHED)
     assert list((tmp_path / "cache").iterdir()) == []
-
-
-def test_a_right_file_put_there_meanwhile_stays(tmp_path, monkeypatch):
-    home = put(tmp_path / "cache", one=b"wrong")
-    read = keras_cache.read_known
-
-    def slow(folder, expected):
-        try:
-            return read(folder, expected)
-        finally:
-            put(tmp_path / "other")
-            (tmp_path / "other" / expected.name).replace(home / expected.name)
-
-    monkeypatch.setattr(keras_cache, "read_known", slow)
-    fill(home)
-    assert held(home) == CONTENT
 
 
 # -- Keras's download --------------------------------------------------------------------
@@ -222,23 +186,18 @@ def test_the_keras_download(tmp_path, monkeypatch, capsys):
     assert "bar of https://host.invalid/one.gz\n" in err
 
 
-@pytest.mark.parametrize(
-    ("error", "is_ours"),
-    [
-        (Exception("URL fetch failure"), False),
-        (ZeroDivisionError("x"), True),
-    ],
-)
-def test_a_failed_download_is_named_and_bugs_and_interrupts_pass(
-    tmp_path, monkeypatch, error, is_ours
-):
+def test_a_failed_download_is_named_and_a_bug_passes(tmp_path, monkeypatch):
+    errors = [ZeroDivisionError("x"), Exception("URL fetch failure")]
+
     def fail(_path):
-        raise error
+        raise errors.pop()
 
     monkeypatch.setattr(backend, "load_keras", lambda: FakeKeras(fail))
     (tmp_path / "t").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
-    with pytest.raises(type(error) if is_ours else DataUnavailableError, match=str(error)):
+    with pytest.raises(DataUnavailableError, match="URL fetch failure"):
+        fill(tmp_path / "c", DOWNLOAD)
+    with pytest.raises(ZeroDivisionError):
         fill(tmp_path / "c", DOWNLOAD)
     assert socket.getdefaulttimeout() is None
     assert list((tmp_path / "t").iterdir()) == []

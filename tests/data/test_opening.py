@@ -16,14 +16,6 @@ from PIL import Image, ImageFile
 from apparel.data.decode import BadImageError, cost, decode, image_size, opening, read
 from tests.data.made_images import FILES, NOISE, RANDOM, SMALL, encoded, loaded_sizes, why
 
-
-def few(*names, of):
-    """Cases of which the default tier tries some, and the tier `security` all."""
-    return [
-        name if name in names else pytest.param(name, marks=pytest.mark.security) for name in of
-    ]
-
-
 # -- broken files ----------------------------------------------------------------------
 
 
@@ -227,7 +219,13 @@ COSTLY = {
 }
 
 
-@pytest.mark.parametrize("name", few("lossless", "rows", of=COSTLY))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in {"lossless", "rows"} else pytest.mark.security)
+        for name in COSTLY
+    ],
+)
 def test_the_memory_is_known_before_an_image_is_decoded(name, monkeypatch):
     form, mode, (width, height), options = COSTLY[name]
     content = encoded(Image.new(mode, (width, height)), form, **options)
@@ -312,13 +310,6 @@ def test_an_image_with_much_beside_its_pixels_is_read():
         "gif": with_extensions(b"!\xfe" + (b"\xff" + b"a" * 255) * 4000 + b"\0", 1),
     }.items():
         np.testing.assert_array_equal(read(content, SMALL), read(FILES[kind], SMALL))
-    # BMP's runs are read one by one, and are no parts.
-    plain = bytearray(encoded(Image.new("L", (100, 100)), "BMP"))
-    begins = int.from_bytes(plain[10:14], "little")
-    runs = b"".join(bytes((1, value)) for value in range(100)) + b"\0\0"
-    plain[30:34] = struct.pack("<I", 1)
-    image = read(bytes(plain[:begins]) + runs * 100 + b"\0\1", (100, 100, 1))
-    np.testing.assert_array_equal(image[..., 0], np.tile(np.arange(100), (100, 1)))
 
 
 # -- odd files and names ---------------------------------------------------------------

@@ -5,9 +5,9 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 from functools import partial
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -225,26 +225,17 @@ def test_a_file_that_harms_the_process_is_refused(table, monkeypatch, capfd, har
     assert multiprocessing.active_children() == []
 
 
-def test_an_answer_is_json_and_bytes(table, images, monkeypatch):
-    monkeypatch.setattr(process, "_limit_memory", lambda _: None)
-    monkeypatch.setattr(process.os, "dup2", lambda *_: None)
-    ours, theirs = multiprocessing.Pipe()
-    answering = threading.Thread(target=process.serve, args=(theirs,))
-    answering.start()
-
+def test_an_answer_is_json_and_bytes(table, images):
     def answers(*question):
-        ours.send_bytes(json.dumps(question).encode())
-        found = []
-        while (answer := ours.recv_bytes()) == b"null":
-            found.append(ours.recv_bytes())
-        return found, json.loads(answer)
+        sent = []
+        process.answer(SimpleNamespace(send_bytes=sent.append), question)
+        return sent
 
-    contents = [image["bytes"] for image in images]
-    sizes = json.dumps([len(content) for content in contents[1:3]]).encode()
-    assert answers("images", str(table), 0, 1, 1, 2) == ([sizes, b"".join(contents[1:3])], [])
-    assert answers("labels", str(table)) == ([json.dumps(["0", "1"] * 6).encode()], [])
-    assert answers("footer", "missing.parquet")[1][0] == "DataError"
+    contents = [image["bytes"] for image in images][1:3]
+    sizes = json.dumps([len(content) for content in contents]).encode()
+    found = answers("images", str(table), 0, 1, 1, 2)
+    assert found == [b"null", sizes, b"null", b"".join(contents), b"[]"]
+    names = json.dumps(["0", "1"] * 6).encode()
+    assert answers("labels", str(table)) == [b"null", names, b"[]"]
+    assert json.loads(*answers("footer", "missing.parquet"))[0] == "DataError"
     assert type(process._as_error("DataUnavailableError", "x")) is DataUnavailableError
-    ours.close()
-    answering.join(60)
-    assert not answering.is_alive()

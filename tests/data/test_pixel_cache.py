@@ -5,14 +5,13 @@ import hashlib
 import json
 import logging
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from apparel.core.errors import ApparelError
-from apparel.data import image_files
+from apparel.data import image_files, pixel_cache
 from apparel.data.decode import read
 from apparel.data.pixel_cache import ImageWriter
 from tests.data.readers import never
@@ -73,12 +72,22 @@ def test_every_change_that_may_matter_is_noticed(folder, cache, known, change, m
 
 # -- damaged -------------------------------------------------------------------------------
 
+
+def naming_another_folder(content):
+    """A listing with the right hash of its content."""
+    listing = json.loads(content)["listing"] | {"images": "../../precious"}
+    digest = hashlib.sha256(json.dumps(listing).encode()).hexdigest()
+    return json.dumps({"sha256": digest, "listing": listing}).encode()
+
+
 DAMAGE = {
     "cut": lambda content: content[:-7],
     "lengthened": lambda content: content + b"\0",
     "last byte": lambda content: content[:-1] + bytes([content[-1] ^ 1]),
     "header": lambda content: content.replace(b"(5, 6, 5, 3)", b"(5, 3, 5, 6)"),
     "a size": lambda content: content.replace(b"[6, 5]", b"[5, 6]", 1),
+    "another kind": lambda _: b"[" * 100_000,
+    "another folder": naming_another_folder,
 }
 
 
@@ -86,7 +95,7 @@ DAMAGE = {
     ("kind", "damage"),
     [
         *(("images", name) for name in ("cut", "lengthened", "last byte", "header")),
-        *(("listings", name) for name in ("cut", "a size")),
+        *(("listings", name) for name in ("cut", "a size", "another kind", "another folder")),
     ],
 )
 def test_a_damaged_cache_is_made_anew(folder, cache, known, kind, damage, caplog):
@@ -112,53 +121,19 @@ def test_a_damaged_cache_is_made_anew(folder, cache, known, kind, damage, caplog
     assert len(files_in(cache)) == 2
 
 
-def listing(**content):
-    """A listing whose hash is right, for any content."""
-    written = json.dumps(content)
-    digest = hashlib.sha256(written.encode()).hexdigest()
-    return json.dumps({"sha256": digest, "listing": content}).encode()
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"[]",
-        b"[" * 100_000,
-        listing(images="0" * 64, shape=[1, 2, 3], sizes=[], problems={}),
-        listing(images="../../precious", shape=[1, 2, 3, 1], sizes=[], problems={}),
-        listing(images="0" * 64, shape=[1, 2, 3, 1], sizes=[], problems={"x": "why"}),
-    ],
-)
-def test_a_listing_of_another_kind_is_made_anew(folder, cache, known, content, caplog):
-    paths, first = known
-    precious = cache.with_name("precious.npy")
-    precious.write_bytes(b"not to be removed")
-    (path,) = (cache / "listings").iterdir()
-    whole = path.read_bytes()
-    path.write_bytes(content)
-    same(first, look(folder, cache, paths))
-    assert len(caplog.records) == 1
-    assert path.read_bytes() == whole
-    assert precious.exists()
-
-
-@pytest.mark.parametrize("kind", ["images", "listings"])
 def test_a_file_of_the_cache_that_cannot_be_read_is_made_anew(
-    folder, cache, known, kind, monkeypatch, caplog
+    folder, cache, known, monkeypatch, caplog
 ):
     paths, first = known
-    (path,) = (cache / kind).iterdir()
-    real, failed = Path.open, []
+    real, errors = pixel_cache.open_images, [OSError(errno.EIO, os.strerror(errno.EIO))]
 
-    def fail_once(self, *how, **options):
-        if self == path and not failed:
-            failed.append(self)
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return real(self, *how, **options)
+    def fail_once(*args, **options):
+        if errors:
+            raise errors.pop()
+        return real(*args, **options)
 
-    monkeypatch.setattr(Path, "open", fail_once)
+    monkeypatch.setattr(pixel_cache, "open_images", fail_once)
     same(first, look(folder, cache, paths))
-    assert failed
     (record,) = caplog.records
     assert "cannot be read (Input/output error). It is made anew." in record.getMessage()
 

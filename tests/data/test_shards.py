@@ -1,6 +1,5 @@
 """Images of any number, wherever they are, in shards."""
 
-import random
 import sys
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from apparel.core.errors import ApparelError, DataError, DataUnavailableError
 from apparel.data import storage
 from apparel.data.inputs import shards
-from apparel.data.inputs.shards import FileShard, Footer, describe, find_shards, images_of
+from apparel.data.inputs.shards import FileShard, describe, find_shards, images_of
 from apparel.data.parquet.reader import ParquetReader
 from tests.data.made_parquet import rows
 
@@ -104,23 +103,7 @@ def test_a_large_group_is_divided_and_all_its_rows_are_there(tmp_path, monkeypat
     found = shards_of(tmp_path / "t.parquet")
     assert [p.n_images for p in found[:8]] == [75] * 8
     assert len(found) == 8 + 7
-    assert [image for _, image in all_images(found)] == images
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_each_row_of_any_file_is_in_one_part(seed, monkeypatch):
-    monkeypatch.setattr(shards, "FILES", 50)
-    monkeypatch.setattr(shards, "LARGE_GROUP", 200)
-    draw = random.Random(seed)  # noqa: S311  # a test
-    groups = [draw.choice([0, 1, 7, 40, 51, 190, 999]) for _ in range(30)]
-    rows = [(group, k) for group, n in enumerate(groups) for k in range(n)]
-    found = []
-    for shard in shards.row_shards("x", Footer(groups, "")):
-        inside = [row for row in rows if shard.groups[0] <= row[0] < shard.groups[1]]
-        assert rows.index(inside[shard.skipped]) == shard.first_row
-        found += inside[shard.skipped : shard.skipped + shard.n_images]
-        assert len({group for group, _ in inside}) == 1 or shard.n_images <= 50
-    assert found == rows
+    assert all_images(found) == [(f"t.parquet#{k}", image) for k, image in enumerate(images)]
 
 
 # -- object storage ------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from apparel.core.errors import ModelFileError
 from apparel.evaluation import robustness
 from apparel.evaluation.corruptions import CORRUPTIONS, corrupt
 from apparel.evaluation.intervals import wilson_interval
-from apparel.models import gradients
 from apparel.runs import files
 from apparel.runs.run_directory import RunDirectory
 from tests.conftest import Command
@@ -56,13 +55,6 @@ def test_batches_are_joined_in_order(monkeypatch):
     labels = np.array([1, 1, 0, 1, 0])
     found = robustness.attack(linear_model(np.ones((2, 2))), images, labels, seed=0)
     assert found.tolist() == [True, True, False, True, False]
-
-
-def test_a_gradient_is_the_formula():
-    at = np.random.default_rng(0).random((2, 4), dtype=np.float32)
-    found = gradients.gradient(lambda x: keras.ops.sum(x**3), at)
-    np.testing.assert_allclose(found, 3 * at**2, rtol=1e-5)
-    assert found.dtype == np.float32
 
 
 def predict(images):

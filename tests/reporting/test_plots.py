@@ -148,16 +148,13 @@ def test_the_text_of_a_confusion_matrix_fits_its_cell(classes):
         assert min(box.x0, box.y0) >= 0
 
 
-@pytest.mark.parametrize(
-    ("n_classes", "step"), [(41, 2), pytest.param(1000, 25, marks=pytest.mark.slow)]
-)
-def test_a_matrix_of_many_classes_has_colours_and_some_names(n_classes, step):
-    names = [f"class {k}" for k in range(n_classes)]
-    figure = plots.confusion_matrix_figure(np.ones((n_classes, n_classes), np.int64), names)
+def test_a_matrix_of_many_classes_has_colours_and_some_names():
+    names = [f"class {k}" for k in range(1000)]
+    figure = plots.confusion_matrix_figure(np.ones((1000, 1000), np.int64), names)
     ax = figure.axes[0]
     assert list(ax.texts) == []
-    assert tick_labels(ax.xaxis) == names[::step]
-    np.testing.assert_allclose(ax.get_xticks(), np.arange(0, n_classes, step) + 0.5)
+    assert tick_labels(ax.xaxis) == names[::25]
+    np.testing.assert_allclose(ax.get_xticks(), np.arange(0, 1000, 25) + 0.5)
     assert max(figure.get_size_inches()) < 20
     assert_renders(figure)
 

@@ -128,8 +128,7 @@ def ensure_cached(
         wanted, faults = _take(mirror, cache, wanted)
         if faults:
             tried.append(f"{mirror.name}: {'; '.join(faults)}")
-    # Another process may have had more luck meanwhile.
-    if wanted and _clean(cache, wanted)[0]:
+    if wanted:
         lines = "".join(f"\n  - {line}" for line in tried)
         raise DataUnavailableError(
             f"{title} could not be had. Tried:{lines}\nWhat helps:\n{remedy}"
@@ -141,7 +140,6 @@ def _clean(cache: Path, files: Sequence[KnownFile]) -> tuple[list[KnownFile], li
     wanted, faults = [], []
     for file in files:
         path = cache / file.name
-        before = _identity(path)
         try:
             read_known(cache, file)
         except FileFaultError as fault:
@@ -149,19 +147,8 @@ def _clean(cache: Path, files: Sequence[KnownFile]) -> tuple[list[KnownFile], li
             faults.append(f"{file.name} {fault}")
             if not isinstance(fault, FileMissingError):
                 LOGGER.warning("%s %s. It is removed, to be replaced.", path, fault)
-                # By now another process may have put the right file in its place.
-                if _identity(path) == before:
-                    _remove(path)
+                _remove(path)
     return wanted, faults
-
-
-def _identity(path: Path) -> tuple[int, int, int] | None:
-    """Identify a file among those that replace it; None where there is none."""
-    try:
-        status = path.lstat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 def _remove(path: Path) -> None:
