@@ -81,19 +81,6 @@ def places(pairs):
 # -- copies ----------------------------------------------------------------------------------
 
 
-def test_a_clean_set_is_clean():
-    dataset = made_up()
-    found = check_data(dataset, exact_duplicates_of(dataset), None)
-    assert found.is_clean
-    assert (found.source, found.sha256) == ("made up", dataset.sha256)
-    assert found.images_per_class == {"training": [12, 12], "test": [4, 4]}
-    assert found.img_shape == (6, 5, 1)
-    assert (found.duplicates, found.leaks, found.conflicts) == ((), (), ())
-    assert (found.unusual, found.blank) == (None, None)
-    assert (found.sizes, found.unreadable) == ({}, {})
-    assert (found.small_classes, found.imbalance) == ({}, 1.0)
-
-
 def test_images_on_both_sides_are_leaks_and_have_names():
     # Images 2 and 4 are test image 1; image 6 is test images 2 and 3.
     dataset = made_up(same=[(2, 4), (2, 25), (6, 26), (6, 27), (28, 29), (8, 10)])
@@ -176,6 +163,7 @@ def test_small_classes_and_imbalance_are_those_of_the_images_trained_on():
     assert found.small_classes == {"bee": 6, "cat": 1}
     assert found.imbalance == 14
     assert IMBALANCE == 3
+    assert (found.unusual, found.blank) == (None, None)
 
 
 def test_unusual_and_blank_images_are_found_by_their_places_in_their_order():
@@ -188,7 +176,8 @@ def test_unusual_and_blank_images_are_found_by_their_places_in_their_order():
         ("training", 3, "train/3.png"),
     ]
     assert [image.name for image in found.blank] == ["train/0.png"]
-    assert found.sizes == {(6, 5): 31, (12, 10): 1}
+    assert (found.source, found.sha256) == ("made up", dataset.sha256)
+    assert (found.img_shape, found.sizes) == ((6, 5, 1), {(6, 5): 31, (12, 10): 1})
     assert found.is_clean
 
 
