@@ -17,6 +17,7 @@ import pytest
 from apparel.core import backend
 from apparel.core.errors import ApparelError
 from apparel.data import loading
+from apparel.predict.model_file import read_model
 from tests.conftest import ON_TENSORFLOW
 
 
@@ -215,3 +216,4 @@ def test_models_train_on_torch(model, tmp_path):
     assert done.returncode == 0, done.stderr
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["accuracy"]["value"] > 0.25  # chance is 0.1
+    read_model(tmp_path / "run")  # PyTorch's exporter writes other operators

@@ -108,17 +108,15 @@ def test_a_copy_with_other_novelty_scores_is_refused(stub, write, tmp_path, chan
 
 def test_the_refusal_tells_every_figure(stub, write, tmp_path, expected):
     stub.change["probabilities"] = lambda p: np.roll(p, 1, axis=1)
-    with pytest.raises(ApparelError) as caught:
-        write(tmp_path / "m.keras")
     labels, moved = np.arange(7) % 3, np.roll(expected, 1, axis=1)
     right, said = (np.mean(p.argmax(axis=1) == labels) for p in (expected, moved))
-    assert str(caught.value) == (
-        f"{tmp_path / 'm.keras'} was not written: read back in Stub 1.0, its probabilities differ "
-        f"from the model's by up to {np.abs(expected - moved).max():.2g}, the class is the model's "
-        f"for 0.00% of 7 images, and the accuracy is {said:.2%} instead of {right:.2%}. Allowed "
-        "are at most 0.0001 and at least 99.9% of the classes. Please report this, with the "
-        "model's summary and the output of `pip freeze`."
+    told = (
+        f"read back in Stub 1.0, .* by up to {np.abs(expected - moved).max():.2g}, .* for 0.00% of "
+        f"7 images, .* is {said:.2%} instead of {right:.2%}. Allowed are at most 0.0001 and at "
+        "least 99.9%"
     )
+    with pytest.raises(ApparelError, match=told):
+        write(tmp_path / "m.keras")
 
 
 def test_a_model_that_gives_no_numbers_is_refused(stub, pixels, tmp_path):  # used

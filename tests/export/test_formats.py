@@ -152,26 +152,6 @@ def test_int8_onnx_holds_whole_numbers_and_a_novelty_score_in_float32(trained, w
     np.testing.assert_allclose(scores, novelty.score(fitted(unit), unit[:50]), rtol=1e-3)
 
 
-@SLOW
-def test_int8_litert_takes_whole_numbers_into_its_layers(trained, exported):
-    from tensorflow.lite.python import schema_py_generated as schema  # noqa: PLC0415  # as above
-
-    seen = trained[1][:200] / np.float32(255)
-    content = exported("litert", int8=True, seen=seen).path.read_bytes()
-    model = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
-    (graph,) = model.subgraphs
-    kinds = [model.operatorCodes[op.opcodeIndex].builtinCode for op in graph.operators]
-    convolutions = [
-        op
-        for op, kind in zip(graph.operators, kinds, strict=True)
-        if kind == schema.BuiltinOperator.CONV_2D
-    ]
-    assert len(convolutions) == 2
-    for op in convolutions:
-        taken = [graph.tensors[index].type for index in op.inputs[:2]]
-        assert taken == [schema.TensorType.INT8] * 2
-
-
 @pytest.mark.parametrize("kind", ["keras", "saved_model"])
 def test_int8_is_refused_where_there_is_none(write, tmp_path, kind):
     with pytest.raises(UsageError, match=rf"the format {kind} has no int8\..*onnx, litert, openv"):

@@ -47,17 +47,6 @@ def test_the_cnn_has_the_documented_layers():
     assert (other.input_shape, other.output_shape) == ((None, 12, 10, 3), (None, 3))
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
-    first, again, other = (
-        create(seed, n_classes=3, img_shape=(8, 8, 1)).get_weights() for seed in (7, 7, 8)
-    )
-    for one, two in zip(first, again, strict=True):
-        np.testing.assert_array_equal(one, two)
-    kernels = [(one, three) for one, three in zip(first, other, strict=True) if one.ndim > 1]
-    assert len(kernels) == 5
-    assert all((one != three).mean() > 0.99 for one, three in kernels)
-
-
 def test_an_unknown_model_is_refused_with_the_known_ones():
     with pytest.raises(UsageError, match=r"there is no model 'resnet'\. Choose one of: cnn, fast"):
         architectures.create("resnet", n_classes=2, img_shape=(8, 8, 1), seed=0)

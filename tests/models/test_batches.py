@@ -42,19 +42,6 @@ def test_rows_are_cut_in_order_for_any_number_of_passes(monkeypatch, on_tensorfl
     assert max(read, default=3) == 3  # stored images are read batch by batch
 
 
-@pytest.mark.parametrize("on_tensorflow", [pytest.param(True, marks=ON_TENSORFLOW), False])
-def test_keras_scores_and_predicts_as_from_arrays(monkeypatch, on_tensorflow):
-    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(7, "softmax")])
-    model.compile(loss="categorical_crossentropy", metrics=["accuracy"])
-    expected = model.predict(IMAGES, verbose=0)
-    measures = model.evaluate(IMAGES, LABELS, verbose=0, return_dict=True)
-    monkeypatch.setattr(backend, "on_tensorflow", lambda: on_tensorflow)
-    images = batched(IMAGES, batch_size=3)
-    both = batched(IMAGES, LABELS, batch_size=3)
-    np.testing.assert_allclose(model.predict(images, verbose=0), expected, rtol=1e-6)
-    assert model.evaluate(both, verbose=0, return_dict=True) == pytest.approx(measures, rel=1e-6)
-
-
 @ON_TENSORFLOW
 def test_prefetched_batches_keep_their_order_and_are_drawn_little_ahead():
     drawn = []

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from apparel.core.errors import ModelFileError, UsageError
-from apparel.core.image_array import StoredImages
 from apparel.core.recipes import RECIPES
 from apparel.core.records import Splits
 from apparel.models import keras_inference
@@ -168,14 +167,3 @@ def test_calibration_takes_training_images_of_every_class(monkeypatch):
     assert images == keras_inference.calibration_images(splits(positions, [5])).ravel().tolist()
     few = keras_inference.calibration_images(splits([4, 1], [5]))
     assert few.ravel().tolist() == [4, 1]
-
-
-def test_stored_images_are_predicted_like_others(model, images):
-    stored = StoredImages(images[::-1], np.arange(7)[::-1])
-    seen = keras_inference.predict_probabilities(model, images)
-    recipe = replace(RECIPES["fast"], shift=1)
-    found, expected = (
-        keras_inference.predict_averaged(model, some, seen, recipe) for some in (stored, images)
-    )
-    for kind, averaged in expected.items():
-        np.testing.assert_array_equal(found[kind], averaged)

@@ -1,16 +1,11 @@
 """Files that are read: what is found in them, against what onnx and ONNX Runtime find."""
 
 import math
-import os
-import subprocess
-import sys
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from onnx import helper
 
 from apparel.core.records import Calibration
@@ -136,28 +131,6 @@ def test_exports_are_read_as_onnx_and_onnx_runtime_read_them(tmp_path, exports):
         assert set(operators.OPERATORS) - kinds == OF_PYTORCH
 
 
-@pytest.mark.slow
-def test_an_export_of_pytorch_is_read(tmp_path):
-    pytest.importorskip("torch")
-    code = (
-        "import sys, numpy as np\nfrom apparel.export import exporting\n"
-        "from apparel.models import architectures\n"
-        "for name in ('cnn', 'fast'):\n"
-        "    model = architectures.create(name, n_classes=3, img_shape=(10, 12, 3), seed=0)\n"
-        "    exporting.export(model, name + '.onnx', images=np.zeros((1, 10, 12, 3), np.float32),\n"
-        "        labels=np.zeros(1, np.int64), class_names=('a', 'b', 'c'), metadata={})"
-    )
-    environment = {**os.environ, "KERAS_BACKEND": "torch"}
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=tmp_path, env=environment,
-                   check=True)  # fmt: skip
-    kinds = set()
-    for name in ("cnn", "fast"):
-        file = read_model(tmp_path / f"{name}.onnx")
-        assert_shapes_are_the_runtimes(file.content)
-        kinds |= {one.op_type for one in onnx.load_from_string(file.content).graph.node}
-    assert kinds >= OF_PYTORCH
-
-
 # -- operators ---------------------------------------------------------------------------
 
 
@@ -166,39 +139,6 @@ def test_each_operator_gives_the_shape_that_onnx_runtime_gives():
     for made, held, opset in EVERY_OPERATOR:
         print(made.op_type)
         assert_shapes_are_the_runtimes(with_operator(made, held, opset).SerializeToString())
-
-
-@st.composite
-def odd_operators(draw):
-    """One of the cases with other whole numbers as attributes and constants."""
-    numbers = st.integers(-4, 12) | st.sampled_from([-(1 << 62), -(1 << 31), 1 << 31, 1 << 62])
-
-    def perhaps(value):
-        return draw(st.just(value) | numbers)
-
-    made, held, opset = draw(st.sampled_from(EVERY_OPERATOR))
-    changed = onnx.NodeProto()
-    changed.CopyFrom(made)
-    for attribute in changed.attribute:
-        if attribute.type == onnx.AttributeProto.INT:
-            attribute.i = perhaps(attribute.i)
-        attribute.ints[:] = [perhaps(value) for value in attribute.ints]
-    arrays = {name: np.asarray(array) for name, array in held.items()}
-    for name, array in arrays.items():
-        if array.dtype == np.int64:
-            arrays[name] = np.vectorize(perhaps, otypes=[np.int64])(array)
-    return with_operator(changed, arrays, opset).SerializeToString()
-
-
-@pytest.mark.security
-@settings(max_examples=300, deadline=None, derandomize=True)
-@given(content=odd_operators())
-def test_odd_numbers_are_refused_or_give_the_shape_that_onnx_runtime_gives(content):
-    try:
-        followed(content)
-    except wire.ProblemError:
-        return
-    assert_shapes_are_the_runtimes(content)
 
 
 # -- no two readings -----------------------------------------------------------------------

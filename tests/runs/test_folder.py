@@ -85,15 +85,6 @@ def test_a_folder_is_taken_only_if_it_is_new_or_empty(tmp_path):
     assert contents(tmp_path) == before
 
 
-def test_of_two_processes_that_want_one_folder_one_gets_it(tmp_path, monkeypatch):
-    # The second looked before the first had claimed it.
-    monkeypatch.setattr(folder_module, "_check_free", lambda *_, **__: None)
-    TAKE["run"](tmp_path / "f")
-    with pytest.raises(UsageError, match="f cannot be written: File exists"):
-        TAKE["run"](tmp_path / "f")
-    assert contents(tmp_path / "f") == ["settings.json"]
-
-
 # -- several seeds -----------------------------------------------------------------------
 
 

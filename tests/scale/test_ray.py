@@ -22,7 +22,7 @@ from apparel.core.settings import Settings
 from apparel.data import loading
 from apparel.data.inputs import shards
 from apparel.runs.run_directory import RunDirectory
-from apparel.scale import predict, training
+from apparel.scale import training
 from apparel.scale import tuning as on_ray
 from apparel.scale.cluster import connected, load_ray
 from apparel.training.tuning.search import open_study
@@ -139,20 +139,6 @@ def test_predicting_loses_nothing(two_nodes, model, tmp_path, monkeypatch, capsy
     printed = capsys.readouterr()
     assert f"Written: {output}, 18,000 images in 60 shards\n" in printed.out
     assert "raylet" not in printed.out + printed.err
-
-
-def test_an_error_of_a_worker_ends_the_job(two_nodes, model, table, tmp_path, capsys, monkeypatch):
-    find = predict.find_shards
-
-    def changed(*arguments):
-        found = find(*arguments)
-        write_table(table, [b"x"] * 20, group_rows=4)  # after the job was planned
-        return found
-
-    monkeypatch.setattr(predict, "find_shards", changed)
-    call = model, table, "--output", tmp_path / "o.csv", "--ray", two_nodes.address
-    assert main.main(["predict", *map(str, call)]) == 3
-    assert capsys.readouterr().err.splitlines()[-1].startswith(f"apparel: {table} ")
 
 
 # -- run --------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from apparel.serve import service as service_module
 from apparel.serve.limits import HttpError
 from tests.made_model import NAMES
 from tests.serve.conftest import THRESHOLD
-from tests.serve.test_open_inference import tensor
 
 
 def test_image_files_are_classified_and_a_broken_one_is_named(server, made):
@@ -78,22 +77,6 @@ def test_a_form_is_in_utf_8(server):
 
 def test_a_flag_is_true_or_false(server):
     assert server.ask("/predict?raw=1", b"x", Content_Type="image/png").status == 400
-
-
-def test_an_image_gets_the_same_answer_alone_in_a_batch_and_by_python(server, made, predictor):
-    images = made.images(40)
-    together = server.infer({"inputs": [tensor(images)]}).json["outputs"][0]["data"]
-    files = [(f"{i}.png", png(image)) for i, image in enumerate(images)]
-    as_files = server.predict(*files).json["predictions"]
-    alone = [  # one image may be the whole body
-        server.ask("/predict", content, Content_Type="image/png").json["predictions"][0]
-        for _, content in files[:5]
-    ]
-    python = predictor.predict_proba(images)
-    np.testing.assert_allclose(np.reshape(together, (40, 3)), python, atol=1e-5)
-    for found in (as_files, alone):
-        values = [list(one["probabilities"].values()) for one in found]
-        np.testing.assert_allclose(values, python[: len(found)], atol=1e-5)
 
 
 def test_the_page_learns_about_the_model(server):

@@ -1,8 +1,5 @@
 """A short form of `make stress`: the same functions, smaller numbers, no timing."""
 
-from itertools import count
-from pathlib import Path
-
 import pytest
 from benchmarks.serving import hostile, load
 from benchmarks.serving.client import post
@@ -37,27 +34,6 @@ def test_too_much_is_turned_away_and_the_rest_answered(made, request_bytes, tmp_
         assert found["answered_share_of_peak"] > 0
         assert found["refused"] > 0
         assert served.tracebacks() == 0
-
-
-def test_requests_are_answered_until_the_end(made, request_bytes, tmp_path):
-    numbers = count()
-
-    def start():
-        folder = Path(tmp_path, str(next(numbers)))
-        folder.mkdir()
-        return serving(made.path, folder)
-
-    found = load.terminations(start, request_bytes, times=2)
-    assert found["answered"] > 0
-    assert found["failed"] == 0
-    # At most one a connection, which the system had accepted and the server had not.
-    assert found["reset"] <= 2 * 8
-
-
-def test_malformed_messages_do_no_harm(server):
-    found = hostile.malformed(server, messages=500)
-    assert (found["server_errors"], found["tracebacks"]) == (0, 0)
-    assert len(found["statuses"]) > 2
 
 
 def test_requests_made_of_the_description_are_answered_as_described(server):
