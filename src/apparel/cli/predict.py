@@ -5,19 +5,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from itertools import chain, groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from apparel.core.atomic_files import check_writable
 from apparel.core.errors import DataError, UsageError
 from apparel.core.records import Answer, FailedImage, Prediction
 from apparel.core.validation import checked_share, whole_number
 from apparel.data.inputs.shards import find_shards, images_of
 from apparel.data.parquet.process import ParquetProcess
-from apparel.predict import writers
-from apparel.predict.explanation_images import ExplanationFiles
 from apparel.predict.predictor import Predictor, load
 from apparel.reporting import text
+
+if TYPE_CHECKING:
+    from apparel.predict.explanation_images import ExplanationFiles
 
 # Images of an array that are answered, and told of, at once.
 AT_ONCE = 1024
@@ -96,10 +97,17 @@ def predict_files(
     if threshold is not None:
         checked_share("--threshold", threshold, "Give a confidence, for example 0.9.")
     if output:
+        from apparel.core.atomic_files import check_writable  # noqa: PLC0415  # for --output only
+        from apparel.predict import writers  # noqa: PLC0415  # likewise
+
         writers.check_suffix(output)
         check_writable(output)
     predictor = load(model, exact=exact)
-    explained = ExplanationFiles(explain) if explain else None
+    explained = None
+    if explain:
+        from apparel.predict.explanation_images import ExplanationFiles  # noqa: PLC0415  # likewise
+
+        explained = ExplanationFiles(explain)
     names, has_novelty = predictor.class_names, predictor.tells_novelty
     writing = writers.writing(output, names, has_novelty=has_novelty) if output else nullcontext()
     notes = text.PredictionNotes()
@@ -167,7 +175,9 @@ def _of_fashion_mnist(
     )
 
 
-def _explain(answers: Sequence[Answer], predictor: Predictor, explained: ExplanationFiles) -> None:
+def _explain(
+    answers: Sequence[Answer], predictor: Predictor, explained: "ExplanationFiles"
+) -> None:
     """Write a picture of each image that was read."""
     for answer in answers:
         if isinstance(answer, Prediction) and answer.image is not None:
