@@ -38,6 +38,7 @@ def test_images():
 @pytest.mark.parametrize("names", [("HOME",), ("HOME", "KERAS_HOME")])
 def test_keras_home_is_found_without_keras(names, monkeypatch, tmp_path):
     environment = {name: str(tmp_path / name) for name in names}
+    (tmp_path / "HOME").mkdir()  # in place of one that cannot be written to, Keras takes /tmp
     code = "import keras; print(keras.src.backend.config.keras_home())"
     call = [sys.executable, "-c", code]
     done = subprocess.run(call, env=environment, capture_output=True, text=True, check=True)

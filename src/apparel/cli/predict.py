@@ -103,11 +103,7 @@ def predict_files(
         writers.check_suffix(output)
         check_writable(output)
     predictor = load(model, exact=exact)
-    explained = None
-    if explain:
-        from apparel.predict.explanation_images import ExplanationFiles  # noqa: PLC0415  # likewise
-
-        explained = ExplanationFiles(explain)
+    explained = _explanation_files(explain) if explain else None
     names, has_novelty = predictor.class_names, predictor.tells_novelty
     writing = writers.writing(output, names, has_novelty=has_novelty) if output else nullcontext()
     notes = text.PredictionNotes()
@@ -173,6 +169,12 @@ def _of_fashion_mnist(
         for called, images in loaded
         for i in range(0, len(images), AT_ONCE)
     )
+
+
+def _explanation_files(folder: Path) -> "ExplanationFiles":
+    from apparel.predict.explanation_images import ExplanationFiles  # noqa: PLC0415  # for --explain
+
+    return ExplanationFiles(folder)
 
 
 def _explain(
