@@ -1,11 +1,15 @@
-"""Saliency maps of models whose reasons are known, and of every shape."""
+"""Saliency maps of models whose reasons are known, and of a trained model beside a random one."""
 
 import keras
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
+from apparel.cli.loading import load_model
+from apparel.data import arrays, loading
 from apparel.explain import saliency
 from apparel.models import architectures
+from apparel.runs.run_directory import RunDirectory
 
 
 def one_feature_model(side=28):
@@ -83,3 +87,23 @@ def test_every_model_and_shape_has_maps(name, shape):
         assert np.isfinite(maps).all()
         assert maps.min() >= 0
         np.testing.assert_array_equal(maps.max(axis=(1, 2)), 1)
+
+
+@pytest.mark.slow
+def test_maps_change_when_the_weights_are_randomised(finished_run):
+    """The sanity check of J. Adebayo et al., 2018, arXiv 1810.03292."""
+    trained = load_model(RunDirectory.open(finished_run[0]))
+    random = architectures.create("cnn", n_classes=10, img_shape=(28, 28, 1), seed=7)
+    images = arrays.scale_pixels(loading.load(limit=1000).test_images[:6])
+    classes = np.asarray(trained(images)).argmax(axis=1)
+    of_trained, again, of_random = (
+        saliency.explain_images(model, architectures.logits_model(model), images, classes)
+        for model in (trained, trained, random)
+    )
+    for kind in ("grad_cam", "occlusion"):
+        one, same, other = (
+            getattr(maps, kind).reshape(6, -1) for maps in (of_trained, again, of_random)
+        )
+        np.testing.assert_allclose(one, same, atol=1e-4)
+        likeness = [abs(spearmanr(a, b).statistic) for a, b in zip(one, other, strict=True)]
+        assert np.mean(likeness) < 0.6

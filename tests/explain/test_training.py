@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from apparel.core.records import Evidence, History
@@ -146,6 +147,13 @@ def test_restored_weights_are_mentioned_and_make_overfitting_harmless():
 def test_small_changes_of_the_loss_are_noise(val_loss, topic):
     found = of(history(falling(len(val_loss)), val_loss))
     assert (found and found.topic) == topic
+
+
+def test_a_plateau_with_noise_of_3_percent_is_called_level_in_19_of_20():
+    rng = np.random.default_rng(0)
+    plateaus = 0.3 * (1 + 0.03 * rng.standard_normal((200, 15)))
+    found = [of(history(falling(15), losses)) for losses in plateaus]
+    assert sum(finding is not None for finding in found) <= 10
 
 
 # -- the gap between training and validation ---------------------------------------------
