@@ -243,13 +243,13 @@ def _with_test_images(
 def _check_classes(
     source: str, splits: NDArray[np.str_], labels: NDArray[np.int64], names: Sequence[str]
 ) -> None:
-    """Raise DataError if a class is missing from a split."""
-    for split in np.unique(splits):
+    """Raise DataError if a class is missing from training or test images."""
+    for split in np.intersect1d(splits, ["train", "test"]):
         missing = np.setdiff1d(np.arange(len(names)), labels[splits == split])
         if len(missing):
             raise DataError(
                 f"{source} has no {split} images of {', '.join(repr(names[k]) for k in missing)}. "
-                "Classes are matched by name: every split must have images of the same classes. "
+                "Classes are matched by name: training and test images must have the same classes. "
                 "Rename, add or remove a class."
             )
     if "train" not in splits:

@@ -165,7 +165,7 @@ def draw_share(
         lowest, highest = positions[members].min(), positions[members].max()
         if len(members) == 1:
             drawn[members] = False
-        elif lowest == highest:  # of equal images alone, one has to leave the others
+        elif lowest == highest:  # all images are equal: split them, since both sides need one
             drawn[members] = np.arange(len(members)) == 0
         elif drawn[members].all():
             drawn[members[positions[members] == highest]] = False

@@ -52,7 +52,7 @@ class TestedRun:
                 f"{self.name} and {other.name} were tested on different images "
                 f"({len(self.true):,} with hash {self.test_sha256[:12]}, {len(other.true):,} with "
                 f"hash {other.test_sha256[:12]}), so their accuracies cannot be compared. Compare "
-                "runs on the same data set, with the same --limit and, where there is one, --seed."
+                "runs on the same data set, with the same --limit, --split-seed and --test-split."
             )
 
 

@@ -109,7 +109,7 @@ def read_task(task: Task) -> Chunk:
 
 
 def _key(source: str | bytes, pixels: NDArray[np.uint8], size: tuple[int, int]) -> int:
-    """Hash an image so that neither the size that it is brought to nor other images matter.
+    """Hash an image's content, independent of target size and other images.
 
     A small image is known by its own pixels, as in an array file of the same images; a larger one,
     which may be decoded at a reduced scale, by its file.
