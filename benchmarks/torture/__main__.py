@@ -1,6 +1,6 @@
 """`python -m benchmarks.torture`: kill, corrupt and attack, and write down what came of it.
 
-Goes on where it was broken off: what is done stands in the file of results. Mutated files are a
+Resumes an interrupted call; finished parts are in the results file. Mutated files are a
 program of their own, `python -m benchmarks.torture.fuzz`.
 """
 

@@ -41,13 +41,13 @@ class Result:
         weights: SHA-256.
         history: `history.csv`, without the seconds.
         metrics: `metrics.json`.
-        looks: number of test-set evaluations.
+        test_evaluations: number of test-set evaluations.
     """
 
     weights: str
     history: list[dict[str, str]]
     metrics: str
-    looks: int
+    test_evaluations: int
 
 
 @dataclass

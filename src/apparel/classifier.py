@@ -103,7 +103,7 @@ class _Loaded:
 
 @dataclass(frozen=True)
 class _Trained:
-    """How the model was trained, and on which images.
+    """Training of the current model: its images, settings and recipe.
 
     Attributes:
         splits: the images.
@@ -117,7 +117,7 @@ class _Trained:
 
     @cached_property
     def novelty(self) -> Novelty:
-        """What the training images look like, learnt when it is first needed."""
+        """Novelty score of the training images, fitted on first use."""
         splits = self.splits
         return novelty.fit(
             splits.train_images, splits.training, splits.validation, seed=self.settings.seed
@@ -212,11 +212,11 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self._trained: _Trained | None = None
         # Classes and shape that were taken from data, not asked for.
         self._followed: dict[str, object] = {}
-        # What the model in use was chosen for a budget by.
+        # Plan of the budget; None without a budget.
         self._plan: Plan | None = None
         self._run: RunDirectory | None = None
-        # How the training began that is being resumed.
-        self._begun: Provenance | None = None
+        # Of the training that is being resumed; None for a new one.
+        self._provenance: Provenance | None = None
 
     @classmethod
     def resume(
@@ -248,7 +248,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         """
         directory = path if isinstance(path, RunDirectory) else RunDirectory.resume(path)
         with directory.lock():
-            settings, begun = directory.provenance()
+            settings, provenance = directory.provenance()
             named = str(directory.request["source"]) if source is None else source
             if source is None and named == ARRAYS:
                 raise UsageError(
@@ -260,10 +260,10 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
                 data_dir=data_dir or directory.request.get("data_dir"),
                 run_dir=directory,
             )
-            classifier._begun = begun  # its own
+            classifier._provenance = provenance  # its own
             classifier.import_data(named).prepare_data().create_model().setup_model()
             classifier.run_training(workers=workers)
-            classifier._begun = None  # its own
+            classifier._provenance = None  # its own
         return classifier
 
     # -- data ---------------------------------------------------------------------------
@@ -496,7 +496,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         *_, images, one_hot_labels = self._prepared_arrays("test_model")
         self._check_fits(images)
         labels = one_hot_labels.argmax(axis=1)
-        measures = keras_inference.keras_metrics(self.model, images, one_hot_labels)
+        keras_metrics = keras_inference.keras_metrics(self.model, images, one_hot_labels)
         probabilities = keras_inference.predict_probabilities(self.model, images)
         self.evaluation = metrics.evaluate(
             probabilities,
@@ -509,7 +509,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             leaked=self._leaked(len(labels)),
             imbalanced=trained.splits.class_weights is not None,
         )
-        print(text.test_summary(self.evaluation, measures))
+        print(text.test_summary(self.evaluation, keras_metrics))
         highest = fashion_mnist.highest_credible_accuracy(self.labels)
         print(text.too_good_line(self.evaluation, highest), end="")
         if self._run:
@@ -684,7 +684,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
     def _new_model(self, n_classes: int, img_shape: tuple[int, int, int], *, n_images: int) -> None:
         """Choose a model, for the budget if there is one, and build it."""
-        self._plan = self._begun.plan if self._begun else None
+        self._plan = self._provenance.plan if self._provenance else None
         settings = self._settings()
         if settings.budget is not None and self._plan is None:
             held_out = round(settings.validation_split * n_images)
@@ -708,9 +708,9 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.training_logs = self.calibration = self.evaluation = self._trained = None
 
     def _number_format(self) -> backend.NumberFormat:
-        """Give that of training: the one it began with, or one that suits this machine."""
-        if self._begun:
-            return self._begun.number_format
+        """Return the recorded number format when resuming, else the one chosen for this machine."""
+        if self._provenance:
+            return self._provenance.number_format
         return backend.choose_number_format(self._settings().dtype)
 
     def _train(
@@ -750,7 +750,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         if run:
             files.write_weights(run.path, architectures.named_weights(self.model))
             run.write_history(history, self.calibration, architectures.weights_sha256(self.model))
-            # At once: whatever fails later, minutes of training are not lost.
+            # At once, so that a later failure loses no training.
             self.export_model(run.path / KERAS_FILE)
             files.write_novelty(run.path, training.novelty)
             run.write_status("interrupted" if history.interrupted else "trained")
@@ -763,9 +763,9 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     ) -> None:
         """Record how training begins, or check that it may be resumed."""
         splits, recipe = training.splits, training.recipe
-        if self._begun:
-            self._begun.check(recipe, splits.manifest)
-            print(self._begun.changes(versions(), backend.processor_name()), end="")
+        if self._provenance:
+            self._provenance.check(recipe, splits.manifest)
+            print(self._provenance.changes(versions(), backend.processor_name()), end="")
             run.drop_outcome()
             return
         run.write_settings(
@@ -788,7 +788,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
                 print(f"{IMAGES_FILE} was not written: {error}")
 
     def _replace_model(self, model: Any, settings: Settings) -> None:
-        """Take a model with another end, compiled like the one before."""
+        """Replace the model by one with another head and compile it."""
         if model is not self.model:
             fit.compile_model(model, settings)
             self.model = model

@@ -81,7 +81,7 @@ def test_each_problem_has_a_line_with_its_count_names_and_advice():
     assert text.check_summary(found).splitlines() == [
         "2 training images show the same as a test image (train/a.png and test/b.png; train/a.png "
         "and test/c.png; val/i.png and test/b.png mirrored): training on them would inflate the "
-        "accuracy. `apparel check --fix` lists the other images, where images are in files.",
+        "accuracy. `apparel check --fix FILE` writes a table without them (image files only).",
         "2 images show the same as another with a different label (train/a.png: ant and "
         "test/h.png: bee, the): a model cannot learn both. Correct the wrong label, or leave both "
         "out with `apparel check --fix`.",

@@ -1,4 +1,4 @@
-"""How far training has come, by steps and by the clock."""
+"""Training progress, by steps and by the clock."""
 
 import pytest
 

@@ -41,8 +41,8 @@ def export_run(
 
     Args:
         path: the directory of an earlier run.
-        kind: a key of `formats.SUFFIXES`.
-        output: where to; by default `formats.default_name`, in the run directory.
+        kind: a key of `model_formats.SUFFIXES`.
+        output: where to; by default `model_formats.default_name`, in the run directory.
         int8: whether the layers compute in integers of eight bits.
         data_dir: folder with the data set's files.
 

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if parsed.command in {"run", "tune"} and parsed.ray is None:
             # Before Keras is imported, which takes seconds.
             importlib.import_module("apparel.data.loading").check_source(parsed.data)
-        # Only now, as --help must not wait for what trains. Several seeds have their own module.
+        # Imported late: --help must not load TensorFlow. Several seeds have their own module.
         name = "seeds" if getattr(parsed, "seeds", None) is not None else parsed.command
         code = importlib.import_module(f"apparel.cli.{name}").main(parsed) or 0
         sys.stdout.flush()

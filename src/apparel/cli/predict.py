@@ -71,8 +71,8 @@ def predict_files(
 
     Args:
         model: an `.onnx` file, or a run directory.
-        paths: as `shards.find_shards` takes them, or a part of Fashion-MNIST as in
-            `data.part`.
+        paths: as `shards.find_shards` takes them, or parts of Fashion-MNIST
+            as `data.sources.fashion_mnist.load_part` names them.
         raw: take photos as they are, resized as a whole.
         exact: compute in float32, even where bfloat16 is faster.
         top: how many classes to name.

@@ -71,7 +71,7 @@ def run(
     workers: Workers | None = None,
     part_of: Path | None = None,
 ) -> None:
-    """Go all the steps, and leave a run directory that says how it ended.
+    """Run every step and record how the run ended.
 
     Args:
         settings: of the run.

@@ -68,7 +68,7 @@ def resume(
 
 
 def _to_the_end(runs: SeedRuns, folder: Path) -> None:
-    """Run what is not complete yet, then print what all of it says."""
+    """Complete the remaining runs, then print the summary."""
     each = runs.each(folder)
     todo = {
         path: partial(

@@ -116,14 +116,14 @@ def _tune(
 
 
 def _check_packages(asked: Asked) -> None:
-    """Check that what searches is installed."""
+    """Check that Optuna, and Ray if used, are installed."""
     search.load_optuna()
     if asked.ray:
         load_ray()
 
 
 def _to_the_end(folder: SearchFolder, asked: Asked) -> TuningResult:
-    """Do what is left of a search, and leave a folder that says how it ended."""
+    """Complete a search and record its status."""
     with locked(folder.path), termination_raised():
         try:
             if not folder.record().get("searched"):
@@ -250,6 +250,6 @@ def _train_in_full(folder: SearchFolder, asked: Asked, trials: tuple[Trial, ...]
 
 
 def _validation_accuracy(directory: RunDirectory) -> float:
-    """Give that of a run's model at the end of its training."""
+    """Return a run's final validation accuracy."""
     history = read_history(directory.path, directory.settings())
     return history.history["val_accuracy"][-1]

@@ -7,7 +7,7 @@ from apparel.core.errors import UsageError
 
 # The input and the outputs of an exported model.
 IMAGES, PROBABILITIES, NOVELTY = "images", "probabilities", "novelty"
-# Of the facts that an exported file states; rises when an earlier reader would misread them.
+# Version of the metadata; increased on incompatible changes.
 FACTS_FORMAT = 1
 # The data set whose images were made of photos, in known steps.
 FASHION_MNIST = "fashion-mnist"

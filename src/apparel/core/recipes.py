@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a model is built and trained: every choice made.
+    """Every choice in building and training a model.
 
     Attributes:
         model_name: the architecture.
@@ -63,7 +63,7 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a budget buys on this machine.
+    """The model and the training time that a budget allows on this machine.
 
     Attributes:
         model_name: the architecture.
@@ -82,7 +82,7 @@ class Plan:
     validation_seconds: float
 
     def __str__(self) -> str:
-        """What was chosen and why, for people."""
+        """Describe the choice and its reason in one sentence."""
         size = f" at width {self.width}" if self.width else ""
         return (
             f"this machine trains {self.model_name}{size} on about {self.images_per_second:,.0f} "

@@ -105,7 +105,7 @@ class CheckpointFolder:
 
     @property
     def exist(self) -> bool:
-        """Whether there is any."""
+        """True if there is any checkpoint file."""
         return bool(self._files())
 
     def _files(self) -> list[Path]:

@@ -25,7 +25,7 @@ from apparel.runs.files import (
     read_json,
 )
 
-# What a folder is for, and how far it has come: a run, runs of several seeds, or a search.
+# Files that identify a folder and hold its status: a run, runs of several seeds, or a search.
 SETTINGS_FILE, SEEDS_FILE, SEARCH_FILE = "settings.json", "seeds.json", "tune.json"
 _KINDS = {SETTINGS_FILE: "a run", SEEDS_FILE: "runs of several seeds", SEARCH_FILE: "a search"}
 IMAGES_FILE = "images.csv"

@@ -17,7 +17,7 @@ PACKAGES = ("apparel", "keras", "tensorflow", "tensorflow-cpu", "torch", "jax", 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What was chosen before the first training step, and holds to the last.
+    """Choices made before the first training step, fixed for the whole run.
 
     Attributes:
         recipe: as `settings.json` has it.

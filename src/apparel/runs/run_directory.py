@@ -48,7 +48,7 @@ class RunDirectory:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.request: Mapping[str, Any] = {}
-        # What to take back if the run ends before it has anything to record.
+        # Whether to remove folder and settings if the run fails before training.
         self._made_folder = self._claimed = False
         self._started = False
         self._locks = 0
@@ -115,7 +115,7 @@ class RunDirectory:
         """Open the directory of an interrupted run, to resume it.
 
         Raises:
-            ModelFileError: it is none, or was interrupted before it said what it was to do.
+            ModelFileError: it is no run directory, or its request was never recorded.
             UsageError: the run is complete.
         """
         run = cls(path)
@@ -126,7 +126,7 @@ class RunDirectory:
         """Read the progress of an interrupted run.
 
         Raises:
-            ModelFileError: it is none, or was interrupted before it said what it was to do.
+            ModelFileError: it is no run directory, or its request was never recorded.
             UsageError: the run is complete.
         """
         record = self.read()
@@ -192,7 +192,7 @@ class RunDirectory:
 
     @property
     def can_resume(self) -> bool:
-        """Whether there is a run that is interrupted, or still going on."""
+        """True if there is a run that is interrupted or still going on."""
         try:
             return is_resumable(self.read())
         except ModelFileError:
@@ -200,7 +200,7 @@ class RunDirectory:
 
     @property
     def is_complete(self) -> bool:
-        """Whether there is a complete run."""
+        """True if there is a complete run."""
         try:
             return bool(self.read().get("status") == "complete")
         except ModelFileError:

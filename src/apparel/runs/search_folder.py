@@ -28,7 +28,7 @@ LEAST_TRIAL_SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a search is asked for.
+    """The request for a search.
 
     Attributes:
         source: name or path of the data set.

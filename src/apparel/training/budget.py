@@ -60,7 +60,7 @@ def plan(
     start = time.perf_counter()
     budget = settings.budget or 0.0
     auto = settings.model_name == "auto"
-    # The table counts passes of this one, whatever width is asked for.
+    # The table counts passes of this one, for any requested width.
     measured = replace(settings, model_name="fast", width=None) if auto else settings
     model = fit.compiled_model(measured, n_classes=n_classes, img_shape=img_shape)
     rate = images_per_second(model, measured, number_format)

@@ -206,7 +206,7 @@ class _Training:
     ) -> None:
         n_images, epochs = len(splits.training), None if plan else recipe.epochs
         self.epochs = epochs or MOST_EPOCHS
-        # As if no image were skipped. Without pruning, the last batch of an epoch may be smaller.
+        # Steps per epoch, as without pruning, where the last batch of an epoch may be smaller.
         steps_per_epoch = -(-n_images // recipe.batch_size)
         if recipe.prune:
             steps_per_epoch = max(n_images // recipe.batch_size, 1)

@@ -1,4 +1,4 @@
-"""The base class of all callbacks, and those that tell how far training has come."""
+"""The base class of all callbacks, and training progress by steps and by the clock."""
 
 import time
 from abc import ABC, abstractmethod
@@ -26,7 +26,7 @@ class Callback(keras.callbacks.Callback):  # type: ignore[misc, name-defined]  #
 
 
 class TrainingProgress(Callback, ABC):
-    """How far training has come; it ends training with the step that completes it.
+    """Training progress; ends training with the step that completes it.
 
     Attributes:
         steps: number of finished steps.
@@ -95,7 +95,7 @@ class StepProgress(TrainingProgress):
 
 
 class TimeProgress(TrainingProgress):
-    """Training that ends when its time is up, whatever the speed of the machine.
+    """Training that ends when its time is up, at any speed of the machine.
 
     The clock is read about a hundred times. Between two readings, steps count at the average pace
     so far, so that the readings determine the progress at every step. Training that resumes from

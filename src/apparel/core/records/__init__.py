@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from apparel.core.records.report import *  # noqa: F403  # as above
     from apparel.core.records.training import *  # noqa: F403  # as above
 else:
-    # What predicts is first.
+    # Prediction first: `apparel predict` needs only this module.
     _MODULES = ("prediction", "data", "evaluation", "data_check", "training", "report",
                 "comparison", "export")  # fmt: skip
 

@@ -19,8 +19,8 @@ class History:
     """Training, epoch by epoch.
 
     Attributes:
-        history: for each metric (loss, accuracy, …, and its `val_` twin) a value per epoch, named
-            and laid out as in Keras's `History`.
+        history: for each metric (loss, accuracy, …, and its `val_` counterpart) a value per epoch,
+            named and laid out as in Keras's `History`.
         seconds: wall time of each epoch.
         dtype: the number format used in training.
         interrupted: whether training was stopped before its last epoch.

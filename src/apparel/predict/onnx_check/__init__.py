@@ -6,8 +6,8 @@ holes. Files that `apparel export` wrote do none of this, and use few operators.
 file in full, by a parser that knows the form of these files and nothing else; `operators` lists
 what a node may do; and `check` refuses a file that has anything else.
 
-The shapes are followed through the graph before anything runs. Images go in and images come out:
-whatever depends on them has them along its first axis, so what is found holds for any number.
+The shapes are followed through the graph before anything runs. The first axis of every tensor
+that depends on images is the batch axis, so the result holds for any batch size.
 
 The bounds are on the sum over all tensors that the nodes give, as if none were ever freed or
 shared. A runtime needs less, and what its kernels take besides: some times the largest tensor. The

@@ -56,8 +56,8 @@ def draw_curves(history: History, metric: str, *, ax: Axes) -> None:
 
     Args:
         history: the training history.
-        metric: a name in `history.history`, such as "accuracy"; its validation twin has "val_"
-            before it.
+        metric: a name in `history.history`, such as "accuracy"; the validation metric has
+            "val_" before it.
         ax: the Axes to draw on.
     """
     epochs = np.arange(1, history.epochs + 1)

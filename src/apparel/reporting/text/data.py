@@ -98,7 +98,7 @@ def _leaks(check: DataCheck) -> str:
     return (
         f"{count(n, 'training image')} {_verb(n, 'shows', 'show')} the same as a test "
         f"image ({_pairs(check.leaks)}): training on them would inflate the accuracy. "
-        "`apparel check --fix` lists the other images, where images are in files."
+        "`apparel check --fix FILE` writes a table without them (image files only)."
     )
 
 

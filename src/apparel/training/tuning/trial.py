@@ -209,10 +209,10 @@ class Trials:
             DataError: training began with other images.
             ModelFileError: training began with a version of apparel that trains differently.
         """
-        images, (_, begun) = self.images, directory.provenance()
-        if begun:
-            plan, number_format = begun.plan, begun.number_format
-            begun.check(recipe_of(settings, plan), images.splits.manifest)
+        images, (_, provenance) = self.images, directory.provenance()
+        if provenance:
+            plan, number_format = provenance.plan, provenance.number_format
+            provenance.check(recipe_of(settings, plan), images.splits.manifest)
         else:
             number_format = backend.choose_number_format(settings.dtype)
             plan = images.plan(settings, number_format)

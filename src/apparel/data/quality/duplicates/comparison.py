@@ -47,7 +47,7 @@ MAX_COLOUR_DISTANCE = 15.0
 # JPEG's weights of red, green and blue in brightness (ITU-R BT.601).
 BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
 
-# Those that change least come first: equals are won by the first.
+# Those that change least come first: the first wins ties.
 SHIFTS = sorted(product((-1, 0, 1), (-1, 0, 1)), key=lambda shift: abs(shift[0]) + abs(shift[1]))
 ALIGNMENTS = [(mirrored, *shift) for mirrored in (False, True) for shift in SHIFTS]
 
