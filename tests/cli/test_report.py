@@ -129,6 +129,19 @@ def test_everything_of_a_run_is_gathered(finished_run):
     )
 
 
+def test_an_interrupted_run_is_to_be_finished_first(run_copy):
+    record = json.loads((run_copy / "settings.json").read_text())
+    (run_copy / "settings.json").write_text(json.dumps({**record, "status": "interrupted"}))
+    for name in ("weights.safetensors", "predictions.csv"):
+        (run_copy / name).unlink()
+    arguments = {"compare": ("run",), "export": ("--format", "onnx")}
+    for command in ("evaluate", "stress", "suspects", "report", "compare", "export"):
+        done = run_command(command, "run", *arguments.get(command, ()), cwd=run_copy.parent)
+        assert done.returncode == 4
+        assert "is not finished: it has no " in done.stderr
+        assert done.stderr.endswith(" yet. Finish it with: apparel resume run\n")
+
+
 def test_broken_predictions_are_refused_and_the_report_stays(run_copy):
     path, before = run_copy / "predictions.csv", (run_copy / "report.html").read_bytes()
     header, first, *rows = path.read_text(encoding="utf-8").splitlines()

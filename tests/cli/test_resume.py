@@ -114,6 +114,20 @@ def test_images_that_were_put_in_by_hand_are_not_mistaken_for_others(
         ApparelClassifier.resume(tmp_path / "run")
 
 
+def test_a_run_that_an_older_version_began_is_refused_and_left_alone(begun, tmp_path):
+    record = json.loads((begun / "settings.json").read_text())
+    del record["settings"]["split_seed"]
+    (begun / "settings.json").write_text(json.dumps(record))
+    before = {path: path.read_bytes() for path in begun.rglob("*") if path.is_file()}
+    done = run_command("resume", "run", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr == (
+        "apparel: the run run was begun by an older version of apparel, which drew other splits. "
+        "Train again.\n"
+    )
+    assert {path: path.read_bytes() for path in begun.rglob("*") if path.is_file()} == before
+
+
 def test_a_run_that_another_process_has_completed_meanwhile_is_left_alone(begun):
     directory = RunDirectory.resume(begun)
     record = json.loads((begun / "settings.json").read_text())

@@ -8,7 +8,7 @@ from apparel.core.records import GroupComparison, PairComparison
 from apparel.evaluation import comparison
 from apparel.reporting import text
 from apparel.runs import seed_folder
-from apparel.runs.files import read_tested_run
+from apparel.runs.files import PREDICTIONS_FILE, read_tested_run
 from apparel.runs.run_directory import RunDirectory
 
 
@@ -33,6 +33,5 @@ def compare(*runs: str | os.PathLike[str]) -> list[PairComparison | GroupCompari
         >>> apparel.compare("runs/before", "runs/after")
     """
     paths = [path for run in runs for path in seed_folder.runs_in(Path(run))]
-    return comparison.compare(
-        [read_tested_run(path, RunDirectory.open(path).settings()) for path in paths]
-    )
+    folders = [RunDirectory.open(path, needs=PREDICTIONS_FILE) for path in paths]
+    return comparison.compare([read_tested_run(each.path, each.settings()) for each in folders])

@@ -11,6 +11,7 @@ from apparel.data.sources import fashion_mnist
 from apparel.evaluation import metrics
 from apparel.models import keras_inference
 from apparel.reporting import text
+from apparel.runs.files import WEIGHTS_FILE
 from apparel.runs.run_directory import RunDirectory
 
 
@@ -58,7 +59,7 @@ def _evaluate(
     run: str | os.PathLike[str], data: str | None, data_dir: str | os.PathLike[str] | None
 ) -> tuple[Evaluation, int]:
     """Evaluate; give the evaluation, and how often these images have been scored."""
-    directory = RunDirectory.open(run)
+    directory = RunDirectory.open(run, needs=WEIGHTS_FILE)
     record = directory.settings()
     model, dataset = load_run(directory, source=data, data_dir=data_dir)
     images = scale_pixels(dataset.test_images)

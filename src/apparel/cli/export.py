@@ -54,7 +54,7 @@ def export_run(
         ApparelError: the written file is not the same model, or a package is missing.
         OSError: a file cannot be written.
     """
-    directory = RunDirectory.open(path)
+    directory = RunDirectory.open(path, needs=files.WEIGHTS_FILE)
     output = output or directory.path / default_name(kind, int8=int8)
     if format_of(output) != kind:
         raise UsageError(

@@ -46,7 +46,7 @@ def report(run: str | os.PathLike[str], *, data_dir: str | os.PathLike[str] | No
     Example:
         >>> apparel.report("runs/coats")
     """
-    directory = RunDirectory.open(run)
+    directory = RunDirectory.open(run, needs=files.PREDICTIONS_FILE)
     content = load_report(directory, data_dir)
     write_text(directory.path / "report.html", html_page(content))
     write_text(directory.path / "README.md", model_card(content))

@@ -47,7 +47,7 @@ def _stress(
     run: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None
 ) -> tuple[Robustness, int, Path]:
     """Stress; also give how often the test images have been scored, and the report's path."""
-    directory = RunDirectory.open(run)
+    directory = RunDirectory.open(run, needs=files.WEIGHTS_FILE)
     model, dataset = load_run(directory, data_dir=data_dir)
     robustness = measure_robustness(
         lambda images: keras_inference.predict_probabilities(model, images),

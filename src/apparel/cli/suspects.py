@@ -52,7 +52,7 @@ def _suspects(
     run: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None
 ) -> tuple[list[LabelIssues], list[Path]]:
     """Find label issues; also give the paths of the files that list them."""
-    directory = RunDirectory.open(run)
+    directory = RunDirectory.open(run, needs=files.PREDICTIONS_FILE)
     dataset = inputs.load_data(directory, data_dir=data_dir)
     chosen = Settings(**directory.settings()["settings"])
     said = cross_validation.cross_validate(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from apparel.core.atomic_files import claim, is_partial
 from apparel.core.errors import UsageError
@@ -95,6 +96,12 @@ def is_resumable(record: Mapping[str, object]) -> bool:
     return known and record.get("status") not in ENDED
 
 
+def is_outdated(record: Mapping[str, Any]) -> bool:
+    """Tell whether a training was begun by a version that drew splits by `seed`."""
+    settings = record.get("settings")
+    return "dataset" in record and isinstance(settings, dict) and "split_seed" not in settings
+
+
 def _check_free(folder: Path, *, overwrite: bool) -> None:
     """Check that a folder is free, or holds a run that may be replaced.
 
@@ -118,7 +125,8 @@ def _check_free(folder: Path, *, overwrite: bool) -> None:
     problem, advice = "is not empty", "Name another"
     for file, what in _KINDS.items():
         with suppress(AttributeError, OSError, TypeError, ValueError):
-            if is_resumable(read_json(folder / file)):
+            record = read_json(folder / file)
+            if is_resumable(record) and not is_outdated(record):
                 problem = f"holds {what} not yet complete"
                 advice = f"Resume with: apparel resume {folder}. Or name another"
     replace = ", or replace that run with --overwrite" if is_run else ""

@@ -27,6 +27,7 @@ from apparel.runs.folder import (
     drop_checkpoints,
     drop_outcome,
     drop_results,
+    is_outdated,
     is_resumable,
 )
 from apparel.runs.provenance import Provenance, versions
@@ -100,14 +101,24 @@ class RunDirectory:
         return run
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Self:
+    def open(cls, path: str | os.PathLike[str], *, needs: str | None = None) -> Self:
         """Open the directory of an earlier run.
 
+        Args:
+            path: the folder.
+            needs: name of a file that a run gets late.
+
         Raises:
-            ModelFileError: it is not one.
+            ModelFileError: it is not one, or is interrupted and does not have that file yet.
         """
         run = cls(path)
-        run.settings()
+        record = run.settings()
+        goes_on = is_resumable(record) and not is_outdated(record)
+        if needs and goes_on and not (run.path / needs).exists():
+            raise ModelFileError(
+                f"the run {run.path} is not finished: it has no {needs} yet. Finish it with: "
+                f"apparel resume {run.path}"
+            )
         return run
 
     @classmethod
@@ -115,7 +126,8 @@ class RunDirectory:
         """Open the directory of an interrupted run, to resume it.
 
         Raises:
-            ModelFileError: it is no run directory, or its request was never recorded.
+            ModelFileError: it is no run directory, its request was never recorded, or an older
+                version began it.
             UsageError: the run is complete.
         """
         run = cls(path)
@@ -126,7 +138,8 @@ class RunDirectory:
         """Read the progress of an interrupted run.
 
         Raises:
-            ModelFileError: it is no run directory, or its request was never recorded.
+            ModelFileError: it is no run directory, its request was never recorded, or an older
+                version began it.
             UsageError: the run is complete.
         """
         record = self.read()
@@ -136,6 +149,11 @@ class RunDirectory:
             raise ModelFileError(
                 f"{self.path / SETTINGS_FILE} does not say what the run was to do. Begin it once "
                 "more: apparel run --overwrite."
+            )
+        if is_outdated(record):
+            raise ModelFileError(
+                f"the run {self.path} was begun by an older version of apparel, which drew other "
+                "splits. Train again."
             )
         named = ("source", "data_dir", "save", "trial", "workers", "ray")
         self.request = {name: record[name] for name in named if name in record}
