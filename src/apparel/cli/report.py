@@ -99,7 +99,7 @@ def load_report(directory: RunDirectory, data_dir: str | os.PathLike[str] | None
         # Of other images, its positions would point at wrong ones.
         check=check if check and check.sha256 == dataset.sha256 else None,
         facts=_facts(record),
-        command=run_command(Settings(**record["settings"]), source=record["dataset"]["source"]),
+        command=run_command(Settings(**record["settings"]), source=source),
     )
 
 
