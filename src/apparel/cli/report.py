@@ -3,7 +3,6 @@
 import os
 from argparse import Namespace
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from apparel.cli.loading import load_run
@@ -21,14 +20,18 @@ from apparel.runs import files
 from apparel.runs.run_directory import RunDirectory
 
 N_MISTAKES = 24
+REPORT_FILE = "report.html"
 
 
 def main(parsed: Namespace) -> None:
     """Write, and print where."""
-    print(f"Report: {report(parsed.run, data_dir=parsed.data_dir)}")
+    report(parsed.run, data_dir=parsed.data_dir)
+    print(f"Report: {parsed.run / REPORT_FILE}")
 
 
-def report(run: str | os.PathLike[str], *, data_dir: str | os.PathLike[str] | None = None) -> Path:
+def report(
+    run: str | os.PathLike[str], *, data_dir: str | os.PathLike[str] | None = None
+) -> Report:
     """Write `report.html` and the model card, `README.md`, from the records of a run.
 
     Args:
@@ -36,7 +39,7 @@ def report(run: str | os.PathLike[str], *, data_dir: str | os.PathLike[str] | No
         data_dir: folder with the data set's files.
 
     Returns:
-        The path of the report.
+        What both say of the run.
 
     Raises:
         ModelFileError: the run is not finished, or a file of it is broken.
@@ -44,13 +47,13 @@ def report(run: str | os.PathLike[str], *, data_dir: str | os.PathLike[str] | No
         OSError: the run directory cannot be written.
 
     Example:
-        >>> apparel.report("runs/coats")
+        >>> apparel.report("runs/coats").findings
     """
     directory = RunDirectory.open(run, needs=files.PREDICTIONS_FILE)
     content = load_report(directory, data_dir)
-    write_text(directory.path / "report.html", html_page(content))
+    write_text(directory.path / REPORT_FILE, html_page(content))
     write_text(directory.path / "README.md", model_card(content))
-    return directory.path / "report.html"
+    return content
 
 
 def load_report(directory: RunDirectory, data_dir: str | os.PathLike[str] | None = None) -> Report:

@@ -5,7 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from apparel.cli.loading import count_evaluation, load_run
-from apparel.cli.report import report
+from apparel.cli.report import REPORT_FILE, report
 from apparel.core.records import Robustness
 from apparel.data.arrays import scale_pixels
 from apparel.evaluation.robustness import measure_robustness
@@ -59,4 +59,5 @@ def _stress(
     files.write_robustness(directory.path, robustness)
     files.write_figure(directory.path, "robustness", plots.robustness_figure(robustness))
     times = count_evaluation(directory, dataset)
-    return robustness, times, report(run, data_dir=data_dir)
+    report(run, data_dir=data_dir)
+    return robustness, times, directory.path / REPORT_FILE

@@ -4,7 +4,7 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
-from apparel.cli.report import report
+from apparel.cli.report import REPORT_FILE, report
 from apparel.core import backend
 from apparel.core.records import LabelIssues
 from apparel.core.settings import Settings
@@ -72,4 +72,5 @@ def _suspects(
             files.write_suspects(directory.path, of_split),
             files.write_figure(directory.path, f"suspects_{of_split.split}", figure),
         ]
-    return found, [*written, report(run, data_dir=data_dir)]
+    report(run, data_dir=data_dir)
+    return found, [*written, directory.path / REPORT_FILE]
