@@ -21,6 +21,7 @@ from apparel.core import backend, display
 from apparel.core.atomic_files import write_text
 from apparel.core.errors import DataError, StepOrderError, UsageError
 from apparel.core.image_array import ImageArray
+from apparel.core.messages import is_told, say
 from apparel.core.model_formats import FASHION_MNIST, KERAS_FILE, SAVED_FILE, format_of
 from apparel.core.recipes import Plan, Recipe, recipe_of
 from apparel.core.records import (
@@ -293,9 +294,9 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self._follow(dataset)
         self.data_check = found = screen(dataset)
         if dataset.files or not found.is_clean:
-            print(text.check_summary(found))
+            say(text.check_summary(found))
         if not settings.keep_leaks:
-            print(text.left_out_line(found), end="")
+            say(text.left_out_line(found), end="")
             dataset = without_leaks(dataset, found)
         self.labels = list(dataset.class_names)
         self.train_images = without_grey_axis(dataset.train_images)
@@ -305,7 +306,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self._loaded = _Loaded(
             self._images_and_labels("import_data"), {"source": dataset.source}, dataset
         )
-        print(
+        say(
             f"{dataset.source}: {len(dataset.train_images)} training and "
             f"{len(dataset.test_images)} test images of {dataset.n_classes} classes"
         )
@@ -355,9 +356,10 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         has_budget = self._settings().budget is not None
         n_images = len(self._images_and_labels("create_model")[0]) if has_budget else 0
         self._new_model(self.n_classes, self.img_shape, n_images=n_images)
-        self.model.summary()
+        if is_told():
+            self.model.summary()
         chosen = self._number_format()
-        print(f"Number format of training: {chosen.policy} ({chosen.reason})")
+        say(f"Number format of training: {chosen.policy} ({chosen.reason})")
         return self
 
     def setup_model(self) -> Self:
@@ -411,7 +413,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             validation=known.validation if is_loaded else None,
         )
         self.classes_ = np.arange(self.n_classes)
-        print(text.class_weights_line(splits), end="")
+        say(text.class_weights_line(splits), end="")
         with self._run.lock() if self._run else nullcontext():
             return self._train(splits, settings, self._run, workers)
 
@@ -509,11 +511,11 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             leaked=self._leaked(len(labels)),
             imbalanced=trained.splits.class_weights is not None,
         )
-        print(text.test_summary(self.evaluation, keras_metrics))
+        say(text.test_summary(self.evaluation, keras_metrics))
         highest = fashion_mnist.highest_credible_accuracy(self.labels)
-        print(text.too_good_line(self.evaluation, highest), end="")
+        say(text.too_good_line(self.evaluation, highest), end="")
         if self._run:
-            print(text.repeated_test_line(self._run.count_test_evaluation()), end="")
+            say(text.repeated_test_line(self._run.count_test_evaluation()), end="")
             files.write_evaluation(self._run.path, self.evaluation)
         self.show_conf_matrix(self.evaluation.true, self.evaluation.predicted)
         self.plot_history()
@@ -578,7 +580,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             one_hot_labels.argmax(axis=1),
             tuple(self.labels),
         )
-        print(text.prediction_lines(predictions))
+        say(text.prediction_lines(predictions))
         return self._show("predictions", plots.predictions_figure(predictions))
 
     def show_mistakes(self, count: int = 12) -> Figure:
@@ -624,7 +626,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             )
         )
         headline = findings_module.headline(evaluation)
-        print(text.explanation(glossary.METRICS_EXPLAINED, headline, findings))
+        say(text.explanation(glossary.METRICS_EXPLAINED, headline, findings))
         return findings
 
     def export_model(
@@ -670,7 +672,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         )
         if self._run:
             files.write_export(self._run.path, exported)
-        print(f"Model saved to {exported.path}")
+        say(f"Model saved to {exported.path}")
         return exported.path
 
     # -- inside -------------------------------------------------------------------------
@@ -696,7 +698,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
                 n_validation=held_out,
                 number_format=self._number_format(),
             )
-            print(f"Budget of {settings.budget:.0f} s: {self._plan}")
+            say(f"Budget of {settings.budget:.0f} s: {self._plan}")
         recipe = recipe_of(self._settings())
         self.model = architectures.create(
             recipe.model_name,
@@ -765,7 +767,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         splits, recipe = training.splits, training.recipe
         if self._provenance:
             self._provenance.check(recipe, splits.manifest)
-            print(self._provenance.changes(versions(), backend.processor_name()), end="")
+            say(self._provenance.changes(versions(), backend.processor_name()), end="")
             run.drop_outcome()
             return
         run.write_settings(
@@ -785,7 +787,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
                 if table := splits_table(self._loaded.image_list, splits, run.path / IMAGES_FILE):
                     write_text(run.path / IMAGES_FILE, table)
             except DataError as error:  # a name that only the system can read must not end a run
-                print(f"{IMAGES_FILE} was not written: {error}")
+                say(f"{IMAGES_FILE} was not written: {error}")
 
     def _replace_model(self, model: Any, settings: Settings) -> None:
         """Replace the model by one with another head and compile it."""

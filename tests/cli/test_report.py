@@ -1,6 +1,7 @@
 """Commands on a finished run, and their functions: evaluate, compare, stress, suspects, report."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import apparel
 from apparel.cli.report import load_report
 from apparel.core.errors import ModelFileError
+from apparel.core.messages import say
 from apparel.core.records import Attack, CorruptionCurve, Interval, Robustness
 from apparel.core.settings import Settings
 from apparel.data import loading
@@ -23,9 +25,9 @@ def looks(run_copy):
     return json.loads((run_copy / "settings.json").read_text())["test_looks"]
 
 
-def test_evaluate_finds_the_same_figures_and_counts_itself(run_copy, capsys):
+def test_evaluate_finds_the_same_figures_and_counts_itself(run_copy, capfd):
     found = apparel.evaluate(run_copy)
-    assert capsys.readouterr().out == ""
+    assert capfd.readouterr() == ("", "")
     metrics = json.loads((run_copy / "metrics.json").read_text())
     assert found.metrics["accuracy"].value == metrics["accuracy"]["value"]
     assert looks(run_copy) == 2
@@ -48,17 +50,17 @@ def test_evaluate_takes_other_images_and_does_not_count_them(run_copy, digits_fi
     assert looks(run_copy) == 1
 
 
-def test_a_run_is_no_better_than_itself(finished_run, capsys):
+def test_a_run_is_no_better_than_itself(finished_run, capfd):
     folder = finished_run[0]
     (pair,) = apparel.compare(folder, folder)
     assert pair.accuracy.share.value == 0
-    assert capsys.readouterr().out == ""
+    assert capfd.readouterr() == ("", "")
     result = run_command("compare", folder, folder, cwd=folder.parent)
     assert (result.returncode, result.stderr) == (0, "")
     assert "No evidence of a difference: B minus A is +0.0 points" in result.stdout
 
 
-def test_stress_and_suspects_print_nothing_and_return_their_records(run_copy, monkeypatch, capsys):
+def test_stress_and_suspects_print_nothing_and_return_their_records(run_copy, monkeypatch, capfd):
     share = Interval(0.5, 0.4, 0.6)
     measured = Robustness(
         n_images=9,
@@ -73,7 +75,9 @@ def test_stress_and_suspects_print_nothing_and_return_their_records(run_copy, mo
     monkeypatch.setattr("apparel.cli.stress.measure_robustness", lambda *_, **__: measured)
     monkeypatch.setattr("apparel.cli.stress.report", lambda run, data_dir: None)
     monkeypatch.setattr("apparel.cli.suspects.report", lambda run, data_dir: None)
-    monkeypatch.setattr(cross_validation, "cross_validate", lambda *_: said)
+    monkeypatch.setattr(
+        cross_validation, "cross_validate", lambda *_: say("Fold 1", file=sys.stderr) or said
+    )
     assert apparel.stress(run_copy) == measured == files.read_robustness(run_copy)
     train, test = apparel.suspects(run_copy)
     assert (train.split, test.split) == ("train", "test")
@@ -81,7 +85,7 @@ def test_stress_and_suspects_print_nothing_and_return_their_records(run_copy, mo
     for name in ("robustness", "suspects_train", "suspects_test"):
         assert (run_copy / "plots" / f"{name}.png").is_file()
     assert looks(run_copy) == 2
-    assert capsys.readouterr().out == ""
+    assert capfd.readouterr() == ("", "")
 
 
 def wrong_now_and_then(labels):
@@ -91,7 +95,7 @@ def wrong_now_and_then(labels):
     return (0.9 * np.eye(10)[said] + 0.01).astype(np.float32)
 
 
-def test_report_is_written_anew_without_a_check_of_other_images(run_copy, monkeypatch, capsys):
+def test_report_is_written_anew_without_a_check_of_other_images(run_copy, monkeypatch, capfd):
     made = []
     monkeypatch.setattr("apparel.cli.report.html_page", lambda page: made.append(page) or "new")
     found = json.loads((run_copy / "check.json").read_text(encoding="utf-8"))
@@ -99,7 +103,7 @@ def test_report_is_written_anew_without_a_check_of_other_images(run_copy, monkey
     assert apparel.report(run_copy) == made[0]
     assert (run_copy / "report.html").read_text() == "new"
     assert made[0].check is None
-    assert capsys.readouterr().out == ""
+    assert capfd.readouterr() == ("", "")
 
 
 def test_everything_of_a_run_is_gathered(finished_run):

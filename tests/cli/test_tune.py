@@ -147,7 +147,7 @@ def trial(number, accuracies, state="complete", **parameters):
     ],
 )
 def test_the_best_setting_and_the_default_are_trained_in_full(
-    trials, trained, finished_run, tmp_path, monkeypatch, capsys
+    trials, trained, finished_run, tmp_path, monkeypatch, capfd
 ):
     done = []
 
@@ -160,11 +160,11 @@ def test_the_best_setting_and_the_default_are_trained_in_full(
     monkeypatch.setattr(tune, "read_trials", lambda _: trials)
     monkeypatch.setattr(run, "complete", complete)
     found = apparel.tune(run_dir=tmp_path / "python")
-    assert capsys.readouterr().out == ""
+    assert capfd.readouterr() == ("", "")
     assert main.main(["tune", "--run-dir", str(tmp_path / "command")]) == 0
     assert [name for name, _ in done] == trained * 2
     assert done[0][1] == asked().settings()
-    printed = capsys.readouterr().out
+    printed = capfd.readouterr().out
     assert (found.folder, found.trials) == (tmp_path / "python", trials)
     assert ("No trial was better than the default" in printed) == (len(trained) == 1)
     assert (found.comparison is None) == (len(trained) == 1)

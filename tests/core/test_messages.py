@@ -1,4 +1,4 @@
-"""Foreign text in messages is printable, on one line and of bounded length; durations."""
+"""Progress is told or not; foreign text is printable and of bounded length; durations."""
 
 import pytest
 
@@ -49,3 +49,13 @@ def test_names_are_listed_up_to_six():
 )
 def test_a_duration_has_one_or_two_units(seconds, said):
     assert messages.duration(seconds) == said
+
+
+def test_a_quiet_function_says_something_only_in_a_command(capsys):
+    quietly = messages.quiet(messages.quiet(messages.say))
+    quietly("no")
+    messages.say("by itself")
+    with messages.told():
+        quietly("in a command")
+    quietly("no")
+    assert capsys.readouterr().out == "by itself\nin a command\n"

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from apparel.core.messages import quiet
 from apparel.training import progress_bar
 from apparel.training.progress import StepProgress
 from apparel.training.progress_bar import EpochLines, ProgressBar, progress_display
@@ -71,7 +72,10 @@ def test_the_display_fits_the_stream(monkeypatch, kernel, stream, kind):
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(progress_bar, "in_notebook", lambda: kernel)
-    display = progress_display(StepProgress(1), SimpleNamespace(seconds=[1.0], seconds_left=0.0), 1)
+    asked = StepProgress(1), SimpleNamespace(seconds=[1.0], seconds_left=0.0), 1
+    quiet(progress_display)(*asked).on_epoch_end(0, {"loss": 1})
+    assert (out.getvalue(), stream.getvalue()) == ("", "")
+    display = progress_display(*asked)
     display.on_epoch_end(0, {"loss": 1})
     display.close()
     assert type(display) is kind

@@ -8,6 +8,7 @@ from typing import Any
 from apparel.cli.arguments import OF_CHECK
 from apparel.core.atomic_files import check_writable, write_text
 from apparel.core.errors import UsageError
+from apparel.core.messages import quiet
 from apparel.core.records import DataCheck
 from apparel.core.settings import Settings
 from apparel.data import image_table, loading
@@ -32,6 +33,7 @@ def main(parsed: Namespace) -> int:
     return 0 if found.is_clean else 1
 
 
+@quiet
 def check(
     source: str,
     *,

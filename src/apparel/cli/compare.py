@@ -4,6 +4,7 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
+from apparel.core.messages import quiet
 from apparel.core.records import GroupComparison, PairComparison
 from apparel.evaluation import comparison
 from apparel.reporting import text
@@ -17,6 +18,7 @@ def main(parsed: Namespace) -> None:
     print(text.comparison(compare(*parsed.runs)))
 
 
+@quiet
 def compare(*runs: str | os.PathLike[str]) -> list[PairComparison | GroupComparison]:
     """Compare what the models of several runs said of the same test images.
 

@@ -4,6 +4,7 @@ import os
 from argparse import Namespace
 
 from apparel.cli.loading import count_evaluation, load_run
+from apparel.core.messages import quiet
 from apparel.core.recipes import Recipe
 from apparel.core.records import Evaluation
 from apparel.data.arrays import scale_pixels
@@ -29,6 +30,7 @@ def main(parsed: Namespace) -> None:
     )
 
 
+@quiet
 def evaluate(
     run: str | os.PathLike[str],
     *,

@@ -8,6 +8,7 @@ from typing import Any
 from apparel.cli.loading import load_run
 from apparel.core.atomic_files import write_text
 from apparel.core.errors import ApparelError, ModelFileError
+from apparel.core.messages import quiet
 from apparel.core.records import Evaluation, Evidence, Report, source_name
 from apparel.core.settings import Settings, run_command
 from apparel.data import arrays
@@ -29,6 +30,7 @@ def main(parsed: Namespace) -> None:
     print(f"Report: {parsed.run / REPORT_FILE}")
 
 
+@quiet
 def report(
     run: str | os.PathLike[str], *, data_dir: str | os.PathLike[str] | None = None
 ) -> Report:

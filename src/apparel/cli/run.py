@@ -14,6 +14,7 @@ from apparel.cli.report import report
 from apparel.core import display, recipes
 from apparel.core.atomic_files import check_writable
 from apparel.core.errors import UsageError
+from apparel.core.messages import say
 from apparel.core.model_formats import ONNX_FILE, format_of
 from apparel.core.settings import Settings
 from apparel.core.signals import Terminated, termination_raised
@@ -174,7 +175,7 @@ def _ending_recorded(directory: RunDirectory, part_of: Path | None) -> Iterator[
                 stopped = isinstance(error, KeyboardInterrupt | Terminated)
                 directory.write_status("interrupted" if stopped else "failed")
             if directory.can_resume and part_of is None:
-                print(f"Resume with: apparel resume {directory.path}", file=sys.stderr)
+                say(f"Resume with: apparel resume {directory.path}", file=sys.stderr)
             raise
         directory.write_status("complete")
     if part_of is None:
@@ -197,6 +198,6 @@ def _after_training(
     report(directory.path, data_dir=data_dir)
     if save_path:
         classifier.export_model(save_path)
-    print(f"\nTest result on {n_images:,} images\n{text.metric_lines(evaluation)}")
-    print(f"SHA-256 of the weights  {directory.settings()['weights_sha256']}")
-    print(f"Run directory: {directory.path}")
+    say(f"\nTest result on {n_images:,} images\n{text.metric_lines(evaluation)}")
+    say(f"SHA-256 of the weights  {directory.settings()['weights_sha256']}")
+    say(f"Run directory: {directory.path}")

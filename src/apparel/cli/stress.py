@@ -6,6 +6,7 @@ from pathlib import Path
 
 from apparel.cli.loading import count_evaluation, load_run
 from apparel.cli.report import REPORT_FILE, report
+from apparel.core.messages import quiet
 from apparel.core.records import Robustness
 from apparel.data.arrays import scale_pixels
 from apparel.evaluation.robustness import measure_robustness
@@ -23,6 +24,7 @@ def main(parsed: Namespace) -> None:
     print(text.robustness_lines(robustness))
 
 
+@quiet
 def stress(
     run: str | os.PathLike[str], *, data_dir: str | os.PathLike[str] | None = None
 ) -> Robustness:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from apparel.cli.report import REPORT_FILE, report
 from apparel.core import backend
+from apparel.core.messages import quiet
 from apparel.core.records import LabelIssues
 from apparel.core.settings import Settings
 from apparel.evaluation import label_issues
@@ -24,6 +25,7 @@ def main(parsed: Namespace) -> None:
         print(text.label_issue_lines(of_split))
 
 
+@quiet
 def suspects(
     run: str | os.PathLike[str], *, data_dir: str | os.PathLike[str] | None = None
 ) -> list[LabelIssues]:

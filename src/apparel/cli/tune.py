@@ -1,10 +1,9 @@
 """`apparel tune`: a hyperparameter search, then the best setting and the default in full."""
 
-import io
 import os
 import sys
 from argparse import Namespace
-from contextlib import redirect_stdout, suppress
+from contextlib import suppress
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
@@ -14,6 +13,7 @@ from apparel.cli import run
 from apparel.core import backend, display
 from apparel.core.atomic_files import locked
 from apparel.core.errors import ModelFileError
+from apparel.core.messages import quiet, say
 from apparel.core.records import GroupComparison, PairComparison, Trial, TuningResult, best_trial
 from apparel.core.settings import Settings, run_command
 from apparel.core.signals import Terminated, termination_raised
@@ -39,6 +39,7 @@ def main(parsed: Namespace) -> None:
     _tune(**{name: getattr(parsed, name) for name in signature(tune).parameters})
 
 
+@quiet
 def tune(
     data: str = "fashion-mnist",
     *,
@@ -72,8 +73,7 @@ def tune(
         >>> apparel.tune(budget="10m").settings
     """
     folders: dict[str, Any] = {"run_dir": run_dir, "data_dir": data_dir}
-    with redirect_stdout(io.StringIO()):
-        return _tune(data, budget=budget, trials=trials, seed=seed, limit=limit, ray=ray, **folders)
+    return _tune(data, budget=budget, trials=trials, seed=seed, limit=limit, ray=ray, **folders)
 
 
 def resume(
@@ -135,10 +135,10 @@ def _to_the_end(folder: SearchFolder, asked: Asked) -> TuningResult:
             stopped = isinstance(error, KeyboardInterrupt | Terminated)
             with suppress(OSError):  # a full disk must not hide what went wrong
                 if folder.end("interrupted" if stopped else "failed"):
-                    print(f"Resume with: apparel resume {folder.path}", file=sys.stderr)
+                    say(f"Resume with: apparel resume {folder.path}", file=sys.stderr)
             raise
         folder.end("complete")
-    print(f"Search folder: {folder.path}")
+    say(f"Search folder: {folder.path}")
     display.wait_for_windows()
     return result
 
@@ -181,8 +181,8 @@ def _images(settings: Settings, asked: Asked) -> TrialImages:
     dataset = loading.load(asked.source, data_dir=asked.data_dir, **settings.of_data)
     found = screen(dataset)
     if dataset.files or not found.is_clean:
-        print(text.check_summary(found))
-    print(text.left_out_line(found), end="")
+        say(text.check_summary(found))
+    say(text.left_out_line(found), end="")
     dataset = without_leaks(dataset, found)
     return trial.trial_images(dataset, settings, source=asked.source, data_dir=asked.data_dir)
 
@@ -190,7 +190,7 @@ def _images(settings: Settings, asked: Asked) -> TrialImages:
 def _show_trials(folder: SearchFolder) -> tuple[Trial, ...]:
     """Print and write down what was tried."""
     trials = read_trials(folder.path)
-    print(text.trial_table(trials))
+    say(text.trial_table(trials))
     write_trials(folder.path, trials)
     write_figure(folder.path, "trials", plots.trials_figure(trials))
     return trials
@@ -215,7 +215,7 @@ def _train_in_full(folder: SearchFolder, asked: Asked, trials: tuple[Trial, ...]
     if best.number == 0:
         train.pop(BEST)
     for name, settings in train.items():
-        print(f"\nTraining in full: {name}", flush=True)
+        say(f"\nTraining in full: {name}", flush=True)
         run.complete(
             settings,
             folder.path / name,
@@ -223,11 +223,11 @@ def _train_in_full(folder: SearchFolder, asked: Asked, trials: tuple[Trial, ...]
             data_dir=Path(asked.data_dir) if asked.data_dir else None,
             part_of=folder.path,
         )
-    print("\nThe trials, each trained for a short time:")
-    print(text.trial_table(trials))
+    say("\nThe trials, each trained for a short time:")
+    say(text.trial_table(trials))
     compared: list[PairComparison | GroupComparison] = []
     if best.number == 0:
-        print("No trial was better than the default setting, which alone was trained in full.")
+        say("No trial was better than the default setting, which alone was trained in full.")
     else:
         runs = [RunDirectory.open(folder.path / name) for name in (DEFAULT, BEST)]
         accuracies = [_validation_accuracy(each) for each in runs]
@@ -235,12 +235,12 @@ def _train_in_full(folder: SearchFolder, asked: Asked, trials: tuple[Trial, ...]
         compared = comparison.compare(
             [read_tested_run(each.path, each.settings()) for each in runs]
         )
-        print("\nBoth trained in full, A the default and B the best setting:")
-        print(text.comparison(compared))
-        print()
-        print(text.validation_verdict(accuracies[1], accuracies[0], n_images))
+        say("\nBoth trained in full, A the default and B the best setting:")
+        say(text.comparison(compared))
+        say()
+        say(text.validation_verdict(accuracies[1], accuracies[0], n_images))
     command = run_command(wanted, source=asked.source, data_dir=asked.data_dir)
-    print(f"To train with the best setting again:\n  {command}")
+    say(f"To train with the best setting again:\n  {command}")
     return TuningResult(
         folder=folder.path,
         trials=trials,

@@ -4,6 +4,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from apparel.core.messages import is_told, say
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -15,10 +17,12 @@ def in_notebook() -> bool:
 
 
 def show(figure: "Figure") -> None:
-    """Show a figure; without a notebook or a screen, do nothing.
+    """Show a figure; without a notebook or a screen, or in a quiet function, do nothing.
 
     Nothing blocks: a window stays open while the program runs.
     """
+    if not is_told():
+        return
     if in_notebook():
         _show_inline(figure)
     else:
@@ -60,12 +64,12 @@ def _show_window(figure: "Figure") -> None:
 
 def wait_for_windows() -> None:
     """Wait until the figures' windows are closed, if there are any and this is a terminal."""
-    if in_notebook() or not sys.stdin.isatty() or not _on_screen():
+    if not is_told() or in_notebook() or not sys.stdin.isatty() or not _on_screen():
         return
     import matplotlib.pyplot as plt  # noqa: PLC0415  # it looks for a screen
 
     if plt.get_fignums():
-        print("Close the figures' windows, or press Ctrl-C, to end.", file=sys.stderr)
+        say("Close the figures' windows, or press Ctrl-C, to end.", file=sys.stderr)
         with suppress(KeyboardInterrupt):
             plt.show(block=True)
 

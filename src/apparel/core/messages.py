@@ -1,17 +1,63 @@
-"""Text in messages: foreign text, printable, on one line and of bounded length; and durations.
+"""Messages: whether progress is told; foreign text, printable, on one line and not too long.
 
 File names, values from files and messages of libraries may hold line breaks, commands to a
 terminal, or megabytes.
 """
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import ParamSpec, TextIO, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MAX_NAME, MAX_REASON, MAX_VALUE = 1000, 300, 60
 MOST_LISTED = 6
 # Kinds of characters that no line can show: control characters, halves of characters as in names
 # of files that are not UTF-8, and ends of lines.
 _UNSHOWN = {"Cc", "Cs", "Zl", "Zp"}
+# True in a command, whatever function it calls; False in a quiet function that a program calls.
+_TOLD: ContextVar[bool | None] = ContextVar("told", default=None)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Tell progress and results, in quiet functions as well: the command does."""
+    before = _TOLD.set(True)
+    try:
+        yield
+    finally:
+        _TOLD.reset(before)
+
+
+def quiet(function: Callable[P, T]) -> Callable[P, T]:
+    """Keep a function from telling progress and results, unless the command calls it."""
+
+    @wraps(function)
+    def quietly(*args: P.args, **kwargs: P.kwargs) -> T:
+        before = _TOLD.set(_TOLD.get() or False)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _TOLD.reset(before)
+
+    return quietly
+
+
+def is_told() -> bool:
+    """Tell whether progress and results are told here."""
+    return _TOLD.get() is not False
+
+
+def say(
+    line: str = "", *, end: str = "\n", file: TextIO | None = None, flush: bool = False
+) -> None:
+    """Print a line of progress or of results where these are told, by default on stdout."""
+    if is_told():
+        print(line, end=end, file=file, flush=flush)
 
 
 def fits_one_line(text: str) -> bool:

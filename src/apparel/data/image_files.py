@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apparel.core.errors import DataError
+from apparel.core.messages import is_told, say
 from apparel.data.assembly import LabelledImages, Split
 from apparel.data.decode.processes import read_in_processes
 from apparel.data.decode.tasks import (
@@ -246,7 +247,7 @@ def _decode(
     """
     size, n_images = asked, len(reading.names)
     if not sys.stderr.isatty():
-        print(f"Reading {n_images:,} images", file=sys.stderr)
+        say(f"Reading {n_images:,} images", file=sys.stderr)
     while True:
         with store.new_images() as images:
             used = _read_all(reading, size, store, images)
@@ -314,7 +315,7 @@ def _read_all(
 @contextmanager
 def _progress(n_files: int) -> Iterator[Callable[[int], None]]:
     """Show a bar on a terminal."""
-    if not sys.stderr.isatty():
+    if not (is_told() and sys.stderr.isatty()):
         yield lambda _n: None
         return
     from rich.console import Console  # noqa: PLC0415  # only where there is a terminal

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from apparel.core.atomic_files import atomic_path
 from apparel.core.errors import ModelFileError
+from apparel.core.messages import say
 
 KEPT = 2
 SUFFIX = ".safetensors"
@@ -96,7 +97,7 @@ class CheckpointFolder:
                 return self._read(path)
             except ModelFileError as error:
                 path.replace(path.with_name(path.name + DAMAGED))
-                print(
+                say(
                     f"The checkpoint {path} is not used: {error} It is kept as "
                     f"{path.name + DAMAGED}.",
                     file=sys.stderr,

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TextIO
 
 from apparel._version import __version__
 from apparel.core.errors import ApparelError, UsageError
+from apparel.core.messages import say
 
 # `--ray` without an address means the cluster that RAY_ADDRESS names, as it does in a job that was
 # submitted to one, or else one on this machine, for this command alone.
@@ -77,7 +78,7 @@ class Cluster:
 
     def show(self, line: str) -> None:
         """Print a line."""
-        print(line, file=self.stream, flush=True)
+        say(line, file=self.stream, flush=True)
 
     def run(
         self,

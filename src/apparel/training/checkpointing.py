@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from apparel.core.errors import ModelFileError
+from apparel.core.messages import say
 from apparel.core.signals import StopRequest
 from apparel.runs.checkpoints import Checkpoint, CheckpointFolder, State, Stateful
 from apparel.training.callbacks import EpochLog
@@ -111,7 +112,7 @@ class Checkpointing(Callback):
             raise _other_model()
         for name, component in self._components.items():
             component.restore(found.parts[name])
-        print(f"Resuming after {self._log.epoch} epochs and {self._log.step} steps")
+        say(f"Resuming after {self._log.epoch} epochs and {self._log.step} steps")
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """See `keras.callbacks.Callback`."""

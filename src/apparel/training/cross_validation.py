@@ -14,6 +14,7 @@ from sklearn.model_selection import StratifiedKFold
 from apparel.core.backend import NumberFormat
 from apparel.core.errors import DataError
 from apparel.core.image_array import take
+from apparel.core.messages import say
 from apparel.core.records import Dataset, Splits
 from apparel.core.settings import Settings
 from apparel.data.arrays import one_hot, scale_pixels
@@ -64,7 +65,7 @@ def cross_validate(
     test = np.zeros((len(test_images), dataset.n_classes), np.float64)
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=settings.seed)
     for number, (others, fold) in enumerate(folds.split(images, dataset.train_labels), start=1):
-        print(f"Fold {number} of {N_FOLDS}: training on {len(others):,} images", file=sys.stderr)
+        say(f"Fold {number} of {N_FOLDS}: training on {len(others):,} images", file=sys.stderr)
         model = fit.compiled_model(
             settings,
             n_classes=dataset.n_classes,

@@ -1,10 +1,11 @@
 """Show progress: a bar on a terminal, one line per epoch elsewhere."""
 
+import io
 import sys
 from typing import TextIO
 
 from apparel.core.display import in_notebook
-from apparel.core.messages import duration
+from apparel.core.messages import duration, is_told
 from apparel.training.callbacks import EpochLog
 from apparel.training.progress import Callback, Logs, TrainingProgress
 
@@ -24,6 +25,8 @@ def progress_display(progress: TrainingProgress, log: EpochLog, epochs: int | No
         A bar where standard error is a terminal, lines elsewhere.
     """
     stream = sys.stdout if in_notebook() else sys.stderr
+    if not is_told():
+        stream = io.StringIO()
     return (ProgressBar if stream.isatty() else EpochLines)(progress, log, epochs, stream)
 
 

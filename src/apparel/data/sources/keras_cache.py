@@ -13,6 +13,7 @@ from pathlib import Path
 
 from apparel.core.atomic_files import atomic_path
 from apparel.core.errors import ApparelError, DataUnavailableError
+from apparel.core.messages import say
 from apparel.data.sources.mirrors import Mirror, MirrorError
 
 LOGGER = logging.getLogger("apparel")
@@ -182,7 +183,7 @@ def _take(
     except (MirrorError, OSError) as error:
         left, faults = list(wanted), [" ".join(str(error).split())]
     if len(left) < len(wanted):
-        print(f"Taken from {mirror.name}: {len(wanted) - len(left)} files.", file=sys.stderr)
+        say(f"Taken from {mirror.name}: {len(wanted) - len(left)} files.", file=sys.stderr)
     return left, faults
 
 

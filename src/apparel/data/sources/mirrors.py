@@ -21,6 +21,7 @@ from typing import TextIO
 
 from apparel.core import backend
 from apparel.core.errors import ApparelError
+from apparel.core.messages import is_told, say
 
 # A network that swallows packets never answers: give up.
 SOCKET_SECONDS = 30.0
@@ -145,9 +146,9 @@ def _get_file(origin: str, name: str, folder: Path) -> None:
 
 def _bar_stream(address: str) -> TextIO:
     """Send Keras's bar to stderr, or nowhere if each of its steps would be a line."""
-    if sys.stderr.isatty() or "ipykernel" in sys.modules:
+    if is_told() and (sys.stderr.isatty() or "ipykernel" in sys.modules):
         return sys.stderr
-    print(f"Downloading {address}", file=sys.stderr)
+    say(f"Downloading {address}", file=sys.stderr)
     return io.StringIO()
 
 
@@ -242,9 +243,10 @@ def _follow(process: "subprocess.Popen[str]", what: str) -> str:
 
     complaints = deque([""], maxlen=1)
     console = Console(file=sys.stderr)
-    if not console.is_terminal:
-        print(what, file=sys.stderr)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    has_bar = console.is_terminal and is_told()
+    if not has_bar:
+        say(what, file=sys.stderr)
+    with Progress(console=console, transient=True, disable=not has_bar) as progress:
         task = progress.add_task(what, total=100)
         for line in process.stdout or ():
             if line.startswith("dlstatus:"):

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from apparel.core.atomic_files import write_text
+from apparel.core.messages import say
 from apparel.training.tuning.space import DEFAULT, suggest
 from apparel.training.tuning.trial import Outcome, Report, Trials
 
@@ -108,7 +109,7 @@ def search(*, seed: int, clock: Clock, trials: Trials) -> None:
     for trial in each_trial(study, seed=seed, clock=clock):
         outcome = trials.run(trial.number, suggest(trial, names), report_to(trial, clock))
         tell(study, trial.number, outcome)
-        print(outcome.line(trial.number), file=sys.stderr)
+        say(outcome.line(trial.number), file=sys.stderr)
 
 
 def open_study(folder: Path) -> Any:
