@@ -12,7 +12,7 @@ from PIL import Image
 from scripts import write_help
 
 import apparel
-from apparel.core.errors import ApparelError, DataUnavailableError
+from apparel.core.errors import ApparelError, DataUnavailableError, UsageError
 from apparel.data import loading
 from tests.conftest import Command, Result, run_command
 
@@ -224,7 +224,7 @@ def test_check_says_in_its_exit_code_whether_the_data_are_clean(
     found = apparel.check(str(photos), image_size=9)
     assert not found.is_clean
     assert capfd.readouterr() == ("", "")
-    with pytest.raises(TypeError, match="max_bad"):
+    with pytest.raises(UsageError, match="no setting 'max_bad'"):
         apparel.check(str(photos), max_bad=0.5)
 
 

@@ -53,8 +53,8 @@ def check(
             `ApparelClassifier`.
 
     Raises:
-        UsageError: there is no such source, a file may not be written, or there is to be a table
-            of images that are not in files of their own.
+        UsageError: there is no such setting or source, a file may not be written, or there is to be
+            a table of images that are not in files of their own.
         DataUnavailableError: the named set cannot be had.
         DataError: the source is no labelled set of images, or a class would have none left.
         OSError: a file cannot be written.
@@ -62,6 +62,10 @@ def check(
     Example:
         >>> apparel.check("photos").is_clean
     """
+    if unknown := sorted(settings.keys() - set(OF_CHECK)):
+        raise UsageError(
+            f"check has no setting {unknown[0]!r}. Leave it out; there are {', '.join(OF_CHECK)}."
+        )
     # Files that cannot be read are reported, however many there are.
     chosen = Settings(**settings, max_bad=1.0)
     listing, table = Path(output) if output else None, Path(fix) if fix else None
