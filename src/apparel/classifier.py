@@ -21,7 +21,7 @@ from apparel.core import backend, display
 from apparel.core.atomic_files import write_text
 from apparel.core.errors import DataError, StepOrderError, UsageError
 from apparel.core.image_array import ImageArray
-from apparel.core.messages import is_told, say
+from apparel.core.messages import is_verbose, say
 from apparel.core.model_formats import FASHION_MNIST, KERAS_FILE, SAVED_FILE, format_of
 from apparel.core.recipes import Plan, Recipe, recipe_of
 from apparel.core.records import (
@@ -356,7 +356,7 @@ class ApparelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         has_budget = self._settings().budget is not None
         n_images = len(self._images_and_labels("create_model")[0]) if has_budget else 0
         self._new_model(self.n_classes, self.img_shape, n_images=n_images)
-        if is_told():
+        if is_verbose():
             self.model.summary()
         chosen = self._number_format()
         say(f"Number format of training: {chosen.policy} ({chosen.reason})")

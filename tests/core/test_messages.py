@@ -55,7 +55,7 @@ def test_a_quiet_function_says_something_only_in_a_command(capsys):
     quietly = messages.quiet(messages.quiet(messages.say))
     quietly("no")
     messages.say("by itself")
-    with messages.told():
+    with messages.verbose():
         quietly("in a command")
     quietly("no")
     assert capsys.readouterr().out == "by itself\nin a command\n"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from apparel.cli.arguments import parser
 from apparel.core.errors import ApparelError
-from apparel.core.messages import told
+from apparel.core.messages import verbose
 from apparel.core.signals import Terminated
 
 # 128 and the number of the signal, as shells have it.
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             importlib.import_module("apparel.data.loading").check_source(parsed.data)
         # Imported late: --help must not load TensorFlow. Several seeds have their own module.
         name = "seeds" if getattr(parsed, "seeds", None) is not None else parsed.command
-        with told():
+        with verbose():
             code = importlib.import_module(f"apparel.cli.{name}").main(parsed) or 0
         sys.stdout.flush()
     except (KeyboardInterrupt, Terminated) as stop:

@@ -4,7 +4,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from apparel.core.messages import is_told, say
+from apparel.core.messages import is_verbose, say
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,7 @@ def show(figure: "Figure") -> None:
 
     Nothing blocks: a window stays open while the program runs.
     """
-    if not is_told():
+    if not is_verbose():
         return
     if in_notebook():
         _show_inline(figure)
@@ -64,7 +64,7 @@ def _show_window(figure: "Figure") -> None:
 
 def wait_for_windows() -> None:
     """Wait until the figures' windows are closed, if there are any and this is a terminal."""
-    if not is_told() or in_notebook() or not sys.stdin.isatty() or not _on_screen():
+    if not is_verbose() or in_notebook() or not sys.stdin.isatty() or not _on_screen():
         return
     import matplotlib.pyplot as plt  # noqa: PLC0415  # it looks for a screen
 

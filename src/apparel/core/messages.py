@@ -1,4 +1,4 @@
-"""Messages: whether progress is told; foreign text, printable, on one line and not too long.
+"""Messages: whether progress is shown; foreign text, printable, on one line and not too long.
 
 File names, values from files and messages of libraries may hold line breaks, commands to a
 terminal, or megabytes.
@@ -20,43 +20,43 @@ MOST_LISTED = 6
 # of files that are not UTF-8, and ends of lines.
 _UNSHOWN = {"Cc", "Cs", "Zl", "Zp"}
 # True in a command, whatever function it calls; False in a quiet function that a program calls.
-_TOLD: ContextVar[bool | None] = ContextVar("told", default=None)
+_VERBOSE: ContextVar[bool | None] = ContextVar("verbose", default=None)
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Tell progress and results, in quiet functions as well: the command does."""
-    before = _TOLD.set(True)
+def verbose() -> Iterator[None]:
+    """Show progress and results, in quiet functions as well, as the command does."""
+    before = _VERBOSE.set(True)
     try:
         yield
     finally:
-        _TOLD.reset(before)
+        _VERBOSE.reset(before)
 
 
 def quiet(function: Callable[P, T]) -> Callable[P, T]:
-    """Keep a function from telling progress and results, unless the command calls it."""
+    """Let a function show no progress and no results, unless the command calls it."""
 
     @wraps(function)
     def quietly(*args: P.args, **kwargs: P.kwargs) -> T:
-        before = _TOLD.set(_TOLD.get() or False)
+        before = _VERBOSE.set(_VERBOSE.get() or False)
         try:
             return function(*args, **kwargs)
         finally:
-            _TOLD.reset(before)
+            _VERBOSE.reset(before)
 
     return quietly
 
 
-def is_told() -> bool:
-    """Tell whether progress and results are told here."""
-    return _TOLD.get() is not False
+def is_verbose() -> bool:
+    """Tell whether progress and results are shown here."""
+    return _VERBOSE.get() is not False
 
 
 def say(
     line: str = "", *, end: str = "\n", file: TextIO | None = None, flush: bool = False
 ) -> None:
-    """Print a line of progress or of results where these are told, by default on stdout."""
-    if is_told():
+    """Print a line of progress or of results where these are shown, by default on stdout."""
+    if is_verbose():
         print(line, end=end, file=file, flush=flush)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apparel.core.errors import DataError
-from apparel.core.messages import is_told, say
+from apparel.core.messages import is_verbose, say
 from apparel.data.assembly import LabelledImages, Split
 from apparel.data.decode.processes import read_in_processes
 from apparel.data.decode.tasks import (
@@ -315,7 +315,7 @@ def _read_all(
 @contextmanager
 def _progress(n_files: int) -> Iterator[Callable[[int], None]]:
     """Show a bar on a terminal."""
-    if not (is_told() and sys.stderr.isatty()):
+    if not (is_verbose() and sys.stderr.isatty()):
         yield lambda _n: None
         return
     from rich.console import Console  # noqa: PLC0415  # only where there is a terminal

@@ -5,7 +5,7 @@ import sys
 from typing import TextIO
 
 from apparel.core.display import in_notebook
-from apparel.core.messages import duration, is_told
+from apparel.core.messages import duration, is_verbose
 from apparel.training.callbacks import EpochLog
 from apparel.training.progress import Callback, Logs, TrainingProgress
 
@@ -25,7 +25,7 @@ def progress_display(progress: TrainingProgress, log: EpochLog, epochs: int | No
         A bar where standard error is a terminal, lines elsewhere.
     """
     stream = sys.stdout if in_notebook() else sys.stderr
-    if not is_told():
+    if not is_verbose():
         stream = io.StringIO()
     return (ProgressBar if stream.isatty() else EpochLines)(progress, log, epochs, stream)
 

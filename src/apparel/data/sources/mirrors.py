@@ -21,7 +21,7 @@ from typing import TextIO
 
 from apparel.core import backend
 from apparel.core.errors import ApparelError
-from apparel.core.messages import is_told, say
+from apparel.core.messages import is_verbose, say
 
 # A network that swallows packets never answers: give up.
 SOCKET_SECONDS = 30.0
@@ -146,7 +146,7 @@ def _get_file(origin: str, name: str, folder: Path) -> None:
 
 def _bar_stream(address: str) -> TextIO:
     """Send Keras's bar to stderr, or nowhere if each of its steps would be a line."""
-    if is_told() and (sys.stderr.isatty() or "ipykernel" in sys.modules):
+    if is_verbose() and (sys.stderr.isatty() or "ipykernel" in sys.modules):
         return sys.stderr
     say(f"Downloading {address}", file=sys.stderr)
     return io.StringIO()
@@ -243,7 +243,7 @@ def _follow(process: "subprocess.Popen[str]", what: str) -> str:
 
     complaints = deque([""], maxlen=1)
     console = Console(file=sys.stderr)
-    has_bar = console.is_terminal and is_told()
+    has_bar = console.is_terminal and is_verbose()
     if not has_bar:
         say(what, file=sys.stderr)
     with Progress(console=console, transient=True, disable=not has_bar) as progress:
