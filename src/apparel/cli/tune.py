@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
-from typing import Any
 
 from apparel.cli import run
 from apparel.core import backend, display
@@ -36,7 +35,7 @@ BEST, DEFAULT = "best", "default"
 
 def main(parsed: Namespace) -> None:
     """Search, and print trials, trainings and the verdict."""
-    _tune(**{name: getattr(parsed, name) for name in signature(tune).parameters})
+    tune(**{name: getattr(parsed, name) for name in signature(tune).parameters})
 
 
 @quiet
@@ -72,8 +71,17 @@ def tune(
     Example:
         >>> apparel.tune(budget="10m").settings
     """
-    folders: dict[str, Any] = {"run_dir": run_dir, "data_dir": data_dir}
-    return _tune(data, budget=budget, trials=trials, seed=seed, limit=limit, ray=ray, **folders)
+    asked = Asked(
+        source=data,
+        data_dir=os.fspath(data_dir) if data_dir else None,
+        budget=parse_time("--budget", budget) if isinstance(budget, str) else budget,
+        trials=trials,
+        seed=seed,
+        limit=limit,
+        ray=ray,
+    )
+    _check_packages(asked)
+    return _to_the_end(SearchFolder.create(Path(run_dir) if run_dir else None, asked), asked)
 
 
 def resume(
@@ -94,25 +102,6 @@ def resume(
     )
     _check_packages(asked)
     _to_the_end(folder, asked)
-
-
-def _tune(
-    data: str,
-    *,
-    budget: float | str,
-    run_dir: str | os.PathLike[str] | None,
-    data_dir: str | os.PathLike[str] | None,
-    **more: Any,
-) -> TuningResult:
-    """Search from the beginning; arguments are those of `tune`."""
-    asked = Asked(
-        source=data,
-        data_dir=os.fspath(data_dir) if data_dir else None,
-        budget=parse_time("--budget", budget) if isinstance(budget, str) else budget,
-        **more,
-    )
-    _check_packages(asked)
-    return _to_the_end(SearchFolder.create(Path(run_dir) if run_dir else None, asked), asked)
 
 
 def _check_packages(asked: Asked) -> None:

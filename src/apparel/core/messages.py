@@ -19,7 +19,7 @@ MOST_LISTED = 6
 # Kinds of characters that no line can show: control characters, halves of characters as in names
 # of files that are not UTF-8, and ends of lines.
 _UNSHOWN = {"Cc", "Cs", "Zl", "Zp"}
-# True in a command, whatever function it calls; False in a quiet function that a program calls.
+# True while a command runs, False in a quiet function that a program calls, else None.
 _VERBOSE: ContextVar[bool | None] = ContextVar("verbose", default=None)
 
 
